@@ -1,0 +1,1 @@
+"""Wiring: command line, settings, processes, servers, storage and the REST API."""

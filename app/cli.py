@@ -1,0 +1,33 @@
+"""The command `ims`. A command's module is imported only when it is asked for, so that `ims` answers at once."""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+COMMANDS: Final = {
+    "run": "start the service: engine, decode workers, gateway and pages",
+    "simulate": "send a believable day to Kafka, or through the decoder in memory",
+    "quarantine": "list or export records that could not be used",
+    "bench": "measure this machine",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code (2: the command line is wrong)."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(prog="ims", description="A real-time inventory desk for a prime broker.")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, summary in COMMANDS.items():
+        sub = commands.add_parser(name, help=summary, description=summary)
+        if arguments[:1] == [name]:
+            module = importlib.import_module(f"app.commands.{name}")
+            module.add(sub)
+            sub.set_defaults(run=module.run)
+    args = parser.parse_args(arguments)
+    return int(args.run(args))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""One module per process of the service: `main(settings)` runs until it is told to stop."""

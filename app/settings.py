@@ -1,0 +1,105 @@
+"""What a service is started with. Environment first (`IMS_*`), then the command line; children get it whole."""
+
+import os
+import secrets
+from pathlib import Path
+from typing import Any, Self
+
+import msgspec
+
+from engine.model import Capacity
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used; the message names it."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a process of the service needs to know. Ports: pages, then API, then gateway, next to each other."""
+
+    instance: str = "main"
+    """Names the shared memory: two services on one machine need two names (and two ports)."""
+    host: str = "127.0.0.1"
+    port: int = 5006
+    data: str = ".ims"
+    """Folder of journal, quarantine, token, secret and caches."""
+    capacity: Capacity = Capacity()
+    kafka: str | None = None
+    """Bootstrap servers. None: the embedded simulator feeds the engine."""
+    events_topic: str = "ims.events"
+    reference_topic: str = "ims.reference"
+    workers: int = 1
+    """Decode workers; each takes its share of the partitions."""
+    rate: int = 5_000
+    """Events per second of the embedded simulator."""
+    seed: int = 1
+    securities: int = 12_000
+    """Securities of the simulated universe."""
+    availability: str | None = None
+    """A published stock-loan availability file."""
+    database: str | None = None
+    """SQLAlchemy URL of the locate journal; None: SQLite in the data folder."""
+    redis: str | None = None
+    """Publish changed inventory to this Redis; None: do not."""
+    frame_ms: int = 50
+    """The least time between two frames of one grid."""
+    quiet: bool = False
+
+    @property
+    def api_port(self) -> int:
+        return self.port + 1
+
+    @property
+    def gateway_port(self) -> int:
+        return self.port + 2
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.data)
+
+    @property
+    def database_url(self) -> str:
+        return self.database or f"sqlite:///{self.folder / 'journal.db'}"
+
+    @property
+    def api_token(self) -> str:
+        """The bearer token of order systems: IMS_API_TOKEN, or made at first use and kept in the data folder, 0600."""
+        return os.environ.get("IMS_API_TOKEN") or _kept_secret(self.folder / "api-token")
+
+    @property
+    def secret(self) -> str:
+        """Signs page sessions and grid tickets: IMS_SECRET, or made at first use and kept in the data folder, 0600."""
+        return os.environ.get("IMS_SECRET") or _kept_secret(self.folder / "secret")
+
+    def to_json(self) -> str:
+        return msgspec.json.encode(self).decode()
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        return msgspec.json.decode(text, type=cls)
+
+    @classmethod
+    def load(cls, given: dict[str, Any]) -> Self:
+        """Defaults, then IMS_* variables, then `given` (None means not given). Raises `SettingsError` naming the setting."""
+        values: dict[str, Any] = {}
+        for field in msgspec.structs.fields(cls):
+            text = os.environ.get(f"IMS_{field.name.upper()}")
+            if text is not None and field.name != "capacity":
+                values[field.name] = text
+        values |= {name: value for name, value in given.items() if value is not None}
+        try:
+            return msgspec.convert(values, cls, strict=False)
+        except (msgspec.ValidationError, ValueError) as error:
+            raise SettingsError(f"settings: {error}") from error
+
+
+def _kept_secret(path: Path) -> str:
+    """The text of `path`; made (43 characters) if it is missing, and never readable by others."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    except FileExistsError:
+        return path.read_text().strip()
+    with os.fdopen(file, "w") as out:
+        out.write(secret := secrets.token_urlsafe(32))
+    return secret

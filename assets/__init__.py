@@ -1,0 +1,1 @@
+"""Files the program ships: rules, markets, theme, the grid and its scripts."""

@@ -1,0 +1,1 @@
+"""The inventory machine: model, events, kernels, rules, locates and shared-memory tables. No I/O, reads no clock."""

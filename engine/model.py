@@ -1,0 +1,228 @@
+"""The words of the inventory as data: enumerations, record layouts and limits (domain.md 1 and 2).
+
+Quantities are whole shares, int64. Prices are millionths of the security's currency, fees and rebates
+ten-thousandths of a percent a year. Days are counted from 1970-01-01; times are UTC nanoseconds.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+import numpy as np
+
+DAYS: Final = 5
+"""SD0..SD4: the days every calculation is made for."""
+LATER: Final = 5
+"""The ladder bucket of everything that settles after SD4."""
+BUCKETS: Final = 6
+SYMBOL_BYTES: Final = 24
+"""The longest code or identifier, in UTF-8 bytes."""
+PRICE_UNIT: Final = 1_000_000
+RATE_UNIT: Final = 10_000
+RATE_UNKNOWN: Final = -(2**31)
+"""A fee or rebate that the source gives as not available."""
+NO_DATE: Final = -1
+
+
+class Namespace(IntEnum):
+    """What a code names. The same text may be a book and a depot."""
+
+    SECURITY = 1
+    BOOK = 2
+    DEPOT = 3
+    SOURCE = 4
+
+
+class Temperature(IntEnum):
+    UNKNOWN = 0
+    GC = 1
+    WARM = 2
+    HTB = 3
+    RESTRICTED = 4
+
+
+class Flag(IntEnum):
+    """Bits of `EVENT.flags`."""
+
+    CANCEL = 1
+    """Reverse exactly what the event names."""
+    START_OF_DAY = 2
+    """Part of a snapshot: does not count as a change of today."""
+    NOT_TODAY = 4
+    """The trade date is not today: stays out of the intraday sums."""
+
+
+class SecurityFlag(IntEnum):
+    """Bits of `SECURITY.flags`."""
+
+    AT_LEAST = 1
+    """A lender published a floor ("more than"), not a measured quantity."""
+    MASKED_ISIN = 2
+    """The ISIN shown is incomplete and must not be looked up."""
+
+
+class Op(IntEnum):
+    """What an event does to its row (domain.md 2)."""
+
+    BUY = 0
+    SELL = 1
+    SHORT_SELL = 2
+    INCREASE = 3
+    """A contract, or a start-of-day receipt: like a buy, outside the intraday sums."""
+    DECREASE = 4
+    """A return, or a start-of-day delivery: like a sell, outside the intraday sums."""
+    SETTLE_RECEIPT = 5
+    SETTLE_DELIVERY = 6
+    SET = 7
+    """Replace the row: td = sd = quantity, the ladder and intraday sums empty."""
+    SET_HYPOTHECATABLE = 8
+    SET_HYPOTHECATED = 9
+    SET_SEGREGATED = 10
+    SET_RESERVED = 11
+    SET_CA_PENDING = 12
+    RESET_BOOK = 13
+    """Empty every row of the book: the first event of its start-of-day snapshot."""
+    PRICE = 14
+    """The security's price, in millionths of its currency; no row is touched."""
+
+
+@dataclass(frozen=True, slots=True)
+class KindAttributes:
+    """The attributes a rule's condition may ask for, of one kind of row."""
+
+    position_type: str
+    external_kind: str = ""
+    reusable: bool = False
+    recall_days: int = 0
+
+
+class Kind(IntEnum):
+    """A position type refined by the attributes that decide which terms its rows feed."""
+
+    CLIENT_SEGREGATED = 0
+    CLIENT_FREE = 1
+    FIRM = 2
+    SYNTHETIC = 3
+    REPO_RECEIVED = 4
+    REPO_RECEIVED_LOCKED = 5
+    SLAB_BORROW = 6
+    SLAB_LOAN = 7
+    PAY_TO_HOLD = 8
+    EXTERNAL_EXCLUSIVE = 9
+    EXTERNAL_FIRM = 10
+    EXTERNAL_INDICATIVE = 11
+    DEPOT = 12
+    REPO_PLEDGE_0 = 13
+    REPO_PLEDGE_1 = 14
+    REPO_PLEDGE_2 = 15
+    REPO_PLEDGE_3 = 16
+    REPO_PLEDGE_4 = 17
+    REPO_PLEDGE_5 = 18
+    """A pledge that takes five days or more to call back."""
+
+
+def _attributes(kind: Kind) -> KindAttributes:
+    name = kind.name
+    if name.startswith("EXTERNAL_"):
+        return KindAttributes("EXTERNAL", external_kind=name.removeprefix("EXTERNAL_"))
+    if name.startswith("REPO_RECEIVED"):
+        return KindAttributes("REPO_RECEIVED", reusable=kind == Kind.REPO_RECEIVED)
+    if name.startswith("REPO_PLEDGE_"):
+        return KindAttributes("REPO_PLEDGE", recall_days=int(name[-1]))
+    return KindAttributes(name)
+
+
+KIND_ATTRIBUTES: Final = tuple(_attributes(kind) for kind in Kind)
+
+POSITION: Final = np.dtype(
+    [
+        ("key", "<u8"),
+        ("next_in_security", "<i4"),
+        ("next_in_book", "<i4"),
+        ("td", "<i8"),
+        ("sd", "<i8"),
+        ("hypothecatable", "<i8"),
+        ("hypothecated", "<i8"),
+        ("segregated", "<i8"),
+        ("reserved", "<i8"),
+        ("receipt", "<i8", (BUCKETS,)),
+        ("intraday_buy", "<i8"),
+        ("intraday_sell", "<i8"),
+        ("deliver", "<i8", (BUCKETS,)),
+        ("intraday_short", "<i8"),
+        ("ca_pending", "<i8"),
+    ]
+)
+"""One row of the position table: 192 bytes, three cache lines. Key: see `row_key`."""
+
+SECURITY: Final = np.dtype(
+    [
+        ("code", f"S{SYMBOL_BYTES}"),
+        ("ticker", "S16"),
+        ("isin", "S12"),
+        ("cusip", "S9"),
+        ("sedol", "S7"),
+        ("figi", "S12"),
+        ("name", "S64"),
+        ("currency", "S3"),
+        ("country", "S2"),
+        ("market", "u1"),
+        ("temperature", "u1"),
+        ("flags", "u1"),
+        ("fee", "<i4"),
+        ("rebate", "<i4"),
+    ]
+)
+"""Reference data of a security. Text is UTF-8, padded with zeros. `market` is an index into the markets."""
+
+BOOK: Final = np.dtype(
+    [
+        ("code", f"S{SYMBOL_BYTES}"),
+        ("client", f"S{SYMBOL_BYTES}"),
+        ("entity", f"S{SYMBOL_BYTES}"),
+        ("aggregation_unit", f"S{SYMBOL_BYTES}"),
+    ]
+)
+
+NAMED: Final = np.dtype([("code", f"S{SYMBOL_BYTES}"), ("name", "S40")])
+"""Depots and sources: a code and what a person calls it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """One market as data (assets/markets.yaml); its index in the tuple is `SECURITY.market`."""
+
+    code: str
+    calendar: str
+    time_zone: str
+    currency: str
+    close: str
+    settle_days: int
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """The limits of the tables, fixed at start."""
+
+    securities: int = 50_000
+    books: int = 2_000
+    depots: int = 1_000
+    sources: int = 64
+    rows: int = 2_000_000
+
+    def __post_init__(self) -> None:
+        limits = {
+            "securities": (2**24, self.securities),
+            "books": (2**16, self.books),
+            "depots": (2**16, self.depots),
+            "sources": (2**16, self.sources),
+            "rows": (2**30, self.rows),
+        }
+        for name, (limit, value) in limits.items():
+            if not 0 < value < limit:
+                raise ValueError(f"capacity of {name} must be between 1 and {limit - 1:,}, not {value:,}")
+
+
+def row_key(security: int, book: int, depot: int, kind: int) -> int:
+    """The row's identity in 64 bits: security 24, book 16, depot 16, kind 8. Ids start at 1, so a key is never 0."""
+    return (security << 40) | (book << 24) | (depot << 8) | kind

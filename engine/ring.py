@@ -1,0 +1,137 @@
+"""A queue of typed arrays in shared memory, from one process to one other: how decoded batches reach the writer.
+
+Positions are byte counts that only grow. The producer publishes `tail` after the message, the consumer `head` after it has
+used the message, so what a killed producer left half written is never seen. Loads and stores of aligned 64-bit words are
+not reordered among themselves by x86-64; on other machines the interpreter's own locks order them.
+"""
+
+from enum import IntEnum
+from typing import Any, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.events import EVENT
+from engine.model import BOOK, NAMED, SECURITY
+from engine.segment import Field, Segment
+
+_HEAD: Final = 0
+_TAIL: Final = 8
+_READY: Final = 16
+_ROUND: Final = 64
+PARTITIONS: Final = 256
+
+
+class Message(IntEnum):
+    """What a message carries; 0 tells the consumer to go on at the start of the buffer."""
+
+    EVENTS = 1
+    SECURITIES = 2
+    BOOKS = 3
+    DEPOTS = 4
+    SOURCES = 5
+    QUARANTINE = 6
+    """msgspec-encoded list of `feeds.quarantine.Unreadable`."""
+
+
+_DTYPES: Final[dict[int, np.dtype[Any]]] = {
+    Message.EVENTS: EVENT,
+    Message.SECURITIES: SECURITY,
+    Message.BOOKS: BOOK,
+    Message.DEPOTS: NAMED,
+    Message.SOURCES: NAMED,
+    Message.QUARANTINE: np.dtype("u1"),
+}
+
+
+class Ring:
+    """One producer's `push`, one consumer's `pop`. `progress[p]` is the next offset of Kafka partition p to read."""
+
+    def __init__(self, segment: Segment) -> None:
+        self.segment = segment
+        self._words: NDArray[np.int64] = segment.arrays["words"]
+        self._buffer: NDArray[np.uint8] = segment.arrays["buffer"]
+        self.progress: NDArray[np.int64] = segment.arrays["progress"]
+
+    @classmethod
+    def create(cls, name: str, size_bytes: int = 64 << 20) -> Self:
+        """The consumer makes the ring; it owns the memory."""
+        size = -(-size_bytes // _ROUND) * _ROUND
+        fields = {
+            "words": Field.of("<i8", 64),
+            "progress": Field.of("<i8", PARTITIONS),
+            "buffer": Field.of("u1", size),
+        }
+        return cls(Segment.create(name, fields, {}))
+
+    @classmethod
+    def attach(cls, name: str) -> Self:
+        """The producer joins it."""
+        return cls(Segment.attach(name, writable=True))
+
+    @property
+    def ready(self) -> bool:
+        """Whether the producer has handed over everything that existed when it started."""
+        return bool(self._words[_READY])
+
+    @ready.setter
+    def ready(self, value: bool) -> None:
+        self._words[_READY] = int(value)
+
+    @property
+    def backlog_bytes(self) -> int:
+        return int(self._words[_TAIL] - self._words[_HEAD])
+
+    @property
+    def drained(self) -> bool:
+        """Whether the consumer has used everything pushed so far."""
+        return self.backlog_bytes == 0
+
+    def push(self, kind: Message, array: NDArray[Any]) -> bool:
+        """Hand over a copy of `array`, dtype as `Message` says. False, and nothing done, while there is no room.
+
+        Raises ValueError for an array that could never fit: split it (a quarter of the ring always fits an empty one).
+        """
+        payload = array.view(np.uint8).reshape(-1)
+        need = _ROUND + -(-payload.size // _ROUND) * _ROUND
+        size = self._buffer.size
+        if need > size // 2:
+            raise ValueError(f"a message of {need:,} bytes is more than half of the ring ({size:,})")
+        tail = int(self._words[_TAIL])
+        at = tail % size
+        skip = size - at if at + need > size else 0
+        if need + skip > size - self.backlog_bytes:
+            return False
+        if skip:
+            self._buffer[at : at + 8].view(np.int64)[0] = 0
+            at = 0
+        self._buffer[at : at + 16].view(np.int64)[:] = (kind, payload.size)
+        self._buffer[at + _ROUND : at + _ROUND + payload.size] = payload
+        self._words[_TAIL] = tail + skip + need
+        return True
+
+    def pop(self) -> tuple[Message, NDArray[Any]] | None:
+        """The oldest message, as a view that stays valid until `release`; None when there is none."""
+        size = self._buffer.size
+        head = int(self._words[_HEAD])
+        if head == int(self._words[_TAIL]):
+            return None
+        at = head % size
+        kind = int(self._buffer[at : at + 8].view(np.int64)[0])
+        if kind == 0:
+            self._words[_HEAD] = head + size - at
+            return self.pop()
+        count = int(self._buffer[at + 8 : at + 16].view(np.int64)[0])
+        payload = self._buffer[at + _ROUND : at + _ROUND + count]
+        return Message(kind), payload.view(_DTYPES[kind])
+
+    def release(self) -> None:
+        """Give the room of the message last popped back to the producer."""
+        size = self._buffer.size
+        head = int(self._words[_HEAD])
+        count = int(self._buffer[head % size + 8 : head % size + 16].view(np.int64)[0])
+        self._words[_HEAD] = head + _ROUND + -(-count // _ROUND) * _ROUND
+
+    def close(self) -> None:
+        self._words = self._buffer = self.progress = np.empty(0, np.int64)  # type: ignore[assignment]
+        self.segment.close()

@@ -1,0 +1,205 @@
+"""The shared tables: their layout, the owner's side and the readers' side (one writer, many readers, an even/odd epoch)."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from enum import IntEnum
+from typing import Any, Final, Self, TypeVar
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.events import EVENT
+from engine.model import BOOK, DAYS, NAMED, POSITION, SECURITY, Capacity, Market
+from engine.segment import Field, Segment, SegmentMissingError
+
+T = TypeVar("T")
+
+CALENDAR_DAYS: Final = 2048
+HISTORY_SLOTS: Final = 60
+HISTORY_MEASURES: Final = ("for_loan", "locate_pool", "remaining")
+RECENT_EVENTS: Final = 1 << 20
+
+
+class Word(IntEnum):
+    """Counters of the whole machine, one int64 each, in the array `state`."""
+
+    EPOCH = 0
+    """Odd while a batch is being applied."""
+    HEARTBEAT_NS = 1
+    LAST_EVENT_NS = 2
+    """The newest event's own time."""
+    SECURITIES = 3
+    BOOKS = 4
+    DEPOTS = 5
+    SOURCES = 6
+    ROWS = 7
+    EVENTS = 8
+    """Applied to a row or a price."""
+    DUPLICATES = 9
+    MISSING = 10
+    """Sequence numbers that were skipped and have not come since."""
+    REJECTED = 11
+    """Events that could not be applied; each is in the quarantine."""
+    QUARANTINED = 12
+    """Records that could not be decoded or resolved."""
+    BATCHES = 13
+    REFERENCE = 14
+    """Grows when a security, book, depot or source is added or changed."""
+    READY = 15
+    """1 once every feed has handed over what existed at start."""
+    STARTED_NS = 16
+    LOCATES_LIVE = 17
+    LOCATES_PENDING = 18
+    HISTORY = 19
+    """History slots written so far."""
+    RECENT = 20
+    """Events written to `recent` so far."""
+    LOCATED_SHARES = 21
+    """Live decrements over all securities."""
+
+
+class TornReadError(RuntimeError):
+    """The writer was busy for longer than a reader waits: the machine is overloaded."""
+
+
+def layout(capacity: Capacity, terms: int, calculations: int, markets: int) -> dict[str, Field]:
+    """Every array of the block; index 0 of securities, books, depots and sources is never used."""
+    securities = capacity.securities + 1
+    slots = 1 << (2 * capacity.rows - 1).bit_length()
+    codes = 6 * capacity.securities + capacity.books + capacity.depots + capacity.sources
+    return {
+        "state": Field.of("<i8", 64),
+        "today": Field.of("<i4", markets),
+        "business_day": Field.of("<i4", markets, CALENDAR_DAYS),
+        "security": Field.of(SECURITY, securities),
+        "book": Field.of(BOOK, capacity.books + 1),
+        "depot": Field.of(NAMED, capacity.depots + 1),
+        "source": Field.of(NAMED, capacity.sources + 1),
+        "symbols": Field.of("<u8", 1 << (2 * codes - 1).bit_length(), 4),
+        "position": Field.of(POSITION, capacity.rows),
+        "index": Field.of("<i4", slots),
+        "first_in_security": Field.of("<i4", securities),
+        "first_in_book": Field.of("<i4", capacity.books + 1),
+        "terms": Field.of("<i8", securities, terms, DAYS),
+        "values": Field.of("<i8", securities, calculations, DAYS),
+        "price": Field.of("<i8", securities),
+        "updated_ns": Field.of("<i8", securities),
+        "history_ns": Field.of("<i8", HISTORY_SLOTS),
+        "history": Field.of("<i8", HISTORY_SLOTS, securities, len(HISTORY_MEASURES)),
+        "recent": Field.of(EVENT, RECENT_EVENTS),
+    }
+
+
+class Tables:
+    """The arrays by name, for the owner (`create`) or a reader (`attach`).
+
+    Arrays: `state` (64,) see `Word`; `today` (markets,) days since 1970; `business_day` (markets, CALENDAR_DAYS) ordinal of
+    the first business day at or after `base_date` + i; `security`, `book`, `depot`, `source` records by id; `position`
+    rows in order of arrival; `first_in_security`, `first_in_book` and the rows' own `next_in_*`: row number + 1, 0 ends the
+    chain; `terms` (securities, terms, DAYS); `values` (securities, calculations, DAYS); `price`, `updated_ns`
+    (securities,); `history` (slot, security, measure) with `history_ns` (slot,): slot of sample k is k % HISTORY_SLOTS.
+    """
+
+    def __init__(self, segment: Segment) -> None:
+        self.segment = segment
+        self.array: dict[str, NDArray[Any]] = segment.arrays
+        self.state: NDArray[np.int64] = segment.arrays["state"]
+        self.terms: tuple[str, ...] = tuple(segment.meta["terms"])
+        self.calculations: tuple[str, ...] = tuple(segment.meta["calculations"])
+        self.markets: tuple[Market, ...] = tuple(msgspec.convert(segment.meta["markets"], list[Market]))
+        self.base_date: int = segment.meta["base_date"]
+        self.generation: str = segment.meta["generation"]
+        """Differs for every start of the writer."""
+
+    @classmethod
+    def create(
+        cls,
+        name: str,
+        capacity: Capacity,
+        *,
+        terms: Sequence[str],
+        calculations: Sequence[str],
+        markets: Sequence[Market],
+        base_date: int,
+        generation: str,
+    ) -> Self:
+        meta: Mapping[str, Any] = {
+            "terms": list(terms),
+            "calculations": list(calculations),
+            "markets": msgspec.to_builtins(list(markets)),
+            "base_date": base_date,
+            "generation": generation,
+            "capacity": msgspec.to_builtins(capacity),
+        }
+        return cls(Segment.create(name, layout(capacity, len(terms), len(calculations), len(markets)), meta))
+
+    @classmethod
+    def attach(cls, name: str) -> Self:
+        """Raises `SegmentMissingError` while there is no writer's block of that name."""
+        return cls(Segment.attach(name))
+
+    @property
+    def capacity(self) -> Capacity:
+        return msgspec.convert(self.segment.meta["capacity"], Capacity)
+
+    def count(self, word: Word) -> int:
+        return int(self.state[word])
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """The owner's door: readers that overlap it try again."""
+        self.state[Word.EPOCH] += 1
+        try:
+            yield
+        finally:
+            self.state[Word.EPOCH] += 1
+
+    def read(self, copy: Callable[[], T], patience_s: float = 2.0) -> T:
+        """What `copy` returns, all of one epoch. It must copy, and may run more than once. Raises `TornReadError`."""
+        deadline = time.monotonic() + patience_s
+        while True:
+            before = int(self.state[Word.EPOCH])
+            if before % 2 == 0:
+                result = copy()
+                if int(self.state[Word.EPOCH]) == before:
+                    return result
+            else:
+                time.sleep(0.0001)
+            if time.monotonic() > deadline:
+                raise TornReadError(f"no quiet moment of the writer within {patience_s} s")
+
+    def rows_of(self, security: int) -> NDArray[np.int64]:
+        """Row numbers of a security, newest first. Call it inside `read`."""
+        rows, row = [], int(self.array["first_in_security"][security])
+        links = self.array["position"]["next_in_security"]
+        while row and len(rows) <= len(links):
+            rows.append(row - 1)
+            row = int(links[row - 1])
+        return np.array(rows, np.int64)
+
+    def close(self) -> None:
+        self.array = {}
+        self.state = np.empty(0, np.int64)
+        self.segment.close()
+
+
+class Reader:
+    """Tables that follow the writer: `tables()` attaches anew when the writer was restarted."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._tables: Tables | None = None
+
+    def tables(self) -> Tables:
+        """The living writer's tables; raises `SegmentMissingError` while there are none."""
+        if self._tables is not None and self._tables.segment.stale:
+            self._tables.close()
+            self._tables = None
+        if self._tables is None:
+            self._tables = Tables.attach(self.name)
+        return self._tables
+
+
+__all__ = ["HISTORY_MEASURES", "HISTORY_SLOTS", "Reader", "SegmentMissingError", "Tables", "TornReadError", "Word"]

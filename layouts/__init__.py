@@ -1,0 +1,1 @@
+"""Pages and their components: they look through `engine.views` and can change no number."""
