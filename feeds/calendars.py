@@ -1,0 +1,88 @@
+"""Business days and closing times of markets, from exchange_calendars.
+
+That library takes more than two seconds to import and to build eight calendars, so it is imported only when a calendar is
+not in the cache yet. Dates are days since 1970-01-01; sessions are the days a market trades, in order.
+"""
+
+import datetime as dt
+import importlib.metadata
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from engine.model import Market
+
+WEEKDAYS: Final = "24/5"
+"""The calendar without holidays: Monday to Friday."""
+_EPOCH: Final = dt.date(1970, 1, 1)
+
+
+def date_of(day: int) -> dt.date:
+    """The calendar date of a day number."""
+    return _EPOCH + dt.timedelta(days=day)
+
+
+def day_of(date: dt.date) -> int:
+    """The day number of a date."""
+    return (date - _EPOCH).days
+
+
+def business_day_table(calendars: Sequence[str], base_date: int, days: int, cache: Path) -> NDArray[np.int32]:
+    """Ordinal of the first business day at or after `base_date` + i, shape (calendars, days), per calendar from 0.
+
+    Consecutive sessions have consecutive ordinals, so the difference of two entries is a number of business days.
+    """
+    dates = np.arange(base_date, base_date + days)
+    table = np.empty((len(calendars), days), np.int32)
+    for row, calendar in zip(table, calendars, strict=True):
+        ordinal = np.searchsorted(sessions(calendar, base_date, base_date + days, cache), dates)
+        row[:] = ordinal - ordinal[0]
+    return table
+
+
+def sessions(calendar: str, first: int, last: int, cache: Path) -> NDArray[np.int32]:
+    """All sessions of the years that `first` to `last` touch, and of the year after, kept in the folder `cache`.
+
+    Whole years, so that tomorrow's start finds today's file. Raises ValueError for years the library cannot tell (Korea's
+    end in 2050).
+    """
+    years = date_of(first).year, date_of(last).year + 1
+    version = importlib.metadata.version("exchange_calendars")
+    path = cache / f"sessions-{version}-{calendar.replace('/', '')}-{years[0]}-{years[1]}.npy"
+    try:
+        return np.asarray(np.load(path, allow_pickle=False), np.int32)
+    except (OSError, ValueError, EOFError):
+        found = _computed(calendar, *years)
+    cache.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(f".{os.getpid()}.npy")
+    np.save(draft, found)
+    draft.rename(path)
+    return found
+
+
+def add_business_days(open_days: NDArray[np.int32], day: ArrayLike, count: ArrayLike) -> NDArray[np.int32]:
+    """The session `count` sessions after `day` (arrays broadcast); a day without a session counts as the next one.
+
+    Raises IndexError where `open_days` does not reach that far.
+    """
+    return np.asarray(open_days[np.searchsorted(open_days, day) + np.asarray(count)], np.int32)
+
+
+def close_ns(market: Market, day: int) -> int:
+    """The moment of the market's regular close on `day`, UTC nanoseconds; early closes are not known here."""
+    hour, minute = map(int, market.close.split(":"))
+    local = dt.datetime.combine(date_of(day), dt.time(hour, minute), ZoneInfo(market.time_zone))
+    return int(local.timestamp()) * 1_000_000_000
+
+
+def _computed(name: str, first_year: int, last_year: int) -> NDArray[np.int32]:
+    import exchange_calendars  # noqa: PLC0415  (two seconds with its calendars: only when the cache has none)
+
+    first, last = dt.date(first_year, 1, 1), dt.date(last_year, 12, 31)
+    calendar = exchange_calendars.get_calendar(name, start=first.isoformat(), end=last.isoformat())
+    return calendar.sessions.to_numpy().astype("datetime64[D]").astype(np.int64).astype(np.int32)
