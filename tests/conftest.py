@@ -1,0 +1,28 @@
+"""Fixtures that every test may ask for."""
+
+import itertools
+import os
+from collections.abc import Iterator
+
+import hypothesis
+import pytest
+
+from engine import segment
+from tests.services.external import chromium_path, kafka, postgres_url, redis_server, redis_url
+
+__all__ = ["chromium_path", "instance", "kafka", "postgres_url", "redis_server", "redis_url"]
+
+# A shared machine stalls now and then: time is measured by the benches, not by properties.
+hypothesis.settings.register_profile("ims", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("ims")
+
+_numbers = itertools.count()
+
+
+@pytest.fixture
+def instance() -> Iterator[str]:
+    """A name for shared memory that nobody else uses; whatever was made under it is removed afterwards."""
+    name = f"test-{os.getpid()}-{next(_numbers)}"
+    yield name
+    for path in segment.folder().glob(f"ims.{name}.*"):
+        path.unlink(missing_ok=True)
