@@ -48,8 +48,6 @@ class Flag(IntEnum):
     """Reverse exactly what the event names."""
     START_OF_DAY = 2
     """Part of a snapshot: does not count as a change of today."""
-    NOT_TODAY = 4
-    """The trade date is not today: stays out of the intraday sums."""
 
 
 class SecurityFlag(IntEnum):
@@ -212,7 +210,7 @@ class Capacity:
 
     def __post_init__(self) -> None:
         limits = {
-            "securities": (2**24, self.securities),
+            "securities": (2**23, self.securities),
             "books": (2**16, self.books),
             "depots": (2**16, self.depots),
             "sources": (2**16, self.sources),

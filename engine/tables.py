@@ -58,6 +58,8 @@ class Word(IntEnum):
     """Events written to `recent` so far."""
     LOCATED_SHARES = 21
     """Live decrements over all securities."""
+    FEED_NS = 22
+    """When a feed last gave a sign of life (the writer's clock)."""
 
 
 class TornReadError(RuntimeError):
@@ -124,6 +126,7 @@ class Tables:
         markets: Sequence[Market],
         base_date: int,
         generation: str,
+        explain: Mapping[str, Any] | None = None,
     ) -> Self:
         meta: Mapping[str, Any] = {
             "terms": list(terms),
@@ -132,6 +135,7 @@ class Tables:
             "base_date": base_date,
             "generation": generation,
             "capacity": msgspec.to_builtins(capacity),
+            "explain": dict(explain or {}),
         }
         return cls(Segment.create(name, layout(capacity, len(terms), len(calculations), len(markets)), meta))
 
