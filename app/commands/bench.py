@@ -1,0 +1,56 @@
+"""`ims bench NAME`: measure this machine. A bench's module is imported only when it is asked for."""
+
+import argparse
+import importlib
+import json
+import sys
+from collections.abc import Mapping
+from typing import Final
+
+from app.bench import measure
+
+BENCHES: Final = {
+    "kernel": "apply batches of events to positions and terms, on one core",
+    "kafka": "from a real broker to applied positions",
+    "latency": "from the moment of produce to the cell in a browser",
+    "locates": "locates over REST while events are applied",
+    "start": "from `ims run` to first data on the page",
+}
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """The names; what follows one belongs to that bench's own parser."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    width = max(map(len, BENCHES))
+    parser.epilog = "\n".join(f"  {name:{width}}  {summary}" for name, summary in BENCHES.items())
+    parser.add_argument("name", metavar="NAME", choices=BENCHES, help="one of those below")
+    parser.add_argument("options", metavar="...", nargs=argparse.REMAINDER, help="see: ims bench NAME --help")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run one bench and print its figures: a table, or one JSON object."""
+    name: str = args.name
+    module = importlib.import_module(f"app.bench.{name}")
+    parser = argparse.ArgumentParser(prog=f"ims bench {name}", description=BENCHES[name])
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    module.add(parser)
+    own = parser.parse_args(args.options)
+    figures: Mapping[str, object] = module.run(own)
+    # what the bench says of itself comes first, and stands
+    report = {"bench": name} | dict(figures)
+    for key, value in ({"rss_mb": measure.own_peak_mb()} | measure.machine()).items():
+        report.setdefault(key, value)
+    sys.stdout.write(json.dumps(report) + "\n" if own.json else table(report))
+    return 0
+
+
+def table(report: Mapping[str, object]) -> str:
+    """One line per figure, names left, values right after them."""
+    width = max(map(len, report))
+    return "".join(f"{name:{width}}  {_shown(value)}\n" for name, value in report.items())
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.2f}"  # noqa: PLR2004
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
