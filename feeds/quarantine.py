@@ -1,13 +1,15 @@
 """What could not be used, kept whole: a value like any other, so nothing is dropped silently and the feed goes on."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Self
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+
+from engine.events import EventArray
 
 
 class Reason(StrEnum):
@@ -69,6 +71,14 @@ class Origin:
         """The entry for the record of that number."""
         partition, offset = int(self.partitions[record]), int(self.offsets[record])
         return Unreadable(self.topic, partition, offset, reason.value, detail, raw, events)
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What a poll holds: events in the order in which to apply them, and what is none."""
+
+    events: EventArray
+    unreadable: list[Unreadable] = field(default_factory=list)
 
 
 _ENCODER = msgspec.msgpack.Encoder()

@@ -1,0 +1,182 @@
+"""JSON events, one object per record -> one batch of events.
+
+The canonical form is exactly these keys in this order without white space (`flags` may be left out):
+
+    {"src":"sim-0","seq":17,"ts":1790000000000000000,"op":"BUY","sec":"US0378331005","book":"B0001","depot":"DTC",
+     "kind":"FIRM","trade":"2026-11-20","settle":"2026-11-23","qty":100,"flags":0}
+
+A poll of canonical records is read by one call of a compiled scanner. What it leaves is read one by one by a strict decoder,
+which also takes other orders, white space and escapes, and which says what is wrong with what it cannot take.
+"""
+
+import json
+from collections.abc import Sequence
+from datetime import date
+from typing import Annotated, Any, Final, TypeAlias
+
+import msgspec
+import numpy as np
+from msgspec import UNSET, Meta, UnsetType
+from numpy.typing import NDArray
+
+from engine.events import EVENT, EventArray
+from engine.model import NO_DATE, SYMBOL_BYTES, Flag, Kind, Namespace, Op
+from engine.symbols import Symbols
+from feeds import json_scanner
+from feeds.quarantine import Decoded, Origin, Reason, Unreadable
+
+_INT64: Final = 2**63
+_EPOCH: Final = date(1970, 1, 1).toordinal()
+Int64: TypeAlias = Annotated[int, Meta(ge=-_INT64, le=_INT64 - 1)]
+
+
+class Event(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One event as it is written; `op` and `kind` are names of `Op` and `Kind`."""
+
+    src: str
+    seq: Annotated[int, Meta(ge=1, le=_INT64 - 1)]
+    ts: Annotated[int, Meta(ge=0, le=_INT64 - 1)]
+    op: str
+    sec: str
+    book: str
+    depot: str
+    kind: str
+    trade: date | None
+    settle: date | None
+    qty: Int64
+    flags: Annotated[int, Meta(ge=0, le=int(sum(Flag)))] | UnsetType = UNSET
+
+
+_ENCODER: Final = msgspec.json.Encoder()
+_DECODER: Final = msgspec.json.Decoder(Event)
+_CODES: Final = (
+    ("src", "source", Namespace.SOURCE, Reason.UNKNOWN_SOURCE),
+    ("sec", "security", Namespace.SECURITY, Reason.UNKNOWN_SECURITY),
+    ("book", "book", Namespace.BOOK, Reason.UNKNOWN_BOOK),
+    ("depot", "depot", Namespace.DEPOT, Reason.UNKNOWN_DEPOT),
+)
+"""Field on the wire, column of `EVENT`, what it names, why it fails."""
+
+
+def encode(event: Event) -> bytes:
+    """The canonical form."""
+    return _ENCODER.encode(event)
+
+
+def decode(values: Sequence[bytes], symbols: Symbols, origin: Origin) -> Decoded:
+    """Every record becomes one event, in the order given, or one `Unreadable`. Never raises for what is in a record."""
+    count = len(values)
+    events = np.zeros(count, EVENT)
+    events["topic"] = origin.topic_index
+    events["partition"] = origin.partitions
+    events["offset"] = origin.offsets
+    events["received_ns"] = origin.received_ns
+    ends = np.cumsum(np.fromiter(map(len, values), np.int64, count))
+    words = json_scanner.words_over(b"".join((*values, bytes(json_scanner.PAD))))
+    left = np.empty(count, np.bool_)
+    if not json_scanner.scan(words, ends, symbols.table, events, left):
+        return Decoded(events)
+    unreadable = _decode_strictly(values, np.flatnonzero(left), symbols, origin, events, left)
+    return Decoded(events[~left], unreadable)
+
+
+class _FaultError(ValueError):
+    """JSON of the right shape that is not an event."""
+
+
+def _decode_strictly(
+    values: Sequence[bytes],
+    numbers: NDArray[np.intp],
+    symbols: Symbols,
+    origin: Origin,
+    events: EventArray,
+    left: NDArray[np.bool_],
+) -> list[Unreadable]:
+    """The records of these numbers: fills their `events` and clears their `left`, or says what is wrong with them."""
+    unreadable: list[Unreadable] = []
+    kept: list[int] = []
+    rows: list[Event] = []
+    for number in map(int, numbers):
+        try:
+            rows.append(_read(values[number]))
+            kept.append(number)
+        except (msgspec.ValidationError, _FaultError) as error:
+            unreadable.append(origin.unreadable(number, Reason.INVALID, str(error), values[number]))
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            unreadable.append(origin.unreadable(number, Reason.MALFORMED, str(error), values[number]))
+    chosen = np.array(kept, np.intp)
+    unnamed = _resolve(rows, chosen, symbols, events)
+    left[chosen] = [bool(what) for what in unnamed]
+    for number, what in zip(kept, unnamed, strict=True):
+        if what:
+            unreadable.append(origin.unreadable(number, what[0], what[1], values[number]))
+    return sorted(unreadable, key=lambda entry: (entry.partition, entry.offset))
+
+
+def _read(value: bytes) -> Event:
+    """A valid event. Raises msgspec's errors or `_FaultError`."""
+    event = _DECODER.decode(value)
+    if event.op not in Op.__members__:
+        raise _FaultError(f"no op {event.op!r}")
+    if event.kind not in Kind.__members__:
+        raise _FaultError(f"no kind {event.kind!r}")
+    _check_codes(event)
+    if _repeats_a_key(value, event):
+        raise _FaultError("a key comes twice")
+    for day in (event.trade, event.settle):
+        if day is not None and day.toordinal() < _EPOCH:
+            raise _FaultError(f"a date before 1970: {day}")
+    return event
+
+
+def _check_codes(event: Event) -> None:
+    """An op names exactly what it needs; the depot alone may be left open."""
+    if (event.sec == "") != (event.op == Op.RESET_BOOK.name):
+        raise _FaultError(f"{event.op} {'needs a' if event.sec == '' else 'has no'} security")
+    if (event.book == "") != (event.op == Op.PRICE.name):
+        raise _FaultError(f"{event.op} {'needs a' if event.book == '' else 'has no'} book")
+    if event.depot != "" and event.op in {Op.RESET_BOOK.name, Op.PRICE.name}:
+        raise _FaultError(f"{event.op} has no depot")
+    if event.src == "":
+        raise _FaultError("no source")
+    if "\0" in event.src + event.sec + event.book + event.depot:
+        raise _FaultError("a code contains a zero character")
+
+
+def _repeats_a_key(value: bytes, event: Event) -> bool:
+    """JSON says nothing of keys that come twice, and the decoder takes the last. A second meaning is no event."""
+    if b"\\" in value:
+        pairs: list[Any] = json.loads(value, object_pairs_hook=list)
+        return len({key for key, _ in pairs}) < len(pairs)
+    texts = 6 + (event.trade is not None) + (event.settle is not None)
+    keys = 11 + (event.flags is not UNSET)
+    return value.count(b'"') != 2 * (texts + keys)
+
+
+def _resolve(
+    rows: Sequence[Event], chosen: NDArray[np.intp], symbols: Symbols, events: EventArray
+) -> list[tuple[Reason, str] | None]:
+    """Write rows to `events[chosen]`; returns for each what it names in vain, if anything."""
+    unnamed: list[tuple[Reason, str] | None] = [None] * len(rows)
+    for wire, column, namespace, reason in _CODES:
+        texts = [getattr(row, wire) for row in rows]
+        # a code that is too long must not be cut into another one; the empty one is in no table
+        raw = [code if len(code) <= SYMBOL_BYTES else b"" for code in map(str.encode, texts)]
+        ids = symbols.find(namespace, np.array(raw, f"S{SYMBOL_BYTES}"))
+        events[column][chosen] = ids
+        for at in np.flatnonzero(ids == 0):
+            if texts[at] and unnamed[at] is None:
+                unnamed[at] = (reason, f"no {column} {texts[at]!r}")
+    events["seq"][chosen] = [row.seq for row in rows]
+    events["time_ns"][chosen] = [row.ts for row in rows]
+    events["quantity"][chosen] = [row.qty for row in rows]
+    events["trade_date"][chosen] = [_days(row.trade) for row in rows]
+    events["settle_date"][chosen] = [_days(row.settle) for row in rows]
+    events["op"][chosen] = [Op[row.op] for row in rows]
+    events["kind"][chosen] = [Kind[row.kind] for row in rows]
+    events["flags"][chosen] = [row.flags or 0 for row in rows]
+    return unnamed
+
+
+def _days(day: date | None) -> int:
+    return NO_DATE if day is None else day.toordinal() - _EPOCH
