@@ -33,7 +33,7 @@ Int64: TypeAlias = Annotated[int, Meta(ge=-_INT64, le=_INT64 - 1)]
 class Event(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One event as it is written; `op` and `kind` are names of `Op` and `Kind`."""
 
-    src: str
+    src: Annotated[str, Meta(min_length=1)]
     seq: Annotated[int, Meta(ge=1, le=_INT64 - 1)]
     ts: Annotated[int, Meta(ge=0, le=_INT64 - 1)]
     op: str
@@ -49,6 +49,10 @@ class Event(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 _ENCODER: Final = msgspec.json.Encoder()
 _DECODER: Final = msgspec.json.Decoder(Event)
+_OPS: Final = {op.name: int(op) for op in Op}
+_KINDS: Final = {kind.name: int(kind) for kind in Kind}
+_NEEDS: Final = {op.name: (op != Op.RESET_BOOK, op != Op.PRICE) for op in Op}
+"""Whether an op names a security and a book. Those that name both may name a depot."""
 _CODES: Final = (
     ("src", "source", Namespace.SOURCE, Reason.UNKNOWN_SOURCE),
     ("sec", "security", Namespace.SECURITY, Reason.UNKNOWN_SECURITY),
@@ -116,31 +120,20 @@ def _decode_strictly(
 def _read(value: bytes) -> Event:
     """A valid event. Raises msgspec's errors or `_FaultError`."""
     event = _DECODER.decode(value)
-    if event.op not in Op.__members__:
+    needs = _NEEDS.get(event.op)
+    if needs is None:
         raise _FaultError(f"no op {event.op!r}")
-    if event.kind not in Kind.__members__:
+    if event.kind not in _KINDS:
         raise _FaultError(f"no kind {event.kind!r}")
-    _check_codes(event)
+    if needs != (event.sec != "", event.book != "") or (event.depot != "" and needs != (True, True)):
+        raise _FaultError(f"{event.op} with security {event.sec!r}, book {event.book!r}, depot {event.depot!r}")
+    if b"\\" in value and "\0" in event.src + event.sec + event.book + event.depot:
+        raise _FaultError("a code contains a zero character")
     if _repeats_a_key(value, event):
         raise _FaultError("a key comes twice")
-    for day in (event.trade, event.settle):
-        if day is not None and day.toordinal() < _EPOCH:
-            raise _FaultError(f"a date before 1970: {day}")
+    if _days(event.trade) < NO_DATE or _days(event.settle) < NO_DATE:
+        raise _FaultError("a date before 1970")
     return event
-
-
-def _check_codes(event: Event) -> None:
-    """An op names exactly what it needs; the depot alone may be left open."""
-    if (event.sec == "") != (event.op == Op.RESET_BOOK.name):
-        raise _FaultError(f"{event.op} {'needs a' if event.sec == '' else 'has no'} security")
-    if (event.book == "") != (event.op == Op.PRICE.name):
-        raise _FaultError(f"{event.op} {'needs a' if event.book == '' else 'has no'} book")
-    if event.depot != "" and event.op in {Op.RESET_BOOK.name, Op.PRICE.name}:
-        raise _FaultError(f"{event.op} has no depot")
-    if event.src == "":
-        raise _FaultError("no source")
-    if "\0" in event.src + event.sec + event.book + event.depot:
-        raise _FaultError("a code contains a zero character")
 
 
 def _repeats_a_key(value: bytes, event: Event) -> bool:
@@ -172,11 +165,15 @@ def _resolve(
     events["quantity"][chosen] = [row.qty for row in rows]
     events["trade_date"][chosen] = [_days(row.trade) for row in rows]
     events["settle_date"][chosen] = [_days(row.settle) for row in rows]
-    events["op"][chosen] = [Op[row.op] for row in rows]
-    events["kind"][chosen] = [Kind[row.kind] for row in rows]
+    events["op"][chosen] = [_OPS[row.op] for row in rows]
+    events["kind"][chosen] = [_KINDS[row.kind] for row in rows]
     events["flags"][chosen] = [row.flags or 0 for row in rows]
     return unnamed
 
 
 def _days(day: date | None) -> int:
-    return NO_DATE if day is None else day.toordinal() - _EPOCH
+    """Days since 1970-01-01; `NO_DATE` for none, less for what lies before."""
+    if day is None:
+        return NO_DATE
+    days = day.toordinal() - _EPOCH
+    return days if days >= 0 else NO_DATE - 1

@@ -90,7 +90,7 @@ def _key(words: Any, at: int, key: int) -> int:
 
 
 @nb.njit(**_JIT)
-def _part(word: Any) -> tuple[Any, int]:
+def _part(word: Any) -> tuple[Any, Any]:
     """The bytes of a word before its first quote, and how many (8: there is none; -1: it needs a real parser)."""
     quote = word ^ _QUOTES
     escape = word ^ _ESCAPES
@@ -133,7 +133,7 @@ def _eight_digits(word: Any) -> Any:
 
 
 @nb.njit(**_JIT)
-def _integer(words: Any, at: int) -> tuple[int, int]:
+def _integer(words: Any, at: int) -> tuple[Any, int]:
     """An int64 without leading zeros, without "-0"."""
     if at < 0:
         return 0, -1
