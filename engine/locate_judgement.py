@@ -1,0 +1,142 @@
+"""What is decided on one request for a locate, from the rules and the inventory as they are. Changes nothing."""
+
+from typing import Final, Protocol
+
+from msgspec import Struct
+
+from engine.locate_rules import NO_DECISION, NO_RATIO, Action, DecisionRule, DecrementRule, LocateRules, Subject, local_date
+from engine.locates import (
+    Evidence,
+    FeedPosition,
+    LocateRequest,
+    LocateType,
+    OnInsufficient,
+    Reason,
+    RuleUsed,
+    State,
+    decrement,
+    largest_within,
+)
+from engine.model import Market, Temperature
+
+LONG_TERMS: Final = ("firm_long", "client_free")
+"""The pool of long locates (domain.md 4)."""
+
+
+class Inventory(Protocol):
+    """What is asked of the machine; see `engine.state.Inventory`. Terms and remaining: on the settlement day."""
+
+    def security_id(self, code: str) -> int: ...
+    def temperature(self, security: int) -> Temperature: ...
+    def market(self, security: int) -> Market: ...
+    def remaining(self, security: int) -> int: ...
+    def terms_of(self, security: int) -> dict[str, int]: ...
+    def set_located(self, security: int, decrements: int) -> None: ...
+    @property
+    def as_of_ns(self) -> int: ...
+    @property
+    def stale(self) -> bool: ...
+
+
+class Facts(Struct, frozen=True):
+    """What is known about a request besides what it says."""
+
+    asked_as: str = ""
+    fee: int | None = None
+    feed_positions: tuple[FeedPosition, ...] = ()
+    decided_by: str = "rules"
+
+
+class Outcome(Struct, frozen=True):
+    """A decision, not yet taken."""
+
+    state: State
+    reason: Reason | None
+    approved: int
+    decrement: int
+    evidence: Evidence
+
+
+class _Basis(Struct, frozen=True):
+    """What a decision on a security rests on. `held`: live decrements of the request's type."""
+
+    rule: DecisionRule = NO_DECISION
+    ratio: DecrementRule = NO_RATIO
+    market: str = ""
+    temperature: str = ""
+    terms: dict[str, int] = {}
+    pool: int = 0
+    held: int = 0
+    stale: bool = False
+
+
+def judge(
+    inventory: Inventory, rules: LocateRules, request: LocateRequest, held: int, now_ns: int, facts: Facts
+) -> Outcome:
+    """Decide on `request`; `held`: live decrements of its type on its security.
+
+    Approves no more than what is left in the pool by the *decrement*, never in spite of stale inputs.
+    """
+    security = inventory.security_id(request.security)
+    if security:
+        basis = _basis(inventory, rules, request, security, held, now_ns)
+        state, reason, approved = _verdict(request, basis)
+    else:
+        basis, state, reason, approved = _Basis(), State.REJECTED, Reason.SECURITY_NOT_FOUND, 0
+    taken = decrement(basis.ratio.ratio_basis_points, approved)
+    evidence = Evidence(
+        decision_rule=RuleUsed(basis.rule.id, basis.rule.version),
+        decrement_rule=RuleUsed(basis.ratio.id, basis.ratio.version),
+        ratio_basis_points=basis.ratio.ratio_basis_points,
+        market=basis.market,
+        temperature=basis.temperature,
+        pool_before=basis.pool,
+        pool_after=basis.pool - taken,
+        terms=basis.terms,
+        as_of_ns=inventory.as_of_ns,
+        feed_positions=facts.feed_positions,
+        decided_ns=now_ns,
+        decided_by=facts.decided_by,
+        requested_by=request.requested_by,
+    )
+    return Outcome(state, reason, approved, taken, evidence)
+
+
+def _basis(
+    inventory: Inventory, rules: LocateRules, request: LocateRequest, security: int, held: int, now_ns: int
+) -> _Basis:
+    market, temperature = inventory.market(security), inventory.temperature(security)
+    subject = Subject(market.code, temperature.name, request.type, local_date(market, now_ns))
+    terms = inventory.terms_of(security)
+    short = request.type == LocateType.SHORT
+    return _Basis(
+        rule=rules.decision(subject),
+        ratio=rules.decrement(subject),
+        market=market.code,
+        temperature=temperature.name,
+        terms=terms,
+        pool=inventory.remaining(security) if short else sum(terms[name] for name in LONG_TERMS) - held,
+        held=held,
+        stale=inventory.stale,
+    )
+
+
+def _verdict(request: LocateRequest, basis: _Basis) -> tuple[State, Reason | None, int]:
+    """State, reason and approved quantity."""
+    rule = basis.rule
+    if rule.action == Action.REJECT:
+        return State.REJECTED, rule.reason, 0
+    if basis.stale or rule.action == Action.PEND:
+        return State.PENDING, Reason.STALE_INPUTS if basis.stale else rule.reason, 0
+    shortage, available = Reason.INSUFFICIENT_INVENTORY, basis.pool
+    if rule.within_terms:
+        permitted = sum(basis.terms[name] for name in rule.within_terms) - basis.held
+        if permitted < available:
+            shortage, available = Reason.MARKET_RESTRICTION, permitted
+    fits = largest_within(basis.ratio.ratio_basis_points, request.quantity, available)
+    if fits == request.quantity:
+        return State.APPROVED, None, fits
+    if fits and request.allow_partial:
+        return State.PARTIALLY_APPROVED, shortage, fits
+    waits = request.on_insufficient == OnInsufficient.PEND
+    return (State.PENDING if waits else State.REJECTED), shortage, 0

@@ -1,0 +1,72 @@
+"""An inventory of a few dictionaries for tests of the desk: pools that a test may set as it likes."""
+
+from pathlib import Path
+
+import msgspec
+
+from engine.locate_rules import LocateRules
+from engine.model import Market, Temperature
+
+US = Market("US", "XNYS", "America/New_York", "USD", "16:00", 1)
+MARKETS = {
+    code: Market(code, "", zone, "", "16:00", 2)
+    for code, zone in {
+        "TW": "Asia/Taipei",
+        "JP": "Asia/Tokyo",
+        "KR": "Asia/Seoul",
+        "HK": "Asia/Hong_Kong",
+        "GB": "Europe/London",
+        "DE": "Europe/Berlin",
+        "FR": "Europe/Paris",
+    }.items()
+} | {"US": US}
+NOON_NS = 1_790_000_000_000_000_000
+"""A moment in September 2026."""
+
+
+def shipped_rules() -> LocateRules:
+    """The rules that the program comes with."""
+    text = Path("assets/rules/locates.yaml").read_bytes()
+    return msgspec.yaml.decode(text, type=LocateRules)
+
+
+class PlainInventory:
+    """One security per code given to `add`; its gross pool may be changed at any time."""
+
+    def __init__(self) -> None:
+        self.codes: dict[str, int] = {}
+        self.gross: dict[int, int] = {}
+        self.located: dict[int, int] = {}
+        self.terms: dict[int, dict[str, int]] = {}
+        self.temperatures: dict[int, Temperature] = {}
+        self.markets: dict[int, Market] = {}
+        self.stale = False
+        self.as_of_ns = NOON_NS - 1
+
+    def add(
+        self, code: str, pool: int, temperature: Temperature = Temperature.HTB, market: str = "US", **terms: int
+    ) -> int:
+        security = self.codes[code] = len(self.codes) + 1
+        self.gross[security] = pool
+        self.terms[security] = {"firm_long": pool, "client_free": 0, "exclusive": 0, "external_firm": 0} | terms
+        self.temperatures[security] = temperature
+        self.markets[security] = MARKETS[market]
+        return security
+
+    def security_id(self, code: str) -> int:
+        return self.codes.get(code, 0)
+
+    def temperature(self, security: int) -> Temperature:
+        return self.temperatures[security]
+
+    def market(self, security: int) -> Market:
+        return self.markets[security]
+
+    def remaining(self, security: int) -> int:
+        return self.gross[security] - self.located.get(security, 0)
+
+    def terms_of(self, security: int) -> dict[str, int]:
+        return self.terms[security] | {"located": self.located.get(security, 0)}
+
+    def set_located(self, security: int, decrements: int) -> None:
+        self.located[security] = decrements

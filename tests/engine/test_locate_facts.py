@@ -1,0 +1,328 @@
+"""The desk keeps what domain.md says of locates: facts 6, 12 and 13, the rules of markets, states and reasons."""
+
+import datetime as dt
+
+import pytest
+from msgspec.structs import replace
+
+from engine.locate_desk import (
+    LocateBusyError,
+    LocateDesk,
+    LocateInvariantError,
+    NoSuchLocateError,
+    WrongStateError,
+)
+from engine.locate_judgement import Facts
+from engine.locate_rules import Action, DecisionRule, LocateRules
+from engine.locates import (
+    Change,
+    FeedPosition,
+    LocateRequest,
+    LocateType,
+    OnInsufficient,
+    Reason,
+    State,
+    decrement,
+    largest_within,
+)
+from engine.model import Temperature
+from tests.engine.locate_inventory import NOON_NS, PlainInventory, shipped_rules
+
+CLOSE_NS = NOON_NS + 3_600_000_000_000
+
+
+def request(security: str = "X", quantity: int = 100, **fields: object) -> LocateRequest:
+    return LocateRequest(security=security, client="FUND1", quantity=quantity, **fields)  # type: ignore[arg-type]
+
+
+def desk_of(inventory: PlainInventory) -> LocateDesk:
+    return LocateDesk(inventory, shipped_rules())
+
+
+def decided(desk: LocateDesk, asked: LocateRequest) -> Change:
+    change = desk.decide(asked, NOON_NS, CLOSE_NS)
+    desk.settle(change)
+    return change
+
+
+@pytest.mark.parametrize(
+    ("temperature", "market", "held"),
+    [
+        (Temperature.HTB, "JP", 100),
+        (Temperature.GC, "JP", 20),
+        (Temperature.UNKNOWN, "JP", 100),
+        (Temperature.WARM, "JP", 100),
+        (Temperature.GC, "KR", 100),
+        (Temperature.GC, "US", 0),
+        (Temperature.HTB, "US", 100),
+        (Temperature.UNKNOWN, "US", 100),
+        (Temperature.GC, "GB", 20),
+    ],
+)
+def test_fact_6_the_decrement_of_100_approved(temperature: Temperature, market: str, held: int) -> None:
+    inventory = PlainInventory()
+    security = inventory.add("X", 1_000, temperature, market)
+    locate = decided(desk_of(inventory), request()).after
+    assert (locate.state, locate.approved, locate.decrement) == (State.APPROVED, 100, held)
+    assert inventory.located.get(security, 0) == held
+
+
+def test_fact_12_live_decrements_come_off_what_is_available() -> None:
+    inventory = PlainInventory()
+    security = inventory.add("X", 12_500 - 1_000)
+    desk = desk_of(inventory)
+    decided(desk, request(quantity=1_500))
+    assert inventory.gross[security] == 11_500
+    assert inventory.remaining(security) == 10_000
+
+
+@pytest.mark.parametrize(("partial", "state", "approved"), [(True, State.PARTIALLY_APPROVED, 400), (False, State.REJECTED, 0)])
+def test_fact_13_the_second_of_two_requests_gets_what_the_first_left(partial: bool, state: State, approved: int) -> None:  # noqa: FBT001
+    inventory = PlainInventory()
+    inventory.add("X", 1_000)
+    desk = desk_of(inventory)
+    first = desk.decide(request(quantity=600, allow_partial=partial), NOON_NS, CLOSE_NS).after
+    second = desk.decide(request(quantity=600, allow_partial=partial), NOON_NS, CLOSE_NS).after
+    assert (first.state, first.approved) == (State.APPROVED, 600)
+    assert (second.state, second.approved, second.reason) == (state, approved, Reason.INSUFFICIENT_INVENTORY)
+    assert (second.pool_before, second.pool_after) == (400, 400 - approved)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "approved", "executed", "held"),
+    [(2_000, 101, 0, 21), (10_000, 7, 0, 7), (0, 7, 0, 0), (2_000, 100, 50, 50), (0, 100, 200, 100), (1, 1, 0, 1)],
+)
+def test_a_decrement_is_rounded_up_and_never_more_than_was_approved(
+    ratio: int, approved: int, executed: int, held: int
+) -> None:
+    assert decrement(ratio, approved, executed) == held
+
+
+@pytest.mark.parametrize("ratio", [1, 3_333, 2_000, 9_999, 10_000])
+@pytest.mark.parametrize("available", [-5, 0, 1, 17, 400, 2**62])
+def test_a_partial_approval_is_the_largest_that_fits(ratio: int, available: int) -> None:
+    fits = largest_within(ratio, 2**63 - 1, available)
+    assert decrement(ratio, fits) <= max(0, available)
+    if fits < 2**63 - 1:
+        assert decrement(ratio, fits + 1) > max(0, available)
+
+
+def test_a_pool_below_zero_counts_as_empty_and_is_shown_as_it_is() -> None:
+    inventory = PlainInventory()
+    inventory.add("X", -50)
+    locate = decided(desk_of(inventory), request(quantity=1)).after
+    assert (locate.state, locate.reason, locate.pool_before) == (State.REJECTED, Reason.INSUFFICIENT_INVENTORY, -50)
+
+
+def test_what_cannot_be_had_waits_where_asked_and_is_given_when_the_pool_grows_oldest_first() -> None:
+    inventory = PlainInventory()
+    security = inventory.add("X", 0)
+    desk = desk_of(inventory)
+    waiting = {"allow_partial": False, "on_insufficient": OnInsufficient.PEND}
+    old = decided(desk, request(quantity=300, **waiting)).after
+    young = decided(desk, request(quantity=300, **waiting)).after
+    assert (old.state, old.decrement, desk.pending_count) == (State.PENDING, 0, 2)
+    assert desk.retry_pending(NOON_NS) == []
+    inventory.gross[security] = 400
+    changes = desk.retry_pending(NOON_NS + 1)
+    assert [(c.after.sequence, c.after.state) for c in changes] == [(old.sequence, State.APPROVED)]
+    desk.settle(changes[0])
+    assert desk.get(young.sequence).state == State.PENDING
+    assert (desk.live_count, desk.pending_count, inventory.remaining(security)) == (1, 1, 100)
+
+
+def test_stale_inputs_approve_nothing_until_they_are_fresh() -> None:
+    inventory = PlainInventory()
+    inventory.add("X", 150)
+    inventory.stale = True
+    desk = desk_of(inventory)
+    first, second = (decided(desk, request(quantity=100, allow_partial=False)).after for _ in range(2))
+    assert (first.state, first.reason) == (State.PENDING, Reason.STALE_INPUTS)
+    inventory.stale = False
+    again = desk.retry_pending(NOON_NS)
+    assert [(c.after.sequence, c.after.state, c.after.reason) for c in again] == [
+        (first.sequence, State.APPROVED, None),
+        (second.sequence, State.REJECTED, Reason.INSUFFICIENT_INVENTORY),
+    ]
+    for change in again:
+        desk.settle(change)
+    assert (desk.live_count, desk.pending_count) == (1, 0)
+
+
+def test_the_restricted_list_is_refused_even_when_inputs_are_stale() -> None:
+    inventory = PlainInventory()
+    inventory.add("X", 1_000, Temperature.RESTRICTED)
+    inventory.stale = True
+    locate = decided(desk_of(inventory), request()).after
+    assert (locate.state, locate.reason, locate.rule.id) == (State.REJECTED, Reason.RESTRICTED_LIST, "restricted")
+
+
+def test_an_unknown_security_is_refused_and_kept() -> None:
+    locate = decided(desk_of(PlainInventory()), request("NOWHERE")).after
+    assert (locate.state, locate.reason) == (State.REJECTED, Reason.SECURITY_NOT_FOUND)
+
+
+def test_hong_kong_is_approved_up_to_what_lenders_have_confirmed() -> None:
+    inventory = PlainInventory()
+    inventory.add("X", 10_000, Temperature.HTB, "HK", exclusive=200, external_firm=300)
+    desk = desk_of(inventory)
+    assert decided(desk, request(quantity=400)).after.state == State.APPROVED
+    rest = decided(desk, request(quantity=400)).after
+    assert (rest.state, rest.approved, rest.reason) == (State.PARTIALLY_APPROVED, 100, Reason.MARKET_RESTRICTION)
+
+
+def test_long_locates_have_a_pool_of_their_own() -> None:
+    inventory = PlainInventory()
+    security = inventory.add("X", 1_000, firm_long=300, client_free=200)
+    desk = desk_of(inventory)
+    asked = request(quantity=400, type=LocateType.LONG)
+    first, second = decided(desk, asked).after, decided(desk, asked).after
+    assert (first.decrement, second.approved, second.pool_before) == (400, 100, 100)
+    assert inventory.remaining(security) == 1_000
+    assert (desk.held("X", LocateType.LONG), desk.held("X")) == (500, 0)
+
+
+def test_a_rule_holds_on_its_days_only() -> None:
+    rules = shipped_rules()
+    stop = DecisionRule(
+        id="halt",
+        version=3,
+        note="",
+        action=Action.REJECT,
+        reason=Reason.MARKET_RESTRICTION,
+        markets=frozenset({"JP"}),
+        since=dt.date(2026, 9, 21),
+        until=dt.date(2026, 9, 21),
+    )
+    inventory = PlainInventory()
+    inventory.add("X", 1_000, market="JP")
+    desk = LocateDesk(inventory, replace(rules, decisions=(stop, *rules.decisions)))
+    tokyo_day = int(dt.datetime(2026, 9, 20, 15, 0, tzinfo=dt.UTC).timestamp()) * 10**9  # midnight in Tokyo
+    outcomes = [desk.decide(request(), tokyo_day + h * 3_600 * 10**9, CLOSE_NS) for h in (-1, 0, 23, 24)]
+    assert [c.after.state == State.REJECTED for c in outcomes] == [False, True, True, False]
+    assert outcomes[1].after.rule.version == 3  # noqa: PLR2004
+
+
+def test_no_rule_leaves_it_to_a_person_and_takes_all_of_it() -> None:
+    inventory = PlainInventory()
+    inventory.add("X", 1_000)
+    change = decided(LocateDesk(inventory, LocateRules(decisions=(), decrements=())), request())
+    assert change.after.state == State.PENDING
+    assert change.evidence is not None
+    assert change.evidence.ratio_basis_points == 10_000  # noqa: PLR2004
+
+
+def test_the_shipped_rules_have_no_problems_and_faulty_ones_are_named() -> None:
+    rules = shipped_rules()
+    terms = frozenset({"exclusive", "external_firm"})
+    assert rules.problems(terms) == []
+    faulty = LocateRules(
+        decisions=(
+            DecisionRule(id="a", version=1, note="", action=Action.REJECT),
+            DecisionRule(id="a", version=1, note="", action=Action.APPROVE, within_terms=("gold",)),
+        ),
+        decrements=(),
+    )
+    assert sorted(faulty.problems(terms)) == ["a: a rejection needs a reason", "a: no term gold", "a: used twice"]
+
+
+@pytest.mark.parametrize("end", ["release", "cancel", "expire"])
+def test_an_end_gives_the_decrement_back_once_and_only_when_it_is_kept(end: str) -> None:
+    inventory = PlainInventory()
+    security = inventory.add("X", 1_000)
+    desk = desk_of(inventory)
+    sequence = decided(desk, request(quantity=600)).after.sequence
+    change = getattr(desk, end)(sequence, NOON_NS)
+    assert inventory.remaining(security) == 400  # noqa: PLR2004  still held: nobody has written it down
+    with pytest.raises(LocateBusyError):
+        getattr(desk, end)(sequence, NOON_NS)
+    desk.undo(change)
+    assert inventory.remaining(security) == 400  # noqa: PLR2004
+    desk.settle(getattr(desk, end)(sequence, NOON_NS))
+    assert inventory.remaining(security) == 1_000  # noqa: PLR2004
+    with pytest.raises(NoSuchLocateError):
+        getattr(desk, end)(sequence, NOON_NS)
+
+
+def test_a_pending_request_may_be_withdrawn_but_not_released() -> None:
+    inventory = PlainInventory()
+    inventory.add("X", 0)
+    desk = desk_of(inventory)
+    sequence = decided(desk, request(on_insufficient=OnInsufficient.PEND)).after.sequence
+    with pytest.raises(WrongStateError):
+        desk.release(sequence, NOON_NS)
+    change = desk.cancel(sequence, NOON_NS, "anna", "not needed")
+    desk.settle(change)
+    assert (change.after.state, change.after.changed_by, change.after.remark) == (State.CANCELLED, "anna", "not needed")
+    assert desk.pending_count == 0
+
+
+def test_a_decision_that_could_not_be_kept_has_not_happened() -> None:
+    inventory = PlainInventory()
+    security = inventory.add("X", 1_000)
+    desk = desk_of(inventory)
+    change = desk.decide(request(quantity=700), NOON_NS, CLOSE_NS)
+    desk.undo(change)
+    assert inventory.remaining(security) == 1_000  # noqa: PLR2004
+    assert desk.live_count == 0
+    assert desk.expire_due(CLOSE_NS) == []
+
+
+def test_locates_end_at_their_time_and_one_that_could_not_be_written_ends_later() -> None:
+    inventory = PlainInventory()
+    security = inventory.add("X", 1_000)
+    desk = desk_of(inventory)
+    decided(desk, request(quantity=100))
+    desk.settle(desk.decide(request(quantity=200), NOON_NS, CLOSE_NS + 1))
+    assert desk.expire_due(CLOSE_NS - 1) == []
+    (change,) = desk.expire_due(CLOSE_NS)
+    assert desk.expire_due(CLOSE_NS) == []
+    desk.undo(change)
+    (change,) = desk.expire_due(CLOSE_NS)
+    desk.settle(change)
+    assert (change.after.state, inventory.remaining(security)) == (State.EXPIRED, 800)
+
+
+def test_after_a_restart_everything_is_held_again_even_before_the_securities_are_known() -> None:
+    before = PlainInventory()
+    before.add("X", 1_000)
+    old = desk_of(before)
+    kept = [decided(old, request(quantity=quantity)).after for quantity in (600, 300)]
+    inventory = PlainInventory()
+    desk = desk_of(inventory)
+    desk.restore(kept, last_sequence=17)
+    security = inventory.add("X", 1_000)
+    change = decided(desk, request(quantity=500))
+    assert (change.after.approved, change.after.sequence) == (100, 18)
+    assert inventory.located[security] == 1_000  # noqa: PLR2004
+    desk.check()
+    desk.settle(desk.release(kept[0].sequence, NOON_NS))
+    assert inventory.located[security] == 400  # noqa: PLR2004
+    desk.check()
+
+
+def test_a_difference_between_locates_and_inventory_stops_the_desk() -> None:
+    inventory = PlainInventory()
+    security = inventory.add("X", 1_000)
+    desk = desk_of(inventory)
+    decided(desk, request(quantity=600))
+    inventory.located[security] = 599
+    with pytest.raises(LocateInvariantError):
+        desk.check()
+
+
+def test_the_evidence_tells_what_the_decision_was_made_on() -> None:
+    inventory = PlainInventory()
+    inventory.add("X", 1_000, market="JP")
+    positions = (FeedPosition("ims.events", 3, 4711),)
+    asked = request(quantity=250, requested_by="anna")
+    change = desk_of(inventory).decide(asked, NOON_NS, CLOSE_NS, Facts(asked_as="X@JP", feed_positions=positions))
+    evidence = change.evidence
+    assert evidence is not None
+    assert (evidence.decision_rule.id, evidence.decrement_rule.id) == ("up-to-the-pool", "hard-to-borrow")
+    assert (evidence.pool_before, evidence.pool_after) == (1_000, 750)
+    assert evidence.terms["firm_long"] == 1_000  # noqa: PLR2004
+    assert evidence.terms["located"] == 0
+    assert (evidence.as_of_ns, evidence.decided_ns) == (NOON_NS - 1, NOON_NS)
+    assert (evidence.requested_by, evidence.decided_by) == ("anna", "rules")
+    assert (evidence.feed_positions, change.after.asked_as) == (positions, "X@JP")

@@ -1,0 +1,115 @@
+"""Whatever is asked, undone, ended, expired or restarted, in any order: the desk agrees with a ten-line model."""
+
+import hypothesis.strategies as st
+from hypothesis import settings
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from engine.locate_desk import LocateDesk
+from engine.locates import Change, Locate, LocateRequest, OnInsufficient, decrement
+from engine.model import Temperature
+from tests.engine.locate_inventory import NOON_NS, PlainInventory, shipped_rules
+
+RATIOS = {"S1": 10_000, "S2": 2_000}
+
+
+class Model:
+    """What must hold: a grant's decrement was free when it was given, and comes back once."""
+
+    def __init__(self) -> None:
+        self.held: dict[int, tuple[str, int]] = {}
+
+    def located(self, code: str) -> int:
+        return sum(shares for of, shares in self.held.values() if of == code)
+
+    def grant(self, change: Change, pool: int) -> None:
+        code, approved = change.after.request.security, change.after.approved
+        assert approved <= change.after.request.quantity
+        shares = decrement(RATIOS[code], approved)
+        assert shares <= max(0, pool - self.located(code)), "promised more than is there"
+        self.held[change.after.sequence] = (code, shares)
+
+
+class Desk(RuleBasedStateMachine):
+    """Every change may be kept at once, later, or lost; time only goes on; the process may die at any point."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inventory = PlainInventory()
+        self.inventory.add("S1", 1_000, Temperature.HTB, "JP")
+        self.inventory.add("S2", 100, Temperature.GC, "JP")
+        self.model = Model()
+        self.now = NOON_NS
+        self.unsettled: list[Change] = []
+        self.kept: dict[int, Locate] = {}
+        self.desk = LocateDesk(self.inventory, shipped_rules())
+
+    def add(self, change: Change) -> None:
+        if change.after.live:
+            self.model.grant(change, self.inventory.gross[self.inventory.codes[change.after.request.security]])
+        self.unsettled.append(change)
+
+    @rule(
+        code=st.sampled_from(["S1", "S2"]),
+        quantity=st.integers(1, 1_500),
+        partial=st.booleans(),
+        pend=st.sampled_from(OnInsufficient),
+        lives=st.integers(1, 20),
+    )
+    def ask(self, code: str, quantity: int, partial: bool, pend: OnInsufficient, lives: int) -> None:  # noqa: FBT001
+        asked = LocateRequest(security=code, client="C", quantity=quantity, allow_partial=partial, on_insufficient=pend)
+        self.add(self.desk.decide(asked, self.now, self.now + lives))
+
+    @precondition(lambda self: self.unsettled)
+    @rule(which=st.integers(0), keep=st.booleans())
+    def hear_from_the_journal(self, which: int, keep: bool) -> None:  # noqa: FBT001
+        change = self.unsettled.pop(which % len(self.unsettled))
+        sequence = change.after.sequence
+        (self.desk.settle if keep else self.desk.undo)(change)
+        if keep:
+            self.kept[sequence] = change.after
+        if not self.kept.get(sequence, change.after).live or (not keep and change.before is None):
+            self.model.held.pop(sequence, None)
+
+    @rule(which=st.integers(0), release=st.booleans())
+    def end(self, which: int, release: bool) -> None:  # noqa: FBT001
+        moving = {change.after.sequence for change in self.unsettled}
+        free = [l for n, l in self.kept.items() if l.open and n not in moving and (l.live or not release)]
+        if free:
+            sequence = free[which % len(free)].sequence
+            self.add((self.desk.release if release else self.desk.cancel)(sequence, self.now))
+
+    @rule(forward=st.integers(0, 5))
+    def time_passes(self, forward: int) -> None:
+        self.now += forward
+        for change in self.desk.expire_due(self.now):
+            self.add(change)
+
+    @rule(code=st.sampled_from(["S1", "S2"]), pool=st.integers(-100, 2_000), stale=st.booleans())
+    def the_pool_changes(self, code: str, pool: int, stale: bool) -> None:  # noqa: FBT001
+        self.inventory.gross[self.inventory.codes[code]] = pool
+        self.inventory.stale = stale
+        for change in self.desk.retry_pending(self.now):
+            self.add(change)
+
+    @rule()
+    def restart(self) -> None:
+        """What was not kept is gone with the process, its decrement too; what had not ended is held again."""
+        kept = [locate for locate in self.kept.values() if locate.open]
+        self.model.held = {
+            l.sequence: (l.request.security, decrement(RATIOS[l.request.security], l.approved)) for l in kept if l.live
+        }
+        self.unsettled.clear()
+        self.inventory.located.clear()
+        self.desk = LocateDesk(self.inventory, shipped_rules())
+        self.desk.restore(kept, max(self.kept, default=0))
+
+    @invariant()
+    def everything_adds_up(self) -> None:
+        self.desk.check()
+        for code, security in self.inventory.codes.items():
+            assert self.inventory.located.get(security, 0) == self.model.located(code) == self.desk.held(code)
+        assert self.desk.live_count >= sum(locate.live for locate in self.kept.values()) - len(self.unsettled)
+
+
+Desk.TestCase.settings = settings(max_examples=200, stateful_step_count=40)
+test_the_desk_agrees_with_the_model = Desk.TestCase
