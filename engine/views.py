@@ -1,0 +1,212 @@
+"""Looking at the inventory: the only door of the engine that pages and the gateway may use.
+
+A view is a query's membership (ids in order, renewed once or twice a second) and windows onto it (cells, read many times a
+second). Both only copy; nothing here can change a number.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.model import Temperature
+from engine.tables import Reader, SegmentMissingError, Tables, TornReadError, Word
+from engine.views_columns import COLUMNS, TEMPERATURES, Column, InventoryColumns, Scales, Source, Window, changes, shown
+from engine.views_query import Query, QueryError, Read, arrange, candidates, midnights_ns
+from engine.views_reference import Reference
+from engine.views_security import History, Part, PositionRows, RecentEvent, SecurityDetail, security_detail
+
+T = TypeVar("T")
+_TRIES: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """Ids of a query's rows in order, and the reference data they were chosen by."""
+
+    ids: NDArray[np.int32]
+    reference: Reference
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything a query selects at one moment. `columns`: text as UTF-8 bytes, numbers raw; one entry per row."""
+
+    columns: dict[str, NDArray[np.bytes_] | NDArray[np.int64]]
+    rows: int
+    as_of_ns: int
+    """The newest event's own time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """The machine in a few numbers; times UTC ns, 0 for never."""
+
+    securities: int
+    rows: int
+    events: int
+    duplicates: int
+    missing: int
+    rejected: int
+    quarantined: int
+    located_shares: int
+    locates_live: int
+    locates_pending: int
+    heartbeat_ns: int
+    last_event_ns: int
+    ready: bool
+
+
+def glimpse(tables: Tables, copy: Callable[[], T]) -> T | None:
+    """What `copy` returns, all of one epoch; None while the writer is busy. For a loop that must not wait."""
+    for _ in range(_TRIES):
+        before = tables.count(Word.EPOCH)
+        if before % 2:
+            return None
+        result = copy()
+        if tables.count(Word.EPOCH) == before:
+            return result
+    return None
+
+
+def totals(tables: Tables) -> Totals:
+    """Counters as they are now; each is true, together they may be one batch apart."""
+    count = tables.count
+    return Totals(
+        securities=count(Word.SECURITIES),
+        rows=count(Word.ROWS),
+        events=count(Word.EVENTS),
+        duplicates=count(Word.DUPLICATES),
+        missing=count(Word.MISSING),
+        rejected=count(Word.REJECTED),
+        quarantined=count(Word.QUARANTINED),
+        located_shares=count(Word.LOCATED_SHARES),
+        locates_live=count(Word.LOCATES_LIVE),
+        locates_pending=count(Word.LOCATES_PENDING),
+        heartbeat_ns=count(Word.HEARTBEAT_NS),
+        last_event_ns=count(Word.LAST_EVENT_NS),
+        ready=bool(count(Word.READY)),
+    )
+
+
+class Inventory:
+    """One writer's inventory table. Safe to use from several threads."""
+
+    def __init__(self, tables: Tables) -> None:
+        self.tables = tables
+        self.columns = InventoryColumns(tables)
+        self._reference: Reference | None = None
+        self._refreshing = threading.Lock()
+
+    def reference(self) -> Reference:
+        """The reference data of now; copied anew only when its version has changed."""
+        with self._refreshing:
+            if self._reference is None or self._reference.version != self.tables.count(Word.REFERENCE):
+                self._reference = Reference.of(self.tables)
+            return self._reference
+
+    def membership(self, query: Query, now_ns: int) -> Membership:
+        """The rows of `query` now. Raises `QueryError` for a market the tables do not have.
+
+        Columns are copied without the epoch: one word is never torn, and an order that is some microseconds apart
+        between two rows is put right by the next renewal.
+        """
+        query.check_markets(self.tables.markets)
+        reference = self.reference()
+        ids = candidates(query, reference)
+        return Membership(
+            arrange(query, ids, reference, self._reader(reference), self._midnights(query, now_ns)), reference
+        )
+
+    def window(self, columns: tuple[str, ...], ids: NDArray[np.int32], reference: Reference) -> Window:
+        """A reader of the number cells of `ids`; call its `read` under the epoch."""
+        return self.columns.window([COLUMNS[name] for name in columns], ids, reference)
+
+    def snapshot(self, query: Query, now_ns: int) -> Snapshot:
+        """Rows, order and cells of one epoch. Raises `QueryError`, or `TornReadError` while the writer is too busy."""
+        query.check_markets(self.tables.markets)
+        moving = dict.fromkeys(
+            [*query.columns, *(name for name, _ in query.sort), *_if(query.changed_today, "updated_ms")]
+        )
+        numbers = [COLUMNS[name] for name in moving if not COLUMNS[name].is_text]
+        while True:
+            reference = self.reference()
+            ids = candidates(query, reference)
+            copied, as_of_ns, version = self._copied(numbers, ids, reference)
+            if version == reference.version:
+                break
+        place = np.zeros(reference.count + 1, np.int64)
+        place[ids] = np.arange(len(ids))
+        rows = arrange(query, ids, reference, lambda name, i: copied[name][place[i]], self._midnights(query, now_ns))
+        columns = {
+            name: reference.text(name, rows) if COLUMNS[name].is_text else copied[name][place[rows]]
+            for name in query.columns
+        }
+        return Snapshot(columns, len(rows), as_of_ns)
+
+    def negative(self) -> int:
+        """Securities of which more is promised than there is."""
+        reference = self.reference()
+        everybody = np.arange(1, reference.count + 1, dtype=np.int32)
+        return int(np.count_nonzero(self.columns.read(COLUMNS["remaining"], everybody, reference) < 0))
+
+    def hard_to_borrow(self) -> int:
+        """Securities of temperature HTB."""
+        return int(np.count_nonzero(self.reference().temperature == Temperature.HTB))
+
+    def _copied(
+        self, numbers: list[Column], ids: NDArray[np.int32], reference: Reference
+    ) -> tuple[dict[str, NDArray[np.int64]], int, int]:
+        """Columns, the newest event's time and the version of the reference data, all of one epoch."""
+
+        def copy() -> tuple[dict[str, NDArray[np.int64]], int, int]:
+            columns = {column.name: self.columns.read(column, ids, reference) for column in numbers}
+            return columns, self.tables.count(Word.LAST_EVENT_NS), self.tables.count(Word.REFERENCE)
+
+        return self.tables.read(copy)
+
+    def _reader(self, reference: Reference) -> Read:
+        return lambda name, ids: self.columns.read(COLUMNS[name], ids, reference)
+
+    def _midnights(self, query: Query, now_ns: int) -> NDArray[np.int64]:
+        return midnights_ns(self.tables.markets if query.changed_today else (), now_ns)
+
+
+def _if(condition: bool, name: str) -> tuple[str, ...]:
+    return (name,) if condition else ()
+
+
+__all__ = [
+    "COLUMNS",
+    "TEMPERATURES",
+    "Column",
+    "History",
+    "Inventory",
+    "Membership",
+    "Part",
+    "PositionRows",
+    "Query",
+    "QueryError",
+    "Reader",
+    "RecentEvent",
+    "Reference",
+    "Scales",
+    "SecurityDetail",
+    "SegmentMissingError",
+    "Snapshot",
+    "Source",
+    "Tables",
+    "TornReadError",
+    "Totals",
+    "Window",
+    "Word",
+    "changes",
+    "glimpse",
+    "midnights_ns",
+    "security_detail",
+    "shown",
+    "totals",
+]
