@@ -15,6 +15,8 @@ DAYS: Final = 5
 LATER: Final = 5
 """The ladder bucket of everything that settles after SD4."""
 BUCKETS: Final = 6
+TERM_WORDS: Final = 8
+"""Words kept for a term of a security: its days, padded to a cache line of its own."""
 SYMBOL_BYTES: Final = 24
 """The longest code or identifier, in UTF-8 bytes."""
 PRICE_UNIT: Final = 1_000_000

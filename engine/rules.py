@@ -64,12 +64,16 @@ class Rules:
         return tuple(term.name for term in self.terms)
 
     def entries(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """For the kernel: per kind the (term, measure, day bits) that its rows feed, and how many there are."""
+        """For the kernel: per kind the (term, measure, a mask of -1 or 0 for each day) its rows feed, and how many."""
         fed = [
-            [(i, int(t.measure), t.days_by_kind[kind]) for i, t in enumerate(self.terms) if t.days_by_kind[kind]]
+            [
+                (i, int(t.measure), *(-(t.days_by_kind[kind] >> day & 1) for day in range(DAYS)))
+                for i, t in enumerate(self.terms)
+                if t.days_by_kind[kind]
+            ]
             for kind in range(len(KIND_ATTRIBUTES))
         ]
-        table = np.zeros((len(fed), max(1, *(len(rows) for rows in fed)), 3), np.int64)
+        table = np.zeros((len(fed), max(1, *(len(rows) for rows in fed)), 2 + DAYS), np.int64)
         for kind, rows in enumerate(fed):
             for i, row in enumerate(rows):
                 table[kind, i] = row

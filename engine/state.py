@@ -95,7 +95,7 @@ class Machine:
             index=array["index"],
             first_in_security=array["first_in_security"],
             first_in_book=array["first_in_book"],
-            terms=array["terms"],
+            terms=self.tables.segment.arrays["terms"].reshape(capacity.securities + 1, -1),
             price=array["price"],
             updated_ns=array["updated_ns"],
             market_of=np.zeros(capacity.securities + 1, np.uint8),

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.events import EVENT
-from engine.model import BOOK, DAYS, NAMED, POSITION, SECURITY, Capacity, Market
+from engine.model import BOOK, DAYS, NAMED, POSITION, SECURITY, TERM_WORDS, Capacity, Market
 from engine.segment import Field, Segment, SegmentMissingError
 
 T = TypeVar("T")
@@ -84,7 +84,7 @@ def layout(capacity: Capacity, terms: int, calculations: int, markets: int) -> d
         "index": Field.of("<i4", slots),
         "first_in_security": Field.of("<i4", securities),
         "first_in_book": Field.of("<i4", capacity.books + 1),
-        "terms": Field.of("<i8", securities, terms, DAYS),
+        "terms": Field.of("<i8", securities, terms, TERM_WORDS),
         "values": Field.of("<i8", securities, calculations, DAYS),
         "price": Field.of("<i8", securities),
         "updated_ns": Field.of("<i8", securities),
@@ -106,7 +106,7 @@ class Tables:
 
     def __init__(self, segment: Segment) -> None:
         self.segment = segment
-        self.array: dict[str, NDArray[Any]] = segment.arrays
+        self.array: dict[str, NDArray[Any]] = segment.arrays | {"terms": segment.arrays["terms"][:, :, :DAYS]}
         self.state: NDArray[np.int64] = segment.arrays["state"]
         self.terms: tuple[str, ...] = tuple(segment.meta["terms"])
         self.calculations: tuple[str, ...] = tuple(segment.meta["calculations"])
