@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from enum import IntEnum
 from typing import Final
 
+WEIGHT_UNIT: Final = 10_000
+"""Weights are kept as whole ten-thousandths."""
 DEPTH: Final = 16
 """The deepest stack a program may need."""
 
@@ -20,7 +22,7 @@ class Code(IntEnum):
     TERM = 1
     CALCULATION = 2
     WEIGH = 3
-    """Multiply by argument / 10,000, rounded down."""
+    """Multiply by argument / WEIGHT_UNIT, rounded down."""
     ADD = 4
     SUBTRACT = 5
     MULTIPLY = 6

@@ -15,10 +15,9 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from engine.expression import Code, ExpressionError, Program, compile_expression
+from engine.expression import WEIGHT_UNIT, Code, ExpressionError, Program, compile_expression
 from engine.model import DAYS, KIND_ATTRIBUTES
 
-WEIGHT_UNIT: Final = 10_000
 DEFAULT: Final = "default"
 
 

@@ -73,6 +73,7 @@ class Machine:
         self._dirty = np.zeros(capacity.securities + 1, np.int32)
         self._next_history_ns = 0
         self._book = self._arrays(calendar)
+        self._values = self.tables.array["values"].reshape(capacity.securities + 1, -1)
 
     def _arrays(self, calendar: Calendar) -> kernel.Book:
         array, capacity = self.tables.array, self.capacity
@@ -180,24 +181,25 @@ class Machine:
 
     def close(self) -> None:
         """Give the shared memory back."""
-        self._book = self._dirty = self._symbols = None  # type: ignore[assignment]  # views must go before their memory
+        self._book = self._dirty = self._symbols = self._values = None  # type: ignore[assignment]  # views must go before their memory
         self.tables.close()
 
     # parts
 
     def _recalculate(self, ids: NDArray[np.int32]) -> None:
-        array, programs = self.tables.array, self._programs
-        market_of = self._book.market_of
-        recalculate(ids, ids.size, market_of, programs.code, programs.span, array["terms"], array["values"])
+        book, programs = self._book, self._programs
+        recalculate(ids, ids.size, book.market_of, programs.code, programs.span, book.terms, self._values)
 
     def _remember(self, events: EventArray) -> None:
         """Keep the newest events for "which events made this row"."""
         recent, written = self.tables.array["recent"], int(self.tables.state[Word.RECENT])
-        kept = events[-RECENT_EVENTS:]
-        at = (written + events.size - kept.size) % RECENT_EVENTS
-        first = min(kept.size, RECENT_EVENTS - at)
+        # numpy copies records field by field, words at the speed of memory
+        recent = recent.view("<u8").reshape(RECENT_EVENTS, -1)
+        kept = events[-RECENT_EVENTS:].view("<u8").reshape(-1, recent.shape[1])
+        at = (written + events.size - len(kept)) % RECENT_EVENTS
+        first = min(len(kept), RECENT_EVENTS - at)
         recent[at : at + first] = kept[:first]
-        recent[: kept.size - first] = kept[first:]
+        recent[: len(kept) - first] = kept[first:]
         self.tables.state[Word.RECENT] = written + events.size
 
     def _place(self, namespace: Namespace, table: str, word: Word, records: NDArray[Any]) -> NDArray[np.int64]:
