@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, Self
 
-from app.bench import kafka_jars
+from app.bench import kafka_broker
 
 _READY_S: Final = 90.0
 _STOP_S: Final = 15.0
@@ -30,7 +30,8 @@ class ServiceUnavailableError(RuntimeError):
 class Server:
     """One service process: `start`, `stop`, `kill`, and start again on the same port with the same data.
 
-    `ready` is asked until it answers True or the process ends; `stop_signal` is its orderly stop.
+    `ready` is asked until it answers True or the process ends; `stop_signal` is its orderly stop;
+    `death` is what the kernel sends it when we are gone.
     """
 
     def __init__(
@@ -38,9 +39,11 @@ class Server:
         command: Sequence[str],
         folder: Path,
         ready: Callable[[Path], bool],
+        *,
         stop_signal: signal.Signals = signal.SIGTERM,
+        death: signal.Signals = signal.SIGKILL,
     ) -> None:
-        self._command = [*_dies_with_us(), *command]
+        self._command = [*_dies_with_us(death), *command]
         self._ready = ready
         self._stop_signal = stop_signal
         self._folder = folder
@@ -58,13 +61,11 @@ class Server:
                 cwd=self._folder,
                 start_new_session=True,
             )
-        deadline = time.monotonic() + _READY_S
-        while not self._ready(self.log):
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                self.kill()
-                tail = self.log.read_text(errors="replace")[-2000:]
-                raise ServiceUnavailableError(f"{Path(self._command[-1]).name} did not start: {self._command}\n{tail}")
-            time.sleep(0.05)
+        try:
+            self._wait_until_ready(self._process)
+        except BaseException:
+            self.stop()
+            raise
         return self
 
     def stop(self) -> None:
@@ -84,6 +85,14 @@ class Server:
         self._process.wait()
         self._process = None
 
+    def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
+        deadline = time.monotonic() + _READY_S
+        while not self._ready(self.log):
+            if process.poll() is not None or time.monotonic() > deadline:
+                tail = self.log.read_text(errors="replace")[-2000:]
+                raise ServiceUnavailableError(f"did not start: {' '.join(self._command)}\n{tail}")
+            time.sleep(0.05)
+
     def _signal(self, number: signal.Signals) -> None:
         assert self._process is not None
         with contextlib.suppress(ProcessLookupError):
@@ -91,24 +100,37 @@ class Server:
 
 
 @contextlib.contextmanager
-def kafka() -> Iterator[str]:
-    """Bootstrap address of a broker (KRaft, one node; topics are not made by themselves)."""
+def kafka(port: int | None = None) -> Iterator[str]:
+    """Bootstrap address of a broker (KRaft, one node; topics are not made by themselves), on `port` or a free one."""
     given = os.environ.get("IMS_TEST_KAFKA")
     if given:
         yield given
         return
     with _folder("kafka") as folder:
-        port, controller = free_port(), free_port()
+        port = port or free_port()
+        server = _start_kafka(folder, port, free_port())
         try:
-            command = kafka_jars.prepare(folder, port, controller)
-        except kafka_jars.NoKafkaError as error:
-            raise ServiceUnavailableError(str(error)) from error
-        server = Server(command, folder, lambda log: b"Kafka Server started" in log.read_bytes())
-        try:
-            server.start()
             yield f"127.0.0.1:{port}"
         finally:
             server.stop()
+
+
+def _start_kafka(folder: Path, port: int, controller: int) -> Server:
+    """By a running Docker; where there is none, or it does not bring the broker up, by Java."""
+
+    def started(log: Path) -> bool:
+        return b"Kafka Server started" in log.read_bytes() and _accepts(port)
+
+    try:
+        command = kafka_broker.docker_command(kafka_broker.docker_image(), folder, port, controller)
+        # a killed client leaves its container running; one that is asked to stop takes it along
+        return Server(command, folder, started, death=signal.SIGTERM).start()
+    except (kafka_broker.NoKafkaError, ServiceUnavailableError) as error:
+        by_docker = str(error)
+    try:
+        return Server(kafka_broker.java_command(folder, port, controller), folder, started).start()
+    except kafka_broker.NoKafkaError as error:
+        raise ServiceUnavailableError(f"{error} (by Docker: {by_docker})") from error
 
 
 @contextlib.contextmanager
@@ -179,7 +201,7 @@ def postgres() -> Iterator[str]:
             [*as_user, str(binaries / "postgres"), "-D", str(data), *options],
             folder,
             lambda _: subprocess.run(ready, check=False).returncode == 0,
-            signal.SIGINT,
+            stop_signal=signal.SIGINT,
         )
         try:
             server.start()
@@ -229,10 +251,10 @@ def _as_postgres(folder: Path) -> list[str]:
     return [_program("setpriv"), "--reuid=postgres", "--regid=postgres", "--init-groups", *_dies_with_us()[1:]]
 
 
-def _dies_with_us() -> list[str]:
+def _dies_with_us(death: signal.Signals = signal.SIGKILL) -> list[str]:
     """The command's beginning that has the kernel kill it when we go, however we go (Linux)."""
     setpriv = shutil.which("setpriv")
-    return [setpriv, "--pdeathsig", "KILL"] if setpriv else []
+    return [setpriv, "--pdeathsig", death.name.removeprefix("SIG")] if setpriv else []
 
 
 @contextlib.contextmanager
