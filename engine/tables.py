@@ -16,7 +16,7 @@ from engine.segment import Field, Segment, SegmentMissingError
 
 T = TypeVar("T")
 
-CALENDAR_DAYS: Final = 2048
+CALENDAR_DAYS: Final = 512
 HISTORY_SLOTS: Final = 60
 HISTORY_MEASURES: Final = ("for_loan", "locate_pool", "remaining")
 RECENT_EVENTS: Final = 1 << 20

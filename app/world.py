@@ -1,0 +1,42 @@
+"""What the engine starts from: markets, rules and calendars, read from files and turned into data."""
+
+import datetime as dt
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import msgspec
+import numpy as np
+import yaml
+
+from engine.model import Market
+from engine.rules import Rules, compile_rules
+from engine.state import Calendar
+from engine.tables import CALENDAR_DAYS
+from feeds.calendars import business_day_table, day_of
+
+_RULES: Final = ("default.yaml", "tw.yaml")
+_PAST_DAYS: Final = 60
+
+
+def markets() -> tuple[Market, ...]:
+    """The markets of assets/markets.yaml, in the order of their index."""
+    return tuple(msgspec.convert(yaml.safe_load(files("assets").joinpath("markets.yaml").read_text()), list[Market]))
+
+
+def rules(at: tuple[Market, ...], on: dt.date) -> Rules:
+    """The rules of assets/rules that are in force on a date. Raises `engine.rules.RulesError`."""
+    texts = {name: files("assets").joinpath("rules", name).read_text() for name in _RULES}
+    return compile_rules(texts, [market.code for market in at], on)
+
+
+def calendar(at: tuple[Market, ...], now: dt.datetime, cache: Path) -> Calendar:
+    """Business days of all markets; `today` is each market's date now, or its next business day where it is closed."""
+    base = day_of(now.date()) - _PAST_DAYS
+    table = business_day_table([market.calendar for market in at], base, CALENDAR_DAYS, cache)
+    local = np.array([day_of(now.astimezone(ZoneInfo(market.time_zone)).date()) for market in at]) - base
+    ordinals = table[np.arange(len(at)), local]
+    # the business day with an ordinal is the last date that has it: the first at or after every date before it
+    today = np.array([np.searchsorted(row, ordinal, side="right") - 1 for row, ordinal in zip(table, ordinals, strict=True)])
+    return Calendar(base, table, (base + today).astype(np.int32))
