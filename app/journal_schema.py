@@ -1,0 +1,98 @@
+"""The tables of the locate journal, the same on SQLite and PostgreSQL."""
+
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy import event
+
+METADATA: Final = sa.MetaData()
+_KEY: Final = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+"""SQLite numbers rows itself only in a column of this very type."""
+
+LOCATES: Final = sa.Table(
+    "locates",
+    METADATA,
+    sa.Column("sequence", _KEY, primary_key=True, autoincrement=False),
+    sa.Column("state", sa.String(20), nullable=False),
+    sa.Column("security", sa.String(40), nullable=False),
+    sa.Column("client", sa.String(64), nullable=False),
+    sa.Column("type", sa.String(8), nullable=False),
+    sa.Column("requested", sa.BigInteger, nullable=False),
+    sa.Column("approved", sa.BigInteger, nullable=False),
+    sa.Column("decrement", sa.BigInteger, nullable=False),
+    sa.Column("received_ns", sa.BigInteger, nullable=False),
+    sa.Column("document", sa.Text, nullable=False),
+    sa.Index("locates_by_state", "state", "sequence"),
+    sa.Index("locates_by_client", "client", "sequence"),
+    sa.Index("locates_by_security", "security", "sequence"),
+    sa.Index("locates_by_time", "received_ns"),
+)
+"""Every locate as it is now; `document` is the JSON of `engine.locates.Locate`."""
+
+HISTORY: Final = sa.Table(
+    "locate_history",
+    METADATA,
+    sa.Column("entry", _KEY, primary_key=True, autoincrement=True),
+    sa.Column("sequence", sa.BigInteger, nullable=False),
+    sa.Column("at_ns", sa.BigInteger, nullable=False),
+    sa.Column("state", sa.String(20), nullable=False),
+    sa.Column("document", sa.Text, nullable=False),
+    sa.Column("evidence", sa.Text),
+    sa.Index("locate_history_by_locate", "sequence", "entry"),
+)
+"""Every transition, never changed; `evidence` is the JSON of `engine.locates.Evidence` where something was decided."""
+
+IDEMPOTENCY: Final = sa.Table(
+    "idempotency",
+    METADATA,
+    sa.Column("scope", sa.String(16), primary_key=True),
+    sa.Column("key", sa.String(128), primary_key=True),
+    sa.Column("body_hash", sa.String(64), nullable=False),
+    sa.Column("status", sa.Integer, nullable=False),
+    sa.Column("answer", sa.LargeBinary, nullable=False),
+    sa.Column("created_ns", sa.BigInteger, nullable=False),
+    sa.Index("idempotency_by_time", "created_ns"),
+)
+"""The answers given to requests with a key, byte for byte."""
+
+_APPEND_ONLY: Final = {
+    "sqlite": tuple(
+        f"""CREATE TRIGGER locate_history_no_{what} BEFORE {what} ON locate_history
+        BEGIN SELECT RAISE(ABORT, 'locate_history is append only'); END"""
+        for what in ("update", "delete")
+    ),
+    "postgresql": (
+        """CREATE OR REPLACE FUNCTION locate_history_refuse() RETURNS trigger LANGUAGE plpgsql AS
+        'BEGIN RAISE EXCEPTION ''locate_history is append only''; END'""",
+        """CREATE TRIGGER locate_history_append_only BEFORE UPDATE OR DELETE ON locate_history
+        FOR EACH STATEMENT EXECUTE FUNCTION locate_history_refuse()""",
+    ),
+}
+
+
+def connect(url: str) -> sa.Engine:
+    """An engine for the journal: SQLite that is durable at every commit, or PostgreSQL through psycopg."""
+    parsed = sa.make_url(url)
+    if parsed.drivername == "postgresql":
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    if parsed.get_backend_name() != "sqlite":
+        return sa.create_engine(parsed, pool_pre_ping=True)
+    engine = sa.create_engine(parsed, connect_args={"timeout": 10.0})
+    event.listen(engine, "connect", _prepare_sqlite)
+    return engine
+
+
+def create(engine: sa.Engine) -> None:
+    """Make what is not there yet, all of it or nothing."""
+    with engine.begin() as connection:
+        fresh = not sa.inspect(connection).has_table(HISTORY.name)
+        METADATA.create_all(connection)
+        for statement in _APPEND_ONLY[engine.dialect.name] if fresh else ():
+            connection.execute(sa.text(statement))
+
+
+def _prepare_sqlite(connection: sa.engine.interfaces.DBAPIConnection, _record: object) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.close()
