@@ -1,0 +1,218 @@
+"""Start of day of the simulated world: who holds, owes, has lent, pledged and offers how much, and the events that say so."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.model import Flag, Kind, Op, Temperature
+from feeds.universe import Role, Universe
+from feeds.wire import DRAFT, Drafts
+
+ROW: Final = np.dtype(
+    [
+        ("quantity", "<i8"),
+        ("hypothecatable", "<i8"),
+        ("reserved", "<i8"),
+        ("due", "<i8"),
+        ("security", "<i4"),
+        ("book", "<i4"),
+        ("depot", "<i4"),
+        ("due_day", "u1"),
+        ("kind", "u1"),
+    ]
+)
+"""One row of the position table at start of day: settled shares, and `due` to be received (or, negative, delivered) on the
+business day `due_day` from today. Security, book and depot are indices of the universe."""
+Rows = NDArray[np.void]
+
+_USUAL: Final = 1e-4
+"""The part of a company's shares that a usual position holds."""
+_OTHER_DEPOT: Final = 0.08
+_SHORT: Final = {Role.MARGIN: (0.28, 0.55), Role.FIRM: (0.22, 0.30)}
+"""How many of a role's positions are short: in general collateral, and in what is hard to borrow."""
+_PLEDGES: Final = [Kind(Kind.REPO_PLEDGE_0 + days) for days in range(6)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Maker:
+    """The universe, its random numbers, and what is picked and sized from them."""
+
+    universe: Universe
+    random: np.random.Generator
+    weight: NDArray[np.float64]
+    """How likely a position is in a security: half by popularity, half anything."""
+
+    def securities(self, part: float) -> NDArray[np.int64]:
+        """`part` x securities picks, popular ones more often."""
+        count = round(part * self.weight.size)
+        return np.searchsorted(np.cumsum(self.weight), self.random.random(count)).clip(0, self.weight.size - 1)
+
+    def sized(self, security: NDArray[np.int64], part: float = _USUAL) -> NDArray[np.int64]:
+        """Whole lots around that part of the shares issued."""
+        lot = self.universe.lot[security]
+        shares = self.universe.outstanding[security] * part * self.random.lognormal(0, 1, security.size)
+        return np.maximum(1, np.rint(shares / lot)).astype(np.int64) * lot
+
+    def lots(self, security: NDArray[np.int64], shares: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Whole lots not above `shares`."""
+        lot = self.universe.lot[security]
+        return np.asarray(np.maximum(0, shares).astype(np.int64) // lot * lot)
+
+    def rows(self, role: Role, kind: Kind | NDArray[np.uint8], security: NDArray[np.int64]) -> Rows:
+        """Empty rows in books of the role; desks hold what is listed on their own market."""
+        universe, random = self.universe, self.random
+        market = universe.securities["market"][security].astype(np.int64)
+        made = np.zeros(security.size, ROW)
+        made["security"], made["kind"] = security, kind
+        books = np.flatnonzero(universe.role == role)
+        made["book"] = random.choice(books, security.size)
+        if role in (Role.FIRM, Role.SLAB, Role.REPO):
+            for home in range(len(universe.markets)):
+                here = market == home
+                made["book"][here] = random.choice(books[universe.home[books] == home], int(np.count_nonzero(here)))
+        made["depot"] = universe.depot_of[market, (random.random(security.size) < _OTHER_DEPOT).astype(np.int64)]
+        return made
+
+
+def opening_rows(universe: Universe, seed: int) -> Rows:
+    """All rows at start of day, at most one for each (security, book, depot, kind)."""
+    random = np.random.default_rng([seed, 2])
+    popular = np.sqrt(universe.popularity)
+    maker = _Maker(universe, random, 0.5 * popular / popular.sum() + 0.5 / popular.size)
+    everything = np.arange(universe.securities.size)
+    firm = _traded(maker, Role.FIRM, Kind.FIRM, np.concatenate([everything, maker.securities(0.5)]))
+    margin = _traded(maker, Role.MARGIN, Kind.CLIENT_FREE, maker.securities(2.4))
+    cash = _traded(maker, Role.CASH, Kind.CLIENT_SEGREGATED, maker.securities(0.75))
+    held = np.concatenate([firm, margin, cash])
+    rows = np.concatenate([held, *_contracts(maker, firm, margin), *_external(maker)])
+    _, first = np.unique(_keys(rows), return_index=True)
+    return rows[np.sort(first)]
+
+
+def opening_events(universe: Universe, rows: Rows, settle: NDArray[np.int32], *, reset: bool) -> Drafts:
+    """What to send: optionally a reset of every book, then prices, then rows. `settle[market, n]` is the date of SDn."""
+    market = universe.securities["market"][rows["security"]]
+    price = np.zeros(universe.securities.size, DRAFT)
+    price["security"], price["quantity"] = np.arange(price.size), universe.price
+    price["book"] = price["depot"] = -1
+    price["op"], price["kind"] = Op.PRICE, Kind.FIRM
+    parts = [_resets(universe) if reset else np.empty(0, DRAFT), price, _of_rows(rows, Op.SET, rows["quantity"])]
+    for op, column in ((Op.SET_HYPOTHECATABLE, "hypothecatable"), (Op.SET_RESERVED, "reserved")):
+        some = rows[rows[column] > 0]
+        parts.append(_of_rows(some, op, some[column]))
+    due = rows["due"] != 0
+    moves = _of_rows(rows[due], Op.INCREASE, np.abs(rows["due"][due]))
+    moves["op"][rows["due"][due] < 0] = Op.DECREASE
+    made = np.concatenate([*parts, moves])
+    made["trade_date"] = made["settle_date"] = -1
+    made["settle_date"][made.size - moves.size :] = settle[market[due], rows["due_day"][due]]
+    made["flags"] = Flag.START_OF_DAY
+    return made
+
+
+def _keys(rows: Rows) -> NDArray[np.int64]:
+    return (
+        rows["security"].astype(np.int64) << 40
+        | rows["book"].astype(np.int64) << 24
+        | rows["depot"].astype(np.int64) << 8
+        | rows["kind"].astype(np.int64)
+    )
+
+
+def _traded(maker: _Maker, role: Role, kind: Kind, security: NDArray[np.int64]) -> Rows:
+    """Long and short positions of books that trade, some with trades of the last days still to settle."""
+    random, universe = maker.random, maker.universe
+    rows = maker.rows(role, kind, security)
+    size = maker.sized(security)
+    usual, hard = _SHORT.get(role, (0.0, 0.0))
+    warm = universe.securities["temperature"][security] > Temperature.GC
+    short = random.random(security.size) < np.where(warm, hard, usual)
+    rows["quantity"] = np.where(short, -(size // 2 // universe.lot[security] * universe.lot[security]), size)
+    if kind == Kind.CLIENT_FREE:
+        rows["hypothecatable"] = np.where(short, 0, size * random.uniform(0.6, 1.0, size.size))
+        chosen = random.random(size.size) < 0.05
+        rows["reserved"] = np.where(chosen, rows["hypothecatable"] * random.uniform(0.1, 0.5, size.size), 0)
+    _add_due(maker, rows, size, both_ways=True)
+    return rows
+
+
+def _add_due(maker: _Maker, rows: Rows, size: NDArray[np.int64], *, both_ways: bool) -> None:
+    """One row in seven has up to a third of its size still to settle, in whole lots."""
+    random, security = maker.random, rows["security"].astype(np.int64)
+    due = maker.lots(security, size * random.uniform(0.05, 0.34, size.size))
+    due *= random.random(size.size) < 1 / 7
+    if both_ways:
+        due *= np.where(random.random(size.size) < 0.5, 1, -1)
+    settle_days = np.array([market.settle_days for market in maker.universe.markets])
+    days = settle_days[maker.universe.securities["market"][security]]
+    rows["due"], rows["due_day"] = due, random.integers(0, days, endpoint=True)
+
+
+def _contracts(maker: _Maker, firm: Rows, margin: Rows) -> list[Rows]:
+    """Borrows that cover shorts; loans, pledges and held stock out of what is there; stock received as collateral."""
+    random, count = maker.random, maker.universe.securities.size
+    free, shorts = np.zeros(count), np.zeros(count)
+    np.add.at(free, firm["security"], np.maximum(0, firm["quantity"]))
+    np.add.at(free, margin["security"], margin["hypothecatable"])
+    for rows in (firm, margin):
+        np.add.at(shorts, rows["security"], np.maximum(0, -rows["quantity"]))
+    uncovered = np.flatnonzero(shorts > 0.4 * free)
+    borrow_of = np.concatenate([uncovered, maker.securities(0.08)])
+    need = shorts[borrow_of] * random.uniform(0.6, 1.2, borrow_of.size)
+    borrowed = maker.rows(Role.SLAB, Kind.SLAB_BORROW, borrow_of)
+    borrowed["quantity"] = np.maximum(maker.universe.lot[borrow_of], maker.lots(borrow_of, need))
+    made = [borrowed]
+    for role, kind, part, most in (
+        (Role.SLAB, Kind.SLAB_LOAN, 0.28, 0.30),
+        (Role.REPO, Kind.REPO_PLEDGE_0, 0.11, 0.20),
+        (Role.MARGIN, Kind.PAY_TO_HOLD, 0.06, 0.05),
+    ):
+        security = maker.securities(part)
+        rows = maker.rows(role, kind, security)
+        rows["quantity"] = maker.lots(security, free[security] * random.uniform(0.02, most, security.size))
+        made.append(rows[rows["quantity"] > 0])
+    made[2]["kind"] = random.choice(np.array(_PLEDGES, np.uint8), made[2].size)
+    security = maker.securities(0.1)
+    received = maker.rows(Role.REPO, Kind.REPO_RECEIVED, security)
+    received["kind"][random.random(security.size) < 0.2] = Kind.REPO_RECEIVED_LOCKED
+    received["quantity"] = maker.sized(security)
+    for rows in (borrowed, made[1]):
+        _add_due(maker, rows, rows["quantity"], both_ways=False)
+    return [*made, received]
+
+
+def _external(maker: _Maker) -> list[Rows]:
+    """What lenders offer; a published snapshot speaks for its own securities' indicative stock."""
+    universe, made = maker.universe, []
+    for kind, part, size in (
+        (Kind.EXTERNAL_EXCLUSIVE, 0.12, 1.0),
+        (Kind.EXTERNAL_FIRM, 0.30, 1.5),
+        (Kind.EXTERNAL_INDICATIVE, 0.85, 4.0),
+    ):
+        security = maker.securities(part)
+        if kind == Kind.EXTERNAL_INDICATIVE:
+            security = security[security < universe.published]
+        rows = maker.rows(Role.LENDER, kind, security)
+        rows["depot"] = -1
+        hard = universe.securities["temperature"][security] > Temperature.WARM
+        rows["quantity"] = maker.sized(security, size * _USUAL) // np.where(hard, 8, 1)
+        made.append(rows)
+    return made
+
+
+def _of_rows(rows: Rows, op: Op, quantity: NDArray[np.int64]) -> Drafts:
+    made = np.zeros(rows.size, DRAFT)
+    for name in ("security", "book", "depot", "kind"):
+        made[name] = rows[name]
+    made["op"], made["quantity"] = op, quantity
+    return made
+
+
+def _resets(universe: Universe) -> Drafts:
+    made = np.zeros(universe.books.size, DRAFT)
+    made["book"] = np.arange(universe.books.size)
+    made["security"] = made["depot"] = -1
+    made["op"], made["kind"] = Op.RESET_BOOK, Kind.FIRM
+    return made

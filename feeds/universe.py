@@ -1,0 +1,260 @@
+"""A believable universe: securities of several markets, clients, books, depots and aggregation units, all invented.
+
+The same (markets, count, seed) gives the same universe. Where a published availability file is given, its securities take
+the place of the simulated ones of their market.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.model import BOOK, NAMED, PRICE_UNIT, RATE_UNIT, RATE_UNKNOWN, SECURITY, Market, Temperature
+from feeds import availability, reference
+from feeds.availability import Snapshot
+from feeds.identifiers import CONSONANTS_AND_DIGITS, Text, figi, isin, joined, scattered, sedol, written
+from feeds.temperature import temperature_of
+from feeds.universe_listing import Listing, identified, listing, price_steps, shares
+from feeds.universe_names import FLAVOURS, clients, companies
+
+FEE_MAX: Final = 80
+"""The dearest simulated borrow, percent a year."""
+_GC_FEES: Final = ((0.25, 0.52), (0.30, 0.22), (0.35, 0.10), (0.40, 0.08), (0.50, 0.08))
+"""Percent a year, and which part of general collateral pays it."""
+_ABOVE_GC: Final = ((0.50, 1.0, 0.05), (1.0, 5.0, 0.09), (5.0, FEE_MAX, 0.06))
+"""From, to (percent a year), and which part of all securities lies there, evenly on a logarithmic scale."""
+_RESTRICTED: Final = 0.004
+_UNUSUAL: Final = 1.8
+"""The power by which a fee's rank leans away from the most traded securities."""
+_TRADE_USD: Final = 15_000
+_LARGEST_USD: Final = 2e12
+_SMALLEST_SHARES: Final = 5_000_000
+_STRAYS: Final = 64
+
+
+class Role(IntEnum):
+    """What a book is for."""
+
+    MARGIN = 0
+    CASH = 1
+    FIRM = 2
+    SLAB = 3
+    REPO = 4
+    LENDER = 5
+
+
+_CODES: Final = {
+    Role.MARGIN: ("B", 330),
+    Role.CASH: ("C", 110),
+    Role.FIRM: ("F", 80),
+    Role.SLAB: ("SLAB", 24),
+    Role.REPO: ("REPO", 24),
+    Role.LENDER: ("LEND", 32),
+}
+"""How the books of a role are called, and how many there are."""
+_CLIENTS: Final = 140
+_ENTITIES: Final = {"US": "IMS-INC", "GB": "IMS-INTL", "DE": "IMS-EU", "FR": "IMS-EU"}
+_ENTITY: Final = "IMS-ASIA"
+_UNITS: Final = {Role.MARGIN: "SHORT", Role.CASH: "LONG", Role.FIRM: "NET", Role.SLAB: "SHORT", Role.REPO: "NET"}
+
+
+@dataclass(frozen=True, slots=True)
+class Universe:
+    """Reference data as the engine's records, and what a simulator needs besides. Arrays run over securities."""
+
+    markets: tuple[Market, ...]
+    securities: NDArray[np.void]
+    price: NDArray[np.int64]
+    """In PRICE_UNIT, a multiple of `step`."""
+    step: NDArray[np.int64]
+    lot: NDArray[np.int64]
+    outstanding: NDArray[np.int64]
+    """Shares issued."""
+    trade: NDArray[np.int64]
+    """Shares of a usual trade, whole lots."""
+    popularity: NDArray[np.float64]
+    """Zipf's; sums to 1."""
+    snapshot: Snapshot | None
+    """The published availability whose securities are the last ones here."""
+    books: NDArray[np.void]
+    role: NDArray[np.uint8]
+    home: NDArray[np.uint8]
+    """The market that a book is of; client books and lenders deal in all markets."""
+    depots: NDArray[np.void]
+    depot_of: NDArray[np.int32]
+    """Shape (markets, 2): a market's own depot, and where else its stock lies."""
+    strays: Text
+    """Well-formed codes that nobody has reference data for."""
+
+    @property
+    def published(self) -> int:
+        """The first security whose external availability a snapshot gives; it is so for all that follow."""
+        return int(self.securities.size) - (0 if self.snapshot is None else self.snapshot.size)
+
+    def reference(self) -> list[reference.Record]:
+        """Everything as records of the reference topic, without the sources of events."""
+        market = [market.code for market in self.markets]
+        temperature = [temperature.name for temperature in Temperature]
+        records: list[reference.Record] = []
+        for row in self.securities.tolist():
+            texts = (field.decode() for field in row[:9])
+            fee, rebate = (None if rate == RATE_UNKNOWN else rate for rate in row[12:])
+            records.append(reference.Security(*texts, market[row[9]], temperature[row[10]], row[11], fee, rebate))
+        records.extend(reference.Book(*(field.decode() for field in row)) for row in self.books.tolist())
+        records.extend(reference.Depot(*(field.decode() for field in row)) for row in self.depots.tolist())
+        return records
+
+
+def build(markets: Sequence[Market], count: int, seed: int, snapshot: Snapshot | None = None) -> Universe:
+    """About `count` securities; a snapshot's take the place of those simulated for the market "US"."""
+    random = np.random.default_rng([seed, 1])
+    per_market = shares(markets, count)
+    published = [] if snapshot is None else [_published(markets, snapshot, per_market)]
+    sedols = sedol(joined("B", written(scattered(count, 31**5, int(random.integers(31**5))), CONSONANTS_AND_DIGITS, 5)))
+    ends = np.cumsum(per_market)
+    parts = [
+        _listed(market, index, sedols[end - n : end], random)
+        for index, (market, n, end) in enumerate(zip(markets, per_market, ends, strict=True))
+    ]
+    simulated = np.concatenate(parts)
+    bodies = written(scattered(simulated.size, 31**6, int(random.integers(31**6))), CONSONANTS_AND_DIGITS, 6)
+    simulated["figi"] = figi(joined("BBG00", bodies))
+    rank = _ranks(np.concatenate([simulated["market"], *(part["market"] for part in published)]), random)
+    _rate(simulated, rank[: simulated.size], markets, random)
+    return _priced(tuple(markets), np.concatenate([simulated, *published]), rank, snapshot, random)
+
+
+def _published(markets: Sequence[Market], snapshot: Snapshot, per_market: NDArray[np.int64]) -> NDArray[np.void]:
+    """The snapshot's securities; none are left to simulate for their market."""
+    market = next((index for index, market in enumerate(markets) if market.code == "US"), 0)
+    per_market[market] = 0
+    return snapshot.securities(market)
+
+
+def _listed(market: Market, index: int, sedols: Text, random: np.random.Generator) -> NDArray[np.void]:
+    """One market's securities with names, tickers and identifiers."""
+    start = int(random.integers(10**5))
+    flavour = FLAVOURS.get(market.code, FLAVOURS["US"])
+    series, within = np.divmod(np.arange(sedols.size), flavour.names)
+    numbers = series * flavour.names + (within * (2**31 - 1) + start) % flavour.names
+    names = companies(market.code, numbers.tolist())
+    codes = identified(market, names, sedols, start)
+    made = np.zeros(sedols.size, SECURITY)
+    made["code"] = made["isin"] = codes.isin
+    made["ticker"], made["cusip"], made["country"] = codes.ticker, codes.cusip, codes.country
+    made["sedol"] = sedols
+    made["name"] = [name.encode() for name in names]
+    made["currency"] = market.currency.encode()
+    made["market"] = index
+    return made
+
+
+def _ranks(market: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.int64]:
+    """The place of every security in the order of trading, from 0; the larger markets lead."""
+    weight = np.array([3.0, 1.4, 1.2, 1.2, 1.1, 1.0, 1.0, 1.0])
+    lead = weight[np.minimum(market, weight.size - 1)]
+    order = np.argsort(random.random(market.size) / lead, kind="stable")
+    rank = np.empty(market.size, np.int64)
+    rank[order] = np.arange(market.size)
+    return rank
+
+
+def _rate(
+    securities: NDArray[np.void], rank: NDArray[np.int64], markets: Sequence[Market], random: np.random.Generator
+) -> None:
+    """Borrow fees, most of them general collateral, with temperatures and rebates that follow from them."""
+    count = securities.size
+    values, parts = np.array(_GC_FEES).T
+    fee = random.choice(values, count, p=parts / parts.sum())
+    # the unusual fees fall rarely on what everybody trades
+    place = (rank / max(1, count - 1)) ** (1 / _UNUSUAL) * 0.5 + random.random(count) * 0.5
+    order = np.argsort(-place, kind="stable")
+    end = 0
+    for low, high, part in reversed(_ABOVE_GC):
+        chosen = order[end : end + round(part * count)]
+        end += chosen.size
+        fee[chosen] = np.exp(random.uniform(np.log(low), np.log(high), chosen.size))
+    securities["fee"] = np.rint(fee * RATE_UNIT).astype(np.int32)
+    base = np.array([listing(market).rate for market in markets])[securities["market"]]
+    securities["rebate"] = np.rint(base * RATE_UNIT).astype(np.int32) - securities["fee"]
+    securities["temperature"] = temperature_of(securities["fee"])
+    restricted = random.random(count) < _RESTRICTED
+    securities["temperature"][restricted] = Temperature.RESTRICTED
+
+
+def _priced(
+    markets: tuple[Market, ...],
+    securities: NDArray[np.void],
+    rank: NDArray[np.int64],
+    snapshot: Snapshot | None,
+    random: np.random.Generator,
+) -> Universe:
+    """Prices, sizes and popularity, and then the books and depots."""
+    count, market = securities.size, securities["market"]
+    listings = [listing(market) for market in markets]
+    median, usd = (np.array([getattr(entry, name) for entry in listings])[market] for name in ("price", "usd"))
+    price = median * np.exp(random.normal(0, 0.95, count))
+    step, lot = np.ones(count, np.int64), np.ones(count, np.int64)
+    for index, entry in enumerate(listings):
+        here = market == index
+        step[here] = price_steps(markets[index], price[here])
+        lot[here] = random.choice(np.array(entry.lots), int(np.count_nonzero(here)))
+    capital = _LARGEST_USD / (1 + rank) ** 0.95
+    outstanding = np.maximum(_SMALLEST_SHARES, capital / (price * usd)).astype(np.int64)
+    popularity = 1.0 / (1 + rank)
+    depots, depot_of = _depots(listings)
+    books, role, home = _books(markets)
+    return Universe(
+        markets=markets,
+        securities=securities,
+        price=np.maximum(1, np.rint(price * PRICE_UNIT / step).astype(np.int64)) * step,
+        step=step,
+        lot=lot,
+        outstanding=outstanding,
+        trade=lot * np.clip(_TRADE_USD / (price * usd * lot), 1, 100_000).astype(np.int64),
+        popularity=popularity / popularity.sum(),
+        snapshot=snapshot,
+        books=books,
+        role=role,
+        home=home,
+        depots=depots,
+        depot_of=depot_of,
+        strays=isin(joined("US", written(scattered(_STRAYS, 10**7, 4_711), "0123456789", 7), "XX")),
+    )
+
+
+def _depots(listings: Sequence[Listing]) -> tuple[NDArray[np.void], NDArray[np.int32]]:
+    """All depots once, and which two are each market's."""
+    named: dict[str, str] = {}
+    pairs = []
+    for entry in listings:
+        own, other = entry.depots[0], entry.depots[-1]
+        named.update((own, other))
+        pairs.append((own[0], other[0]))
+    codes = list(named)
+    depots = np.array([(code.encode(), name.encode()) for code, name in named.items()], NAMED)
+    return depots, np.array([[codes.index(code) for code in pair] for pair in pairs], np.int32)
+
+
+def _books(markets: Sequence[Market]) -> tuple[NDArray[np.void], NDArray[np.uint8], NDArray[np.uint8]]:
+    """Books with their client or desk, legal entity and aggregation unit; their roles and markets."""
+    funds = clients(_CLIENTS)
+    rows, roles, homes = [], [], []
+    for role, (prefix, count) in _CODES.items():
+        for number in range(count):
+            home = number % len(markets)
+            market = markets[home].code
+            entity = _ENTITIES.get(market, _ENTITY)
+            client = funds[number * 7 % _CLIENTS] if role in (Role.MARGIN, Role.CASH) else entity
+            unit = f"{market}-{_UNITS[role]}-{number % 3 + 1}" if role in _UNITS else ""
+            code = f"{prefix}-{market}-{number // len(markets) + 1}" if len(prefix) > 1 else f"{prefix}{number + 1:04d}"
+            rows.append((code.encode(), client.encode(), entity.encode(), unit.encode()))
+            roles.append(role)
+            homes.append(home)
+    rows.append((availability.BOOK.encode(), b"", b"", b""))
+    roles.append(Role.LENDER)
+    homes.append(0)
+    return np.array(rows, BOOK), np.array(roles, np.uint8), np.array(homes, np.uint8)
