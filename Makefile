@@ -36,8 +36,8 @@ services: $(READY) ## Redis, PostgreSQL, Chromium and Kafka for the tests, where
 kafka: $(READY) ## a Kafka broker on 127.0.0.1:9092, in the foreground, to try things with
 	@exec $(BIN)/python -m app.bench 9092
 
-lock: $(READY) ## renew requirements.lock: names, versions and hashes, no addresses
-	$(BIN)/uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-header -q --upgrade -o requirements.lock
+lock: $(READY) ## renew requirements.lock after a change of pyproject.toml (ARGS=--upgrade: to the newest versions)
+	$(BIN)/uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-header -q $(ARGS) -o requirements.lock
 
 bench: $(READY) ## every figure of tests/bench/RESULTS.md on this machine (ARGS=--json)
 	@for name in kernel kafka latency locates start; do $(BIN)/ims bench $$name $(ARGS) || exit 1; done
