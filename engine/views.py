@@ -1,7 +1,7 @@
 """Looking at the inventory: the only door of the engine that pages and the gateway may use.
 
-A view is a query's membership (ids in order, renewed once or twice a second) and windows onto it (cells, read many times a
-second). Both only copy; nothing here can change a number.
+A view is a query's membership (ids in order, renewed once or twice a second) and windows onto it (cells, read many
+times a second). Both only copy; nothing here can change a number.
 """
 
 import threading
@@ -128,9 +128,9 @@ class Inventory:
     def snapshot(self, query: Query, now_ns: int) -> Snapshot:
         """Rows, order and cells of one epoch. Raises `QueryError`, or `TornReadError` while the writer is too busy."""
         query.check_markets(self.tables.markets)
-        moving = dict.fromkeys(
-            [*query.columns, *(name for name, _ in query.sort), *_if(query.changed_today, "updated_ms")]
-        )
+        moving = dict.fromkeys([*query.columns, *(name for name, _ in query.sort)])
+        if query.changed_today:
+            moving["updated_ms"] = None
         numbers = [COLUMNS[name] for name in moving if not COLUMNS[name].is_text]
         while True:
             reference = self.reference()
@@ -173,10 +173,6 @@ class Inventory:
 
     def _midnights(self, query: Query, now_ns: int) -> NDArray[np.int64]:
         return midnights_ns(self.tables.markets if query.changed_today else (), now_ns)
-
-
-def _if(condition: bool, name: str) -> tuple[str, ...]:
-    return (name,) if condition else ()
 
 
 __all__ = [

@@ -1,7 +1,7 @@
 """Reference data as views need it: one consistent copy, text ranks to sort by, and a search over names and identifiers.
 
-Everything is built over whole columns at once; at 50,000 securities the copy costs 9 ms, ranks of names 60 ms, the search text
-50 ms, each once per version of the reference data and only where a query asks for it.
+Everything is built over whole columns at once; at 50,000 securities the copy costs 9 ms, ranks of names 60 ms, the
+search text 50 ms, each once per version of the reference data and only where a query asks for it.
 """
 
 import itertools

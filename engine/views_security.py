@@ -204,8 +204,10 @@ def _percent(rate: int) -> float | None:
 
 
 def _days(tables: Tables, market: int) -> tuple[date, ...]:
-    """The dates of SD0..SD4. A date's ordinal is that of the first business day at or after it, so the last date with an
-    ordinal is the business day itself."""
+    """The dates of SD0..SD4.
+
+    A date's ordinal is that of the first business day at or after it: the last date with it is that business day.
+    """
     today = int(tables.array["today"][market])
     ordinals = tables.array["business_day"][market, today - tables.base_date :][:_LONGEST_LADDER_DAYS]
     at = np.searchsorted(ordinals, np.arange(ordinals[0], ordinals[0] + DAYS), side="right") - 1

@@ -1,0 +1,114 @@
+"""Text messages between browser and gateway: JSON objects told apart by `t`."""
+
+from typing import Annotated, Any, Final
+
+import msgspec
+
+from engine.views import Query
+
+MAX_ROWS: Final = 500
+"""The longest window."""
+_V = Annotated[int, msgspec.Meta(ge=0, le=2**16 - 1)]
+_First = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+_Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_ROWS)]
+_Names = Annotated[tuple[str, ...], msgspec.Meta(max_length=64)]
+
+
+class BadMessageError(ValueError):
+    """A message that is not one of ours; the text says where."""
+
+
+class Filter(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Which rows of a view; an empty filter holds always."""
+
+    text: str = ""
+    markets: _Names = ()
+    temperatures: _Names = ()
+    changed_today: bool = False
+
+
+class View(msgspec.Struct, tag_field="t", tag="view", forbid_unknown_fields=True, frozen=True):
+    """Look at these columns and rows; replaces what the connection looked at before."""
+
+    v: _V
+    columns: _Names
+    table: str = "inventory"
+    filter: Filter = Filter()
+    sort: tuple[tuple[str, str], ...] = ()
+    first: _First = 0
+    count: _Count = 60
+
+    def query(self) -> Query:
+        """Raises `QueryError`."""
+        f = self.filter
+        return Query(self.columns, f.text, f.markets, f.temperatures, f.changed_today, self.sort)
+
+
+class Window(msgspec.Struct, tag_field="t", tag="window", forbid_unknown_fields=True, frozen=True):
+    """Other rows of the same view."""
+
+    v: _V
+    first: _First
+    count: _Count
+
+
+class Hello(msgspec.Struct, tag_field="t", tag="hello", frozen=True):
+    """Once per connection, and again when a new writer took over (another `generation`)."""
+
+    generation: str
+    frame_ms: int
+    markets: list[str]
+    temperatures: list[str]
+    columns: dict[str, str]
+    """Every column there is: "text" or "number"."""
+
+
+class Stats(msgspec.Struct, tag_field="t", tag="stats", frozen=True, kw_only=True):
+    """Twice a second. Numbers are null while there is no writer; ages are null for what never happened."""
+
+    now_ms: int
+    state: str
+    """"live", "starting" (feeds have not handed over yet), "stale" (no heartbeat for 2 s) or "down" (no engine)."""
+    heartbeat_age_ms: int | None = None
+    event_age_ms: int | None = None
+    events: int | None = None
+    events_per_s: int | None = None
+    securities: int | None = None
+    rows: int | None = None
+    duplicates: int | None = None
+    missing: int | None = None
+    rejected: int | None = None
+    quarantined: int | None = None
+    located_shares: int | None = None
+    locates_live: int | None = None
+    locates_pending: int | None = None
+    negative: int | None = None
+    htb: int | None = None
+
+
+class Error(msgspec.Struct, tag_field="t", tag="error", frozen=True):
+    """What was wrong with a message; the connection stays."""
+
+    detail: str
+
+
+_decoder: Final = msgspec.json.Decoder(View | Window)
+_encoder: Final = msgspec.json.Encoder()
+
+
+def decode(text: str | bytes) -> View | Window:
+    """Raises `BadMessageError`."""
+    if isinstance(text, bytes):
+        raise BadMessageError("messages are JSON text, not binary")
+    try:
+        message: View | Window = _decoder.decode(text)
+    except msgspec.DecodeError as error:
+        raise BadMessageError(str(error)) from None
+    if isinstance(message, View) and message.table != "inventory":
+        raise BadMessageError(f"unknown table {message.table!r}; known: inventory")
+    return message
+
+
+def encode(message: Any) -> bytes:
+    """A message as UTF-8 JSON."""
+    return _encoder.encode(message)

@@ -1,0 +1,236 @@
+"""The gateway's heart: follows the writer, renews views, sends what changed. One event loop, no locks."""
+
+import asyncio
+import dataclasses
+import time
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, Protocol
+
+import structlog
+
+from app.gateway import messages, writer
+from app.gateway.messages import Hello
+from app.gateway.shared import SharedView, SharedWindow, Viewer, Views
+from app.gateway.writer import Attachment
+from engine.views import COLUMNS, TEMPERATURES, Membership, Query, QueryError, TornReadError, Word
+
+POLL_S: Final = 0.005
+BUSY_POLL_S: Final = 0.001
+"""While the writer is in the middle of a batch; it will not be for long."""
+FOLLOW_S: Final = 0.1
+STATS_S: Final = 0.5
+RENEW_S: Final = 0.5
+RENEWAL_SHARE: Final = 0.25
+"""Of one core: renewals of many or large views come less often rather than cost more."""
+MAX_RENEWALS: Final = 4
+"""At a time: what waits longer may be looked at no more when its turn comes, and then costs nothing."""
+MIDNIGHT_S: Final = 60.0
+"""How soon after midnight a row that has not changed today leaves a view of those that have."""
+
+_log = structlog.get_logger()
+
+
+class Session(Viewer, Protocol):
+    """A connection: looks at one window at a time and is told the state of the machine."""
+
+    window: SharedWindow | None
+
+    def send_text(self, text: bytes) -> None: ...
+
+    def close(self, code: int, reason: str) -> None: ...
+
+
+class Pump:
+    """All sessions of the gateway. `look` and `leave` are called from the event loop that runs `run`."""
+
+    def __init__(self, tables_name: str, frame_ms: int) -> None:
+        self.attachment: Attachment | None = None
+        self.sessions: set[Session] = set()
+        self.views = Views()
+        self._name = tables_name
+        self._frame_ms = frame_ms
+        self._executor = ThreadPoolExecutor(2, "view")
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._next_follow_s = self._next_stats_s = 0.0
+        self._counted_epoch = -1
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:  # noqa: ASYNC110  shared memory rings no bell
+            await asyncio.sleep(self.tick(time.monotonic()))
+
+    def tick(self, now_s: float) -> float:
+        """One round. Returns how long to wait for the next, in seconds."""
+        if now_s >= self._next_follow_s:
+            self._next_follow_s = now_s + FOLLOW_S
+            self._follow()
+        if now_s >= self._next_stats_s:
+            self._next_stats_s = now_s + STATS_S
+            self._send_stats()
+        if self.attachment is None:
+            return POLL_S
+        self._renew(self.attachment, now_s)
+        for view in self.views.by_selection.values():
+            for window in view.windows.values():
+                window.refresh(self.attachment.inventory, now_s, self._frame_ms / 1e3)
+                window.deliver()
+        return BUSY_POLL_S if self.attachment.tables.count(Word.EPOCH) % 2 else POLL_S
+
+    def join(self, session: Session) -> None:
+        """A new connection."""
+        self.sessions.add(session)
+        if self.attachment is not None:
+            session.send_text(messages.encode(self._hello(self.attachment)))
+        session.send_text(messages.encode(self._stats()))
+
+    def look(self, session: Session, query: Query, v: int, first: int, count: int) -> None:
+        """Let a session look at a window. Raises `QueryError` for a market there is not."""
+        if self.attachment is not None:
+            query.check_markets(self.attachment.tables.markets)
+        former = session.window
+        session.v, session.sent = v, None
+        session.window = self.views.enter(query, first, count, session)
+        if former is not None and former is not session.window:
+            self.views.leave(former, session)
+
+    def move(self, session: Session, first: int, count: int) -> None:
+        """Let a session look at other rows of what it looks at. Raises `QueryError` as `look`."""
+        if session.window is not None:
+            query = dataclasses.replace(session.window.view.query, columns=session.window.place[0])
+            self.look(session, query, session.v, first, count)
+
+    def leave(self, session: Session) -> None:
+        """A connection is gone."""
+        self.sessions.discard(session)
+        if session.window is not None:
+            self.views.leave(session.window, session)
+            session.window = None
+
+    @property
+    def state(self) -> str:
+        """As `Stats.state`."""
+        return "down" if self.attachment is None else self.attachment.state(writer.now_ns())
+
+    async def close(self) -> None:
+        """Wait for what runs, then give the tables back."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._executor.shutdown()
+        if self.attachment is not None:
+            self.attachment.close()
+            self.attachment = None
+
+    # the writer
+
+    def _follow(self) -> None:
+        """Let go of a writer that is gone, and take up the one that came."""
+        if self.attachment is not None and self.attachment.tables.segment.stale:
+            _log.info("writer gone", generation=self.attachment.tables.generation)
+            self.attachment.close()
+            self.attachment = None
+        if self.attachment is not None:
+            return
+        self.attachment = writer.attach(self._name)
+        if self.attachment is None:
+            return
+        _log.info("writer found", generation=self.attachment.tables.generation)
+        self._counted_epoch = -1
+        for view in self.views.by_selection.values():
+            view.forget()
+        hello = messages.encode(self._hello(self.attachment))
+        for session in self.sessions:
+            session.sent = None
+            session.send_text(hello)
+
+    def _hello(self, attachment: Attachment) -> Hello:
+        return Hello(
+            generation=attachment.tables.generation,
+            frame_ms=self._frame_ms,
+            markets=[market.code for market in attachment.tables.markets],
+            temperatures=list(TEMPERATURES),
+            columns={column.name: "text" if column.is_text else "number" for column in COLUMNS.values()},
+        )
+
+    def _stats(self) -> messages.Stats:
+        now_ns = writer.now_ns()
+        return writer.down(now_ns) if self.attachment is None else self.attachment.stats(now_ns)
+
+    def _send_stats(self) -> None:
+        stats = messages.encode(self._stats())
+        for session in self.sessions:
+            if not session.busy:
+                session.send_text(stats)
+        if self.attachment is not None and self.sessions:
+            epoch = self.attachment.tables.count(Word.EPOCH)
+            if epoch != self._counted_epoch:
+                self._counted_epoch = epoch
+                self._start(self._count(self.attachment))
+
+    async def _count(self, attachment: Attachment) -> None:
+        """The totals that take a pass over all securities."""
+        inventory = attachment.inventory
+        try:
+            attachment.negative, attachment.htb = await attachment.run(
+                self._executor, lambda: (inventory.negative(), inventory.hard_to_borrow())
+            )
+        except TornReadError as error:
+            _log.warning("totals are late", reason=str(error))
+
+    # views
+
+    def _renew(self, attachment: Attachment, now_s: float) -> None:
+        """Start the renewal of every view that is due and may have changed."""
+        views = self.views.by_selection.values()
+        period_s = max(RENEW_S, sum(view.cost_s for view in views) / RENEWAL_SHARE)
+        epoch, version = attachment.tables.count(Word.EPOCH), attachment.tables.count(Word.REFERENCE)
+        under_way = sum(view.renewing for view in views)
+        for view in views:
+            if view.renewing or view.problem or under_way >= MAX_RENEWALS:
+                continue
+            if view.membership is None or (
+                now_s - view.renewed_s >= period_s and _changed(view, epoch, version, now_s)
+            ):
+                view.renewing, view.renewed_s, view.epoch = True, now_s, epoch
+                under_way += 1
+                self._start(self._renewal(attachment, view))
+
+    async def _renewal(self, attachment: Attachment, view: SharedView) -> None:
+        try:
+            membership, view.cost_s = await attachment.run(self._executor, _timed, attachment, view.query)
+            if attachment is self.attachment:
+                view.renewed(membership)
+        except QueryError as error:
+            view.problem = str(error)
+            for session in self.sessions:
+                if session.window is not None and session.window.view is view:
+                    session.send_text(messages.encode(messages.Error(view.problem)))
+        except TornReadError as error:
+            _log.warning("view is late", reason=str(error))
+        finally:
+            view.renewing = False
+
+    def _start(self, job: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(job)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("a job of the gateway failed", exc_info=error)
+
+
+def _changed(view: SharedView, epoch: int, version: int, now_s: float) -> bool:
+    membership = view.membership
+    if membership is None or membership.reference.version != version:
+        return True
+    if view.query.changed_today and now_s - view.renewed_s >= MIDNIGHT_S:
+        return True
+    return view.query.moves and view.epoch != epoch
+
+
+def _timed(attachment: Attachment, query: Query) -> tuple[Membership, float]:
+    """A renewal and what it cost, in seconds."""
+    started = time.perf_counter()
+    membership = attachment.inventory.membership(query, writer.now_ns())
+    return membership, time.perf_counter() - started

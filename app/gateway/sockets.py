@@ -1,0 +1,114 @@
+"""The websocket of one grid: who may open it, what it may say, and never more than one message under way."""
+
+import asyncio
+import socket
+import time
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from tornado.websocket import WebSocketClosedError, WebSocketHandler, WebSocketProtocol13
+
+from app import tickets
+from app.gateway import messages
+from app.gateway.messages import BadMessageError, View
+from app.gateway.pump import Pump
+from app.gateway.shared import Cells, SharedWindow
+from engine.views import QueryError
+
+MAX_SESSIONS: Final = 1_000
+MAX_MESSAGE_BYTES: Final = 64 * 1024
+PING_S: Final = 20
+SEND_BUFFER_BYTES: Final = 64 * 1024
+"""Kept small: what the kernel holds for a slow browser is old before it arrives."""
+
+
+class GridSocket(WebSocketHandler):
+    """One session of the pump. `v`, `sent` and `window` are the pump's."""
+
+    v: int = 0
+    sent: Cells | None = None
+    window: SharedWindow | None = None
+
+    def initialize(self, pump: Pump, secret: str) -> None:
+        self._pump = pump
+        self._secret = secret
+        self._outstanding: asyncio.Future[None] | None = None
+
+    async def get(self, *args: Any, **kwargs: Any) -> None:
+        """Refuses with 403 without a valid ticket or from a foreign page, with 503 when there are too many sessions."""
+        if not tickets.valid(self._secret, self.get_query_argument("ticket", ""), time.time()):
+            self.send_error(403, reason="the ticket is missing, wrong or expired")
+            return
+        origin = self.request.headers.get("Origin")
+        if origin is not None and host_of(origin) is None:  # what is no address at all, tornado does not expect
+            self.send_error(403, reason="the origin is no address")
+            return
+        if len(self._pump.sessions) >= MAX_SESSIONS:
+            self.send_error(503, reason="too many sessions")
+            return
+        await super().get(*args, **kwargs)
+
+    def check_origin(self, origin: str) -> bool:
+        """Only pages of this very host, whatever their port, may open a socket with their reader's ticket."""
+        return host_of(origin) is not None and host_of(origin) == host_of(f"//{self.request.host}")
+
+    def open(self, *_args: str, **_kwargs: str) -> None:
+        """Connected."""
+        self.set_nodelay(True)
+        connection = self.ws_connection
+        if isinstance(connection, WebSocketProtocol13) and connection.stream is not None:
+            connection.stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        self._pump.join(self)
+
+    def on_message(self, message: str | bytes) -> None:
+        """A bad message is answered with what is wrong with it, and changes nothing."""
+        try:
+            self._obey(messages.decode(message))
+        except (BadMessageError, QueryError) as error:
+            # a flood of bad messages from someone who does not read must not fill our memory
+            if not self.busy:
+                self.send_text(messages.encode(messages.Error(str(error))))
+
+    def on_close(self) -> None:
+        """Disconnected."""
+        self._pump.leave(self)
+
+    @property
+    def busy(self) -> bool:
+        """Whether the last message is still on its way."""
+        return self._outstanding is not None and not self._outstanding.done()
+
+    def send_frame(self, frame: bytes) -> None:
+        self._send(frame, binary=True)
+
+    def send_text(self, text: bytes) -> None:
+        self._send(text, binary=False)
+
+    def _obey(self, message: messages.View | messages.Window) -> None:
+        if isinstance(message, View):
+            self._pump.look(self, message.query(), message.v, message.first, message.count)
+            return
+        if self.window is None or message.v != self.v:
+            raise BadMessageError(f"there is no view {message.v} to move the window of")
+        self._pump.move(self, message.first, message.count)
+
+    def _send(self, data: bytes, *, binary: bool) -> None:
+        try:
+            self._outstanding = self.write_message(data, binary=binary)
+        except WebSocketClosedError:
+            return  # `on_close` follows
+        self._outstanding.add_done_callback(_ignore_closed)
+
+
+def host_of(url: str) -> str | None:
+    """The host name of an address, lower-cased, without port; None if it has none."""
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None
+
+
+def _ignore_closed(sent: asyncio.Future[None]) -> None:
+    """A socket that closes under a message is no error of ours; `on_close` follows."""
+    if not sent.cancelled():
+        sent.exception()

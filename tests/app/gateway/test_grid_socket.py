@@ -1,0 +1,269 @@
+"""The grid's websocket, spoken to as a browser does."""
+
+import asyncio
+import json
+import math
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from tornado.httpclient import HTTPClientError
+
+from app import tickets
+from app.bench.synthetic import synthetic_tables
+from app.gateway import sockets
+from app.gateway.server import Gateway
+from app.settings import Settings
+from engine.model import Temperature
+from engine.tables import Tables, Word
+
+pytestmark = pytest.mark.usefixtures("tables")
+Put = Callable[..., None]
+REMAINING = 3
+"""Place of the column in the fixture's view."""
+
+
+async def test_a_browser_is_greeted_and_told_the_state_of_the_machine(browse: Any, tables: Tables) -> None:
+    browser = await browse()
+    hello = await browser.text("hello")
+    assert hello["generation"] == "synthetic"
+    assert hello["frame_ms"] == 20
+    assert hello["markets"] == ["US", "TW", "JP", "GB"]
+    assert hello["temperatures"] == [temperature.name for temperature in Temperature]
+    assert hello["columns"]["name"] == "text"
+    assert hello["columns"]["for_loan_4"] == "number"
+    with tables.writing():
+        tables.array["values"][1:4, 2] = -1
+        tables.state[Word.EVENTS] = 42
+        tables.state[Word.HEARTBEAT_NS] = time.time_ns()
+    while (stats := await browser.text("stats"))["negative"] != 3:
+        tables.state[Word.HEARTBEAT_NS] = time.time_ns()
+    assert stats["state"] == "live"
+    assert stats["events"] == 42
+    assert stats["securities"] == 200
+    assert stats["htb"] == int((tables.array["security"]["temperature"] == Temperature.HTB).sum())
+    assert 0 <= stats["heartbeat_age_ms"] < 2_000
+
+
+async def test_a_window_shows_the_cells_of_its_rows_in_the_order_asked_for(browse: Any, tables: Tables) -> None:
+    browser = await browse()
+    await browser.look(sort=[["remaining", "desc"]], first=5, count=3, v=7)
+    frame = await browser.frame(1)
+    assert (frame.v, frame.first, frame.count, frame.total, frame.n) == (7, 5, 3, 200, 5)
+    assert frame.ids == [195, 194, 193]
+    names, _, prices, remaining, ids = frame.columns
+    assert names == [tables.array["security"][i]["name"].decode() for i in frame.ids]
+    assert remaining == [1950, 1940, 1930]
+    assert ids == frame.ids
+    for price, raw in zip(prices, tables.array["price"][frame.ids].tolist(), strict=True):
+        assert math.isnan(price) if raw == 0 else price == raw / 1e6
+    assert frame.as_of_ms == tables.count(Word.LAST_EVENT_NS) / 1e6
+
+
+async def test_only_the_changed_cells_of_the_window_travel(browse: Any, tables: Tables, put: Put) -> None:
+    browser = await browse()
+    await browser.look()
+    first = await browser.frame(1)
+    put(tables, 150, -7)  # not in the window
+    put(tables, 4, -8, 1_790_000_000_000_000_000)
+    frame = await browser.frame()
+    assert frame.kind == 2
+    assert frame.changed == {(3, REMAINING): -8}
+    assert frame.as_of_ms == 1_790_000_000_000
+    assert frame.membership == first.membership
+
+
+async def test_a_change_that_moves_rows_brings_the_window_anew(browse: Any, tables: Tables, put: Put) -> None:
+    browser = await browse()
+    await browser.look(sort=[["remaining", "asc"]], count=2)
+    before = await browser.frame(1)
+    assert before.ids == [1, 2]
+    put(tables, 90, -1)
+    after = await browser.frame(1)
+    assert after.ids == [90, 1]
+    assert after.membership > before.membership
+
+
+async def test_a_row_that_joins_elsewhere_is_told_by_the_total(browse: Any, tables: Tables) -> None:
+    browser = await browse()
+    await browser.look(filter={"text": "zebra"})
+    assert (await browser.frame(1)).total == 0
+    with tables.writing():
+        tables.array["security"]["name"][9] = b"Zebra Rail"
+        tables.state[Word.REFERENCE] += 1
+    frame = await browser.frame()
+    assert (frame.kind, frame.total, frame.ids) == (1, 1, [9])
+
+
+async def test_the_window_moves_within_its_view(browse: Any) -> None:
+    browser = await browse()
+    await browser.look(sort=[["id", "asc"]])
+    await browser.frame(1)
+    await browser.say({"t": "window", "v": 1, "first": 198, "count": 50})
+    frame = await browser.frame(1)
+    assert (frame.first, frame.count, frame.ids) == (198, 2, [199, 200])
+    await browser.say({"t": "window", "v": 1, "first": 5_000, "count": 50})
+    frame = await browser.frame(1)
+    assert (frame.first, frame.count, frame.total) == (5_000, 0, 200)
+
+
+async def test_sessions_that_look_at_the_same_share_one_reading(browse: Any, gateway: Gateway, until: Any) -> None:
+    browsers = [await browse() for _ in range(3)]
+    for v, browser in enumerate(browsers):
+        await browser.look(v=v)
+        assert (await browser.frame(1)).v == v
+    await browsers[0].look(columns=["name"], sort=[])
+    await browsers[0].frame(1)
+    (view,) = gateway.pump.views.by_selection.values()
+    assert sorted(len(window.viewers) for window in view.windows.values()) == [1, 2]
+    for browser in browsers:
+        browser.connection.close()
+    await until(lambda: not gateway.pump.sessions)
+    assert not gateway.pump.views.by_selection
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        ("{", "truncated"),
+        ("hello", "malformed"),
+        ('{"t":"dance"}', "dance"),
+        ('{"t":"view","v":1,"columns":["nonsense"]}', "columns: unknown 'nonsense'"),
+        ('{"t":"view","v":1,"columns":["name"],"filter":{"markets":["XX"]}}', "markets: unknown 'XX'"),
+        ('{"t":"view","v":1,"columns":["name"],"count":501}', "count"),
+        ('{"t":"view","v":70000,"columns":["name"]}', "v"),
+        ('{"t":"view","v":1,"columns":["name"],"groups":[]}', "groups"),
+        ('{"t":"view","v":1,"columns":["name"],"table":"limits"}', "unknown table 'limits'"),
+        ('{"t":"view","v":1,"columns":["name"],"sort":[["name"]]}', "sort"),
+        ('{"t":"window","v":9,"first":0,"count":5}', "no view 9"),
+        (b"\x00\x01", "binary"),
+    ],
+)
+async def test_a_bad_message_is_answered_and_the_connection_lives(browse: Any, message: str | bytes, said: str) -> None:
+    browser = await browse()
+    await browser.say(message)
+    assert said in (await browser.text("error"))["detail"]
+    await browser.look()
+    assert (await browser.frame(1)).total == 200
+
+
+async def test_a_message_beyond_the_limit_closes_the_connection(browse: Any) -> None:
+    browser = await browse()
+    await browser.say("x" * (sockets.MAX_MESSAGE_BYTES + 1))
+    with pytest.raises(ConnectionError):
+        await browser.frame()
+
+
+@pytest.mark.parametrize("bad", ["", "nonsense", "9999999999.0000", tickets.issue("another secret", 2e9)])
+async def test_a_socket_without_a_valid_ticket_is_refused(browse: Any, bad: str) -> None:
+    with pytest.raises(HTTPClientError, match="403"):
+        await browse(with_ticket=bad)
+
+
+async def test_an_expired_ticket_is_refused(browse: Any, gateway_settings: Settings) -> None:
+    with pytest.raises(HTTPClientError, match="403"):
+        await browse(with_ticket=tickets.issue(gateway_settings.secret, time.time() - tickets.VALID_S - 1))
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1.evil.example", "http://[::1"])
+async def test_a_page_of_another_host_is_refused(browse: Any, origin: str) -> None:
+    with pytest.raises(HTTPClientError, match="403"):
+        await browse(origin=origin)
+
+
+async def test_a_program_without_origin_may_connect_with_a_ticket(browse: Any) -> None:
+    browser = await browse(origin=None)
+    assert (await browser.text("hello"))["generation"] == "synthetic"
+
+
+async def test_more_sessions_than_allowed_are_sent_away(browse: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sockets, "MAX_SESSIONS", 1)
+    await browse()
+    with pytest.raises(HTTPClientError, match="503"):
+        await browse()
+
+
+async def test_a_slow_reader_gets_the_newest_and_no_queue(
+    gateway: Gateway, ticket: str, tables: Tables, until: Any
+) -> None:
+    """A raw socket that does not read: the gateway stops writing to it and catches up with one frame when it does."""
+    loop = asyncio.get_running_loop()
+    raw = socket.socket()
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    raw.setblocking(False)
+    await loop.sock_connect(raw, ("127.0.0.1", gateway.port))
+    request = (
+        f"GET /ws/grid?ticket={ticket} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    )
+    await loop.sock_sendall(raw, request.encode())
+    view = json.dumps({"t": "view", "v": 1, "columns": ["remaining", "id"], "count": 200}).encode()
+    await loop.sock_sendall(raw, b"\x81\xfe" + len(view).to_bytes(2, "big") + bytes(4) + view)
+    await until(lambda: bool(gateway.pump.sessions))
+    (session,) = gateway.pump.sessions
+    assert isinstance(session, sockets.GridSocket)
+    number, blocked_rounds, window = 0, 0, None
+    while blocked_rounds < 50:  # until fifty readings in a row found it blocked
+        number += 1
+        with tables.writing():
+            tables.array["values"][1:, 2] = -number
+        seen = window
+        await until(lambda seen=seen: session.window is not None and session.window.cells is not seen)
+        assert session.window is not None
+        window = session.window.cells
+        blocked_rounds = blocked_rounds + 1 if session.busy and session.sent is not window else 0
+    connection = session.ws_connection
+    queued = len(connection.stream._write_buffer)  # type: ignore[union-attr]
+    assert queued < 4096, "at most the rest of one frame of 200 cells waits in the process"
+    received = bytearray()
+    last = np.full(200, -float(number)).tobytes()
+    while last not in received:
+        received += await loop.sock_recv(raw, 1 << 16)
+    raw.close()
+    frames_received = len(received) / 2240  # 200 cells of 11 bytes and a header
+    assert frames_received < number - 40
+
+
+async def test_a_restarted_writer_is_found_and_announced(browse: Any, tables: Tables, instance: str, put: Put) -> None:
+    browser = await browse()
+    await browser.look(count=1)
+    assert (await browser.frame(1)).columns[REMAINING] == [10]
+    tables.close()
+    while (await browser.text("stats"))["state"] != "down":
+        pass
+    again = synthetic_tables(f"{instance}.tables", 100, generation="second")
+    try:
+        hello = await browser.text("hello")
+        assert hello["generation"] == "second"
+        frame = await browser.frame(1)
+        assert frame.total == 100
+        put(again, 1, 123)
+        assert (await browser.frame(2)).changed == {(0, REMAINING): 123}
+    finally:
+        again.close()
+
+
+async def test_a_silent_writer_is_called_stale_and_a_loading_one_starting(browse: Any, tables: Tables) -> None:
+    browser = await browse()
+    tables.state[Word.HEARTBEAT_NS] = time.time_ns() - 3_000_000_000
+    assert (await browser.text("stats"))["state"] in ("live", "stale")
+    while (await browser.text("stats"))["state"] != "stale":
+        pass
+    tables.state[Word.READY] = 0
+    while (await browser.text("stats"))["state"] != "starting":
+        tables.state[Word.HEARTBEAT_NS] = time.time_ns()
+
+
+async def test_nothing_is_sent_from_the_middle_of_a_batch(browse: Any, tables: Tables, put: Put) -> None:
+    browser = await browse()
+    await browser.look(count=2)
+    await browser.frame(1)
+    with tables.writing():
+        tables.array["values"][1, 2] = -1
+        stats = await browser.text("stats")  # the gateway lives on
+        tables.array["values"][2, 2] = -2
+    assert stats["t"] == "stats"
+    assert (await browser.frame()).changed == {(0, REMAINING): -1, (1, REMAINING): -2}
