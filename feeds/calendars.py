@@ -8,8 +8,9 @@ import datetime as dt
 import importlib.metadata
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -71,6 +72,24 @@ def add_business_days(open_days: NDArray[np.int32], day: ArrayLike, count: Array
     Raises IndexError where `open_days` does not reach that far.
     """
     return np.asarray(open_days[np.searchsorted(open_days, day) + np.asarray(count)], np.int32)
+
+
+@dataclass(frozen=True, slots=True)
+class TradingDays:
+    """Sessions of every market around today, as dates: the one before, and `ahead[market, n]`, n business days from today."""
+
+    previous: NDArray[np.int32]
+    ahead: NDArray[np.int32]
+
+    @classmethod
+    def of(cls, table: NDArray[np.int32], base_date: int, today: NDArray[np.int32], count: int = 16) -> Self:
+        """From a business day table, and the session it is in each market. Shapes (markets, days) and (markets,)."""
+        found = np.empty((len(table), count + 1), np.int32)
+        for row, ordinals, day in zip(found, table, today, strict=True):
+            wanted = ordinals[day - base_date] + np.arange(-1, count)
+            # the last date that has an ordinal is its session: those before it are the closed days that lead to it
+            row[:] = base_date + np.searchsorted(ordinals, wanted, side="right") - 1
+        return cls(found[:, 0], found[:, 1:])
 
 
 def close_ns(market: Market, day: int) -> int:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.model import Flag, Kind, Op, Temperature
+from feeds import availability
 from feeds.universe import Role, Universe
 from feeds.wire import DRAFT, Drafts
 
@@ -66,7 +67,7 @@ class _Maker:
         market = universe.securities["market"][security].astype(np.int64)
         made = np.zeros(security.size, ROW)
         made["security"], made["kind"] = security, kind
-        books = np.flatnonzero(universe.role == role)
+        books = np.flatnonzero((universe.role == role) & (universe.books["code"] != availability.BOOK.encode()))
         made["book"] = random.choice(books, security.size)
         if role in (Role.FIRM, Role.SLAB, Role.REPO):
             for home in range(len(universe.markets)):
@@ -77,7 +78,7 @@ class _Maker:
 
 
 def opening_rows(universe: Universe, seed: int) -> Rows:
-    """All rows at start of day, at most one for each (security, book, depot, kind)."""
+    """All rows at start of day, at most one for each (security, book, depot, kind); empty ones that trades may fill."""
     random = np.random.default_rng([seed, 2])
     popular = np.sqrt(universe.popularity)
     maker = _Maker(universe, random, 0.5 * popular / popular.sum() + 0.5 / popular.size)
@@ -85,14 +86,15 @@ def opening_rows(universe: Universe, seed: int) -> Rows:
     firm = _traded(maker, Role.FIRM, Kind.FIRM, np.concatenate([everything, maker.securities(0.5)]))
     margin = _traded(maker, Role.MARGIN, Kind.CLIENT_FREE, maker.securities(2.4))
     cash = _traded(maker, Role.CASH, Kind.CLIENT_SEGREGATED, maker.securities(0.75))
-    held = np.concatenate([firm, margin, cash])
-    rows = np.concatenate([held, *_contracts(maker, firm, margin), *_external(maker)])
+    fresh = maker.rows(Role.MARGIN, Kind.CLIENT_FREE, maker.securities(0.4))
+    rows = np.concatenate([firm, margin, cash, *_contracts(maker, firm, margin), *_external(maker), fresh])
     _, first = np.unique(_keys(rows), return_index=True)
     return rows[np.sort(first)]
 
 
 def opening_events(universe: Universe, rows: Rows, settle: NDArray[np.int32], *, reset: bool) -> Drafts:
     """What to send: optionally a reset of every book, then prices, then rows. `settle[market, n]` is the date of SDn."""
+    rows = rows[(rows["quantity"] != 0) | (rows["due"] != 0)]
     market = universe.securities["market"][rows["security"]]
     price = np.zeros(universe.securities.size, DRAFT)
     price["security"], price["quantity"] = np.arange(price.size), universe.price
@@ -116,7 +118,7 @@ def _keys(rows: Rows) -> NDArray[np.int64]:
     return (
         rows["security"].astype(np.int64) << 40
         | rows["book"].astype(np.int64) << 24
-        | rows["depot"].astype(np.int64) << 8
+        | (rows["depot"].astype(np.int64) + 1) << 8
         | rows["kind"].astype(np.int64)
     )
 
