@@ -45,7 +45,6 @@ class Intake:
         return sum(ring.backlog_bytes for ring in self._rings)
 
     def _drain_one(self, ring: Ring) -> int:
-        """Messages are given back to the producer only when they have been applied."""
         messages, events = 0, 0
         parts: list[EventArray] = []
         while events < BATCH_EVENTS:

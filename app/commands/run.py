@@ -1,0 +1,106 @@
+"""`ims run`: the whole service on this machine."""
+
+import argparse
+import asyncio
+import signal
+import sys
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from app.settings import Settings, SettingsError
+from app.supervisor import StartError, Supervisor
+from engine.model import Capacity
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    capacity = Capacity()
+    parser.add_argument("--host", help="address to listen on (127.0.0.1)")
+    parser.add_argument("--port", type=int, help="pages; the API is on the next port, the grid's gateway on the one after (5006)")
+    parser.add_argument("--instance", help="name of the shared memory: one per service on a machine (main)")
+    parser.add_argument("--data", help="folder of journal, quarantine and keys (.ims)")
+    parser.add_argument("--kafka", metavar="HOST:PORT", help="bootstrap servers; without it an embedded simulator feeds the desk")
+    parser.add_argument("--events-topic", help="topic of events (ims.events)")
+    parser.add_argument("--reference-topic", help="topic of reference data (ims.reference)")
+    parser.add_argument("--workers", type=int, help="decode workers, each for its share of the partitions (1)")
+    parser.add_argument("--rate", type=int, help="events per second of the embedded simulator (5000)")
+    parser.add_argument("--seed", type=int, help="seed of the embedded simulator (1)")
+    parser.add_argument("--securities", type=int, help="securities of the simulated universe (12000)")
+    parser.add_argument("--availability", metavar="FILE", help="a published stock-loan availability file; read again when it changes")
+    parser.add_argument("--database", metavar="URL", help="journal of locates (SQLite in the data folder)")
+    parser.add_argument("--redis", metavar="URL", help="publish changed inventory to this Redis")
+    parser.add_argument("--rows", type=int, help=f"capacity in position rows ({capacity.rows:,})")
+    parser.add_argument("--capacity-securities", type=int, help=f"capacity in securities ({capacity.securities:,})")
+    parser.add_argument("--books", type=int, help=f"capacity in books ({capacity.books:,})")
+    parser.add_argument("--depots", type=int, help=f"capacity in depots ({capacity.depots:,})")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until Ctrl-C or SIGTERM. Exit code 2 for settings that cannot be used, 1 for a process that did not start."""
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    try:
+        settings = _settings(args)
+        _check_availability(settings)
+    except (SettingsError, ValueError) as error:
+        print(f"ims run: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    return asyncio.run(_serve(settings))
+
+
+def _settings(args: argparse.Namespace) -> Settings:
+    given = {field.name: getattr(args, field.name, None) for field in msgspec.structs.fields(Settings)}
+    limits = {
+        "rows": args.rows,
+        "securities": args.capacity_securities,
+        "books": args.books,
+        "depots": args.depots,
+    }
+    given["capacity"] = Capacity(**{name: limit for name, limit in limits.items() if limit is not None})
+    if given["availability"] is not None:
+        given["availability"] = str(Path(given["availability"]).resolve())
+    return Settings.load(given)
+
+
+def _check_availability(settings: Settings) -> None:
+    """Refuse a file that cannot be used before anything starts."""
+    if settings.availability is None:
+        return
+    from feeds.availability import AvailabilityError, load  # noqa: PLC0415  only where there is a file
+
+    try:
+        load(Path(settings.availability))
+    except (AvailabilityError, OSError) as error:
+        raise SettingsError(str(error)) from error
+
+
+async def _serve(settings: Settings) -> int:
+    settings.folder.mkdir(parents=True, exist_ok=True)
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    supervisor = Supervisor(settings)
+    try:
+        starting = asyncio.ensure_future(supervisor.start())
+        asked = asyncio.ensure_future(stopping.wait())
+        await asyncio.wait([starting, asked], return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            starting.result()
+            if not settings.quiet:
+                _say_where(settings)
+            await asked
+        starting.cancel()
+    except StartError as error:
+        print(f"ims run: {error}; its messages are above", file=sys.stderr)  # noqa: T201
+        return 1
+    finally:
+        await supervisor.stop()
+    return 0
+
+
+def _say_where(settings: Settings) -> None:
+    page = f"http://{settings.host}:{settings.port}/inventory"
+    print(f"\n  Inventory  {page}", flush=True)  # noqa: T201
+    print(f"  API        http://{settings.host}:{settings.api_port}/api/v1/docs", flush=True)  # noqa: T201
+    print(f"  API token  {settings.folder / 'api-token'}  (or IMS_API_TOKEN)\n", flush=True)  # noqa: T201

@@ -1,0 +1,149 @@
+"""The engine process: the one writer, its graph, its decisions and the REST API for programs."""
+
+import asyncio
+import datetime as dt
+import gc
+import os
+import secrets
+import signal
+import sys
+import time
+from typing import Any, Final
+
+import structlog
+import uvloop
+
+from app import world
+from app.api.service import ApiService
+from app.intake import Intake
+from app.quarantine_store import QuarantineStore
+from app.refused import refused
+from app.settings import Settings
+from engine.graph import OnChanged, build
+from engine.ring import Ring
+from engine.segment import remove_dead
+from engine.state import Machine
+from engine.tables import Word
+from feeds.quarantine import Unreadable
+
+log = structlog.get_logger()
+IDLE_S: Final = 0.002
+"""How long the writer rests when the rings are empty: a tenth of the time between two frames of a grid."""
+TICK_S: Final = 0.25
+
+
+class Engine:
+    """Everything of the process, made in the order in which it depends on each other."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        removed = remove_dead()
+        if removed:
+            log.info("removed shared memory of dead processes", segments=removed)
+        now = dt.datetime.now(dt.UTC)
+        markets = world.markets()
+        self.machine = Machine(
+            f"{settings.instance}.tables",
+            settings.capacity,
+            world.rules(markets, now.date()),
+            markets,
+            world.calendar(markets, now, settings.folder / "calendars"),
+            generation=secrets.token_hex(8),
+        )
+        self.machine.tables.state[Word.STARTED_NS] = time.time_ns()
+        self.quarantine = QuarantineStore(settings.folder / "quarantine.db")
+        self.publisher, on_changed = _publisher(settings, self.machine)
+        graph = build(self.machine, on_changed, self._refuse)
+        self.rings = [Ring.create(f"{settings.instance}.ring{i}") for i in range(settings.workers)]
+        self.intake = Intake(self.machine, graph, self.rings, self._keep)
+        self.api = ApiService(settings, self.machine)
+        self._topics = (settings.events_topic, settings.reference_topic)
+        self._stopping = asyncio.Event()
+        self._keeping: set[asyncio.Future[Any]] = set()
+
+    def _refuse(self, events: Any, outcomes: Any) -> None:
+        self._keep(refused(self.machine.tables, self._topics, events, outcomes))
+
+    def _keep(self, entries: list[Unreadable]) -> None:
+        """Store entries beside the writer's loop; a full disk is said loudly and stops nothing."""
+        keeping = asyncio.get_running_loop().run_in_executor(None, self.quarantine.add, entries)
+        self._keeping.add(keeping)
+        keeping.add_done_callback(self._kept)
+
+    def _kept(self, keeping: asyncio.Future[Any]) -> None:
+        self._keeping.discard(keeping)
+        if not keeping.cancelled() and (error := keeping.exception()) is not None:
+            log.error("quarantine could not be written", error=str(error))
+
+    async def run(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stopping.set)
+        self.machine.tick(time.time_ns())
+        await self.api.start()
+        background = [asyncio.create_task(self._tick())]
+        if self.publisher is not None:
+            background.append(asyncio.create_task(self.publisher.run()))
+        gc.collect()
+        gc.freeze()
+        print("READY", flush=True)  # noqa: T201  the supervisor waits for this line
+        try:
+            await self._drain()
+        finally:
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
+            await self.close()
+
+    async def _drain(self) -> None:
+        while not self._stopping.is_set():
+            used = self.intake.drain()
+            # a turn for requests after every batch; a rest only when there is nothing to do
+            await asyncio.sleep(0 if used else IDLE_S)
+
+    async def _tick(self) -> None:
+        while True:
+            now_ns = time.time_ns()
+            self.machine.tick(now_ns)
+            await self.api.tick(now_ns)
+            await asyncio.sleep(TICK_S)
+
+    async def close(self) -> None:
+        """Orderly: no more events, then the journal, then the memory."""
+        await self.api.close()
+        await asyncio.gather(*self._keeping, return_exceptions=True)
+        self.quarantine.close()
+        for ring in self.rings:
+            ring.close()
+        self.machine.close()
+        log.info("engine stopped")
+
+
+def _publisher(settings: Settings, machine: Machine) -> tuple[Any, OnChanged | None]:
+    """The Redis publisher and how changed securities reach it; nothing where no Redis is set."""
+    if settings.redis is None:
+        return None, None
+    from feeds.redis_publisher import RedisPublisher  # noqa: PLC0415  only where it is wanted
+
+    array, names = machine.tables.array, machine.rules.calculations
+    publisher = RedisPublisher(settings.redis, [f"{name}_{day}" for name in names for day in range(5)])
+
+    def publish(changed: Any) -> None:
+        codes = [code.decode() for code in array["security"]["code"][changed].tolist()]
+        publisher.offer(codes, array["values"][changed].reshape(changed.size, -1))
+
+    return publisher, publish
+
+
+def main(settings: Settings) -> None:
+    """Run until SIGTERM. A broken invariant or a full table ends the process with its reason on stderr."""
+
+    async def serve() -> None:
+        await Engine(settings).run()
+
+    uvloop.run(serve())
+
+
+if __name__ == "__main__":
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    main(Settings.from_json(os.environ["IMS_SETTINGS"]))

@@ -1,0 +1,121 @@
+"""Starts the processes of the service, waits until each serves, and starts again what dies, after a growing pause."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import Final
+
+import structlog
+
+from app.settings import Settings
+
+log = structlog.get_logger()
+FIRST_PAUSE_S: Final = 0.2
+LONGEST_PAUSE_S: Final = 10.0
+HEALTHY_S: Final = 30.0
+"""A process that lived this long starts again without a pause."""
+STOP_S: Final = 8.0
+
+
+@dataclass
+class Child:
+    """One process: what to run, and how it fares."""
+
+    name: str
+    module: str
+    environment: dict[str, str] = field(default_factory=dict)
+    process: asyncio.subprocess.Process | None = None
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+    restarts: int = 0
+
+
+class StartError(RuntimeError):
+    """A process ended before it was ready for the first time."""
+
+
+class Supervisor:
+    """The processes of one service. Decode workers live and die with the engine: their rings are its memory."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._stopping = False
+        self.engine = Child("engine", "app.processes.engine")
+        self.workers = [
+            Child(f"worker{i}", "app.processes.worker", {"IMS_WORKER": str(i)}) for i in range(settings.workers)
+        ]
+        self.faces = [Child("gateway", "app.processes.gateway"), Child("pages", "app.processes.pages")]
+        self._watches: list[asyncio.Task[None]] = []
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    @property
+    def children(self) -> list[Child]:
+        return [self.engine, *self.workers, *self.faces]
+
+    async def start(self) -> None:
+        """Returns when every process serves. Raises `StartError` with the name of one that does not."""
+        self._watches = [asyncio.create_task(self._watch(child), name=child.name) for child in self.children]
+        ready = asyncio.gather(*(child.ready.wait() for child in self.children))
+        await asyncio.wait([asyncio.ensure_future(ready), self.failed], return_when=asyncio.FIRST_COMPLETED)
+        if self.failed.done():
+            ready.cancel()
+            self.failed.result()
+
+    async def stop(self) -> None:
+        """Faces first, feeds, then the engine, which has the journal to close."""
+        self._stopping = True
+        for group in (self.faces, self.workers, [self.engine]):
+            await asyncio.gather(*(_end(child.process) for child in group if child.process is not None))
+        for watch in self._watches:
+            watch.cancel()
+        await asyncio.gather(*self._watches, return_exceptions=True)
+
+    async def _watch(self, child: Child) -> None:
+        pause_s = FIRST_PAUSE_S
+        while not self._stopping:
+            began = time.monotonic()
+            code = await self._live(child)
+            if self._stopping:
+                return
+            if not child.ready.is_set():
+                if not self.failed.done():
+                    self.failed.set_exception(StartError(f"{child.name} ended with code {code} before it was ready"))
+                return
+            child.restarts += 1
+            lived_s = time.monotonic() - began
+            pause_s = FIRST_PAUSE_S if lived_s > HEALTHY_S else min(2 * pause_s, LONGEST_PAUSE_S)
+            log.error("process ended, starting it again", process=child.name, code=code, in_s=pause_s, restarts=child.restarts)
+            if child is self.engine:
+                await asyncio.gather(*(_end(worker.process) for worker in self.workers if worker.process is not None))
+            await asyncio.sleep(pause_s)
+
+    async def _live(self, child: Child) -> int:
+        """Run the process once, to its end; returns its exit code."""
+        environment = os.environ | child.environment | {"IMS_SETTINGS": self.settings.to_json()}
+        child.process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", child.module, env=environment, stdout=asyncio.subprocess.PIPE, start_new_session=True
+        )
+        assert child.process.stdout is not None
+        async for line in child.process.stdout:
+            if line.strip() == b"READY":
+                child.ready.set()
+                log.info("ready", process=child.name, pid=child.process.pid)
+        return await child.process.wait()
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Ask it to stop; after `STOP_S`, make it."""
+    if process.returncode is not None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        process.send_signal(signal.SIGTERM)
+    try:
+        await asyncio.wait_for(process.wait(), STOP_S)
+    except TimeoutError:
+        log.warning("process did not stop in time", pid=process.pid)
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
