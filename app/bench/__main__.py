@@ -1,4 +1,4 @@
-"""`python -m app.bench [PORT]`: a Kafka broker of the tests' kind in the foreground; without a port, only fetch what it needs."""
+"""`python -m app.bench PORT`: a Kafka broker of the tests' kind in the foreground; without PORT only fetch it."""
 
 import signal
 import sys

@@ -39,7 +39,7 @@ def docker_image() -> str:
 
 
 def docker_command(image: str, folder: Path, port: int, controller: int) -> list[str]:
-    """The command that runs the image with the port published on 127.0.0.1; its container goes when the command ends."""
+    """The command that runs the image with the port published on 127.0.0.1; the container goes when it ends."""
     config = folder / "config"
     config.mkdir()
     _write_properties(config / "server.properties", "", port, controller, Path("/tmp/data"))  # noqa: S108 - the container's
@@ -64,7 +64,7 @@ def java_command(folder: Path, port: int, controller: int) -> list[str]:
 
 
 def resolve_jars() -> Path:
-    """The folder of jars for this pom.xml, resolved by Maven when it is not there yet (minutes without a Maven cache)."""
+    """The folder of jars for this pom.xml, resolved by Maven when it is not there yet (which can take minutes)."""
     pom = _source("pom.xml")
     jars = _CACHE / hashlib.sha256(pom.read_bytes()).hexdigest()[:12]
     _CACHE.mkdir(parents=True, exist_ok=True)

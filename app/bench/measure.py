@@ -64,9 +64,10 @@ def own_peak_mb() -> float:
 
 
 class PeakMemory:
-    """Peak resident memory of a process and all its descendants while the block runs: `with PeakMemory() as peak: ...; peak.mb`.
+    """Peak resident memory of a process and all its descendants while a block runs.
 
-    Memory shared by several processes counts once (the largest mapping of it), their own memory and files each.
+    `with PeakMemory() as peak: ...`, then `peak.mb`. Memory shared by several processes counts once
+    (the largest mapping of it), their own memory and files each.
     """
 
     def __init__(self, pid: int | None = None, sample_s: float = _SAMPLE_S) -> None:

@@ -1,8 +1,9 @@
 """Real services for tests and benches: Apache Kafka, Redis, PostgreSQL, Chromium; started here, gone with their user.
 
 Each is a context manager that gives an address. A service runs in a process group of its own, on free ports of
-127.0.0.1, with its data in a temporary folder; the kernel kills it when we die without saying goodbye. `IMS_TEST_KAFKA`,
-`IMS_TEST_REDIS` and `IMS_TEST_POSTGRES` name a service to use instead. `deploy/services/install.sh` brings the programs.
+127.0.0.1, with its data in a temporary folder; the kernel kills it when we die without saying goodbye.
+`IMS_TEST_KAFKA`, `IMS_TEST_REDIS` and `IMS_TEST_POSTGRES` name a service to use instead.
+`deploy/services/install.sh` brings the programs.
 """
 
 import contextlib
@@ -170,7 +171,7 @@ def redis() -> Iterator[str]:
 
 @contextlib.contextmanager
 def postgres() -> Iterator[str]:
-    """SQLAlchemy URL of an empty database of a PostgreSQL of its own. It never runs as root, which PostgreSQL refuses."""
+    """SQLAlchemy URL of an empty database of a PostgreSQL of its own (run as another user where we are root)."""
     given = os.environ.get("IMS_TEST_POSTGRES")
     if given:
         yield given

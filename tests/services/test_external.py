@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import psutil
 import pytest
@@ -84,9 +85,9 @@ def test_nothing_is_left_behind_by_a_user_that_is_killed() -> None:
         assert probe.connect_ex(("127.0.0.1", port)) != 0
 
 
-def test_a_service_that_does_not_start_says_why(tmp_path: object) -> None:
+def test_a_service_that_does_not_start_says_why(tmp_path: Path) -> None:
     with services.redis_server() as (url, _):
         port = url.rsplit(":", 1)[1].split("/")[0]
-        second = services.Server(["redis-server", "--port", port], services.Path(str(tmp_path)), lambda _: False)
+        second = services.Server(["redis-server", "--port", port], tmp_path, lambda _: False)
         with pytest.raises(services.ServiceUnavailableError, match="in use"):
             second.start()
