@@ -1,0 +1,35 @@
+"""The page server process. It needs no engine to start: a page without one says so and waits."""
+
+import os
+import signal
+import sys
+
+import structlog
+
+from app.settings import Settings
+
+log = structlog.get_logger()
+
+
+def main(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    from app.pages.server import make
+
+    server = make(settings)
+    loop = server.io_loop
+
+    def stop(_signal: int, _frame: object) -> None:
+        loop.add_callback_from_signal(loop.stop)
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    server.start()
+    loop.add_callback(lambda: print("READY", flush=True))  # noqa: T201 - the supervisor waits for this line
+    loop.start()
+    server.stop(wait=False)
+    log.info("pages stopped")
+
+
+if __name__ == "__main__":
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    main(Settings.from_json(os.environ["IMS_SETTINGS"]))

@@ -1,0 +1,64 @@
+// Binary frames of the gateway -> typed arrays. Little endian; the layout is described in app/gateway.
+
+export const WINDOW = 1;
+export const CHANGES = 2;
+const HEADER_BYTES = 40;
+const utf8 = new TextDecoder();
+
+const padded = (bytes) => (bytes + 7) & ~7;
+
+/** The header every frame begins with. `count`: rows of the window; `total`: rows of the view. */
+function header(view) {
+  return {
+    kind: view.getUint8(0),
+    view: view.getUint16(2, true),
+    first: view.getUint32(4, true),
+    count: view.getUint32(8, true),
+    total: view.getUint32(12, true),
+    asOfMs: view.getFloat64(16, true),
+    sentMs: view.getFloat64(24, true),
+    membership: view.getUint32(32, true),
+    n: view.getUint32(36, true),
+  };
+}
+
+function textColumn(buffer, at, count) {
+  const offsets = new Uint32Array(buffer, at, count + 1);
+  const bytes = at + padded(4 * (count + 1));
+  const cells = new Array(count);
+  for (let row = 0; row < count; row += 1) {
+    cells[row] = utf8.decode(new Uint8Array(buffer, bytes + offsets[row], offsets[row + 1] - offsets[row]));
+  }
+  return [cells, bytes + padded(offsets[count])];
+}
+
+/**
+ * One frame. Kind 1 adds `ids` (Int32Array) and `columns` (one Float64Array or string array per column of the view);
+ * kind 2 adds `values`, `rows` (within the window) and `cells` (column numbers), all of length n.
+ * `kinds[c]` is "text" or "number". Throws RangeError when the frame is shorter than it says.
+ */
+export function decode(buffer, kinds) {
+  const frame = header(new DataView(buffer));
+  let at = HEADER_BYTES;
+  if (frame.kind === CHANGES) {
+    frame.values = new Float64Array(buffer, at, frame.n);
+    at += 8 * frame.n;
+    frame.rows = new Uint16Array(buffer, at, frame.n);
+    frame.cells = new Uint8Array(buffer, at + padded(2 * frame.n), frame.n);
+    return frame;
+  }
+  frame.ids = new Int32Array(buffer, at, frame.count);
+  at += padded(4 * frame.count);
+  frame.columns = [];
+  for (let column = 0; column < frame.n; column += 1) {
+    if (kinds[column] === "text") {
+      const [cells, end] = textColumn(buffer, at, frame.count);
+      frame.columns.push(cells);
+      at = end;
+    } else {
+      frame.columns.push(new Float64Array(buffer, at, frame.count));
+      at += 8 * frame.count;
+    }
+  }
+  return frame;
+}

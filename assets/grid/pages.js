@@ -1,0 +1,27 @@
+// The page server, as the grid sees it: a fresh ticket, and a reload that never ends on the browser's error page.
+
+const POLL_MS = 1000;
+
+/** A ticket that is good for hours. Throws when the page server cannot be reached. */
+export async function freshTicket() {
+  const answer = await fetch("/ticket", { cache: "no-store" });
+  if (!answer.ok) throw new Error(`no ticket: ${answer.status}`);
+  return (await answer.json()).ticket;
+}
+
+let leaving = false;
+
+/** Load the page anew, into the same view, as soon as its server answers. */
+export async function reloadWhenServed() {
+  if (leaving) return;
+  leaving = true;
+  for (;;) {
+    try {
+      await freshTicket();
+      window.location.reload();
+      return;
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    }
+  }
+}

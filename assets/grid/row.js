@@ -1,0 +1,40 @@
+// One row on screen: cells side by side, moved to wherever the view needs a row.
+
+import { LiveCell } from "./cell.js";
+import { make } from "./dom.js";
+
+export class LiveRow {
+  /** The cells of the pinned column go into `pinned`, a pane beside the row, at the same height. */
+  constructor(columns, height) {
+    this.height = height;
+    this.number = -1;
+    this.selected = false;
+    this.cells = new Map(columns.filter((column) => !column.hidden).map((column) => [column.id, new LiveCell(column)]));
+    this.host = part(this.cells, (column) => !column.pinned);
+    this.pinned = part(this.cells, (column) => column.pinned);
+  }
+
+  /** Stand for row `number` of the view; -1 takes it off the screen. */
+  place(number) {
+    this.number = number;
+    this.selected = false;
+    for (const half of [this.host, this.pinned]) {
+      half.hidden = number < 0;
+      half.className = number % 2 ? "row odd" : "row";
+      half.style.top = `${number * this.height}px`;
+      half.setAttribute("aria-rowindex", number + 2);
+    }
+  }
+
+  select(on) {
+    if (this.selected === on) return;
+    this.selected = on;
+    for (const half of [this.host, this.pinned]) half.classList.toggle("sel", on);
+  }
+}
+
+function part(cells, wanted) {
+  const host = make("div", { role: "row" });
+  for (const cell of cells.values()) if (wanted(cell.column)) host.append(cell.host);
+  return host;
+}

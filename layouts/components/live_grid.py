@@ -1,0 +1,29 @@
+"""The live table as a Panel component: Python's end of assets/grid. Its cells never pass through Python."""
+
+from typing import ClassVar
+
+import param
+from panel.custom import JSComponent
+
+_ESM = """
+export async function render({ model }) {
+  const started = new Promise((resolve) => {
+    document.addEventListener("ims-desk", (event) => resolve(event.detail), { once: true });
+  });
+  (window.imsDesk ?? (await started)).attach(model);
+  return document.createElement("span");
+}
+"""
+
+
+class LiveGrid(JSComponent):
+    """Ties the page's grid, which the template has started before Bokeh was there, to the session.
+
+    `selected` is the code of the security whose drill-down is open, "" for none; `theme` is dark or light. Both follow the
+    browser.
+    """
+
+    selected = param.String(default="")
+    theme = param.Selector(default="dark", objects=["dark", "light"])
+
+    _esm: ClassVar[str] = _ESM
