@@ -14,7 +14,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Self
 
@@ -31,8 +31,8 @@ class ServiceUnavailableError(RuntimeError):
 class Server:
     """One service process: `start`, `stop`, `kill`, and start again on the same port with the same data.
 
-    `ready` is asked until it answers True or the process ends; `stop_signal` is its orderly stop;
-    `death` is what the kernel sends it when we are gone.
+    `ready` is given the log and asked until it answers True or the process ends; `stop_signal` is its orderly stop;
+    `death` is what the kernel sends it when we are gone. It runs in `cwd`, or else in `folder`, where its log is.
     """
 
     def __init__(
@@ -43,11 +43,14 @@ class Server:
         *,
         stop_signal: signal.Signals = signal.SIGTERM,
         death: signal.Signals = signal.SIGKILL,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
     ) -> None:
         self._command = [*_dies_with_us(death), *command]
         self._ready = ready
         self._stop_signal = stop_signal
-        self._folder = folder
+        self._cwd = cwd or folder
+        self._env = env
         self._process: subprocess.Popen[bytes] | None = None
         self.log = folder / "service.log"
 
@@ -59,7 +62,8 @@ class Server:
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
-                cwd=self._folder,
+                cwd=self._cwd,
+                env=self._env,
                 start_new_session=True,
             )
         try:
