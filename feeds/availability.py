@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 from stdnum import figi as figis
 from stdnum import isin as isins
 
-from engine.model import RATE_UNIT, RATE_UNKNOWN, SECURITY, Flag, Kind, Op, SecurityFlag
+from engine.model import BOOK as BOOK_RECORD
+from engine.model import NAMED, RATE_UNIT, RATE_UNKNOWN, SECURITY, Flag, Kind, Op, SecurityFlag
 from feeds.temperature import temperature_of
-from feeds.wire import DRAFT, Drafts
+from feeds.wire import DRAFT, Drafts, Vocabulary, json_records
 
 SOURCE: Final = "availability"
 BOOK: Final = "LEND-PUBLISHED"
@@ -138,6 +139,24 @@ class Change:
         made["trade_date"] = made["settle_date"] = -1
         made["op"], made["kind"], made["flags"] = Op.SET, Kind.EXTERNAL_INDICATIVE, flags or 0
         return made
+
+
+def records(change: Change, *, first_seq: int, time_ns: int, flags: Flag | None = None) -> list[bytes]:
+    """The change as JSON events of `SOURCE`, numbered from `first_seq`; securities, book and source must be known."""
+    vocabulary = Vocabulary.of([SOURCE], [code.decode() for code in change.codes.tolist()], [BOOK], [])
+    securities = np.arange(change.codes.size, dtype=np.int32)
+    drafts = change.drafts(securities, source=0, book=0, first_seq=first_seq, time_ns=time_ns, flags=flags)
+    return json_records(drafts, vocabulary)
+
+
+def book() -> NDArray[np.void]:
+    """The lender's book as the engine's record, shape (1,)."""
+    return np.array([(BOOK.encode(), b"", b"", b"")], BOOK_RECORD)
+
+
+def source() -> NDArray[np.void]:
+    """The file as a source of events, shape (1,)."""
+    return np.array([(SOURCE.encode(), b"published stock-loan availability")], NAMED)
 
 
 def codes_of(cons: NDArray[np.int64]) -> NDArray[np.bytes_]:

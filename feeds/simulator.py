@@ -52,7 +52,9 @@ class Simulator:
         partitions: int = 1,
         faults: FaultRates | None = None,
         prefix: str = "sim",
+        newest: Sequence[int] = (),
     ) -> None:
+        """`newest[p]` is the last number that the source of partition p has used in a run before this one."""
         self.universe = universe
         self.expected = Expected()
         self.partitions = partitions
@@ -61,7 +63,10 @@ class Simulator:
         self._partition_of = partitions_of(codes, partitions)
         self.sources = _sources(prefix, partitions, published=universe.snapshot is not None)
         self._newest = np.zeros(len(self.sources), np.int64)
-        self.vocabulary = Vocabulary.of(self.sources, _texts(codes), *map(_texts, (universe.books["code"], universe.depots["code"])))
+        self._newest[: len(newest)] = newest
+        self.vocabulary = Vocabulary.of(
+            self.sources, _texts(codes), *map(_texts, (universe.books["code"], universe.depots["code"]))
+        )
         self._keys = [code.encode() for code in self.vocabulary.securities] + [b""]
         self._rows = opening_rows(universe, seed)
         self._world = world_of(universe, self._rows, days)
