@@ -26,7 +26,7 @@ class Child:
     """One process: what to run, and how it fares."""
 
     name: str
-    module: str
+    program: str
     environment: dict[str, str] = field(default_factory=dict)
     process: asyncio.subprocess.Process | None = None
     ready: asyncio.Event = field(default_factory=asyncio.Event)
@@ -43,11 +43,11 @@ class Supervisor:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._stopping = False
-        self.engine = Child("engine", "app.processes.engine")
+        self.engine = Child("engine", "engine")
         self.workers = [
-            Child(f"worker{i}", "app.processes.worker", {"IMS_WORKER": str(i)}) for i in range(settings.workers)
+            Child(f"worker{i}", "worker", {"IMS_WORKER": str(i)}) for i in range(settings.workers)
         ]
-        self.faces = [Child("gateway", "app.processes.gateway"), Child("pages", "app.processes.pages")]
+        self.faces = [Child("gateway", "gateway"), Child("pages", "pages")]
         self._watches: list[asyncio.Task[None]] = []
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -96,7 +96,11 @@ class Supervisor:
         """Run the process once, to its end; returns its exit code."""
         environment = os.environ | child.environment | {"IMS_SETTINGS": self.settings.to_json()}
         child.process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", child.module, env=environment, stdout=asyncio.subprocess.PIPE, start_new_session=True
+            *(sys.executable, "-m", "app.child", child.program),
+            env=environment,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            start_new_session=True,
         )
         assert child.process.stdout is not None
         async for line in child.process.stdout:

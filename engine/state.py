@@ -210,8 +210,10 @@ class Machine:
         fresh = fresh[np.argsort(first[fresh])]  # ids in the order of arrival
         used, array = self.tables.count(word), self.tables.array[table]
         if used + fresh.size >= array.size:
-            limit = array.size - 1
-            raise CapacityError(f"{table}s: room for {limit:,}, {used + fresh.size:,} needed; start with --{table}s N")
+            plural = word.name.lower()
+            raise CapacityError(
+                f"{plural}: room for {array.size - 1:,}, {used + fresh.size:,} needed; start with --capacity-{plural} N"
+            )
         ids[fresh] = used + 1 + np.arange(fresh.size)
         placed = ids[np.searchsorted(codes, records["code"])]
         array[placed] = records

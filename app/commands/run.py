@@ -32,8 +32,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--redis", metavar="URL", help="publish changed inventory to this Redis")
     parser.add_argument("--rows", type=int, help=f"capacity in position rows ({capacity.rows:,})")
     parser.add_argument("--capacity-securities", type=int, help=f"capacity in securities ({capacity.securities:,})")
-    parser.add_argument("--books", type=int, help=f"capacity in books ({capacity.books:,})")
-    parser.add_argument("--depots", type=int, help=f"capacity in depots ({capacity.depots:,})")
+    parser.add_argument("--capacity-books", type=int, help=f"capacity in books ({capacity.books:,})")
+    parser.add_argument("--capacity-depots", type=int, help=f"capacity in depots ({capacity.depots:,})")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -53,8 +53,8 @@ def _settings(args: argparse.Namespace) -> Settings:
     limits = {
         "rows": args.rows,
         "securities": args.capacity_securities,
-        "books": args.books,
-        "depots": args.depots,
+        "books": args.capacity_books,
+        "depots": args.capacity_depots,
     }
     given["capacity"] = Capacity(**{name: limit for name, limit in limits.items() if limit is not None})
     if given["availability"] is not None:

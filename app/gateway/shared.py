@@ -123,7 +123,8 @@ class SharedWindow:
         if reading is None:
             return
         cells, self._epoch = reading
-        self._due_s = now_s + frame_s
+        # the beat is kept where it can be: polls a few milliseconds late must not add up to fewer frames
+        self._due_s = max(self._due_s, now_s - frame_s / 2) + frame_s
         if self.cells is None or not cells.same(self.cells):
             self.cells = cells
             self._bodies.clear()

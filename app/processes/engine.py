@@ -56,7 +56,7 @@ class Engine:
         graph = build(self.machine, on_changed, self._refuse)
         self.rings = [Ring.create(f"{settings.instance}.ring{i}") for i in range(settings.workers)]
         self.intake = Intake(self.machine, graph, self.rings, self._keep)
-        self.api = ApiService(settings, self.machine)
+        self.api = ApiService(settings, self.machine, self.rings)
         self._topics = (settings.events_topic, settings.reference_topic)
         self._stopping = asyncio.Event()
         self._keeping: set[asyncio.Future[Any]] = set()
@@ -81,18 +81,20 @@ class Engine:
             loop.add_signal_handler(number, self._stopping.set)
         self.machine.tick(time.time_ns())
         await self.api.start()
-        background = [asyncio.create_task(self._tick())]
-        if self.publisher is not None:
-            background.append(asyncio.create_task(self.publisher.run()))
         gc.collect()
         gc.freeze()
+        parts = [self._drain(), self._tick()] + ([self.publisher.run()] if self.publisher is not None else [])
+        tasks = [asyncio.create_task(part) for part in parts]
         print("READY", flush=True)  # noqa: T201  the supervisor waits for this line
         try:
-            await self._drain()
+            # none of them ends by itself but the draining, when it is asked to; whatever else ends one ends the process
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
         finally:
-            for task in background:
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*background, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
             await self.close()
 
     async def _drain(self) -> None:

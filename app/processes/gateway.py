@@ -7,6 +7,8 @@ import signal
 import sys
 from collections.abc import Callable
 
+import structlog
+
 from app.gateway.server import serving
 from app.settings import Settings
 
@@ -16,6 +18,7 @@ SWITCH_S = 0.001
 
 def main(settings: Settings) -> None:
     """Serve on `settings.gateway_port`; prints READY once the port is open."""
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     sys.setswitchinterval(SWITCH_S)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_serve(settings))

@@ -1,0 +1,148 @@
+"""`ims bench kernel`: batches of events into positions, terms and dirty marks, on one core; results checked with numpy."""
+
+import argparse
+import datetime as dt
+import os
+import time
+from typing import Any, Final
+
+import numpy as np
+
+from app import world
+from app.bench.measure import medians, own_peak_mb
+from engine import kernel
+from engine.events import EventArray, empty
+from engine.model import BOOK, DAYS, LATER, NAMED, SECURITY, Capacity, Kind, Op
+from engine.ring import Message
+from engine.state import Calendar, Machine
+from engine.tables import Word
+
+_TODAY: Final = 20_000
+_ROWS: Final = 2_000_000
+_SOURCE: Final = 1
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--events", type=int, default=10_000_000, help="events (10,000,000)")
+    parser.add_argument("--books", type=int, default=2_000, help="books (2,000)")
+    parser.add_argument("--securities", type=int, default=50_000, help="securities (50,000)")
+    parser.add_argument("--batch", type=int, default=10_000, help="events of a batch (10,000)")
+    parser.add_argument("--popularity", choices=["zipf", "uniform"], default="zipf", help="which rows are traded (zipf)")
+    parser.add_argument("--runs", type=int, default=3, help="runs of which the median counts (3)")
+
+
+def run(args: argparse.Namespace) -> dict[str, object]:
+    """`events_per_s`: kernel with terms and dirty marks, warm; `step_events_per_s`: with calculations and all else."""
+    events = _events(args.events, args.books, args.securities, args.popularity)
+    machine = _machine(args.books, args.securities, min(_ROWS, args.events) + args.batch)
+    try:
+        _prepare(machine, events, args.batch)
+
+        def once() -> dict[str, float]:
+            return _kernel(machine, events, args.batch) | _step(machine, events, args.batch)
+
+        figures = medians(once, args.runs)
+        _check(machine, events, passes=1 + 2 * args.runs)
+        return {
+            "bench": "kernel",
+            **figures,
+            "events": args.events,
+            "rows": machine.tables.count(Word.ROWS),
+            "popularity": args.popularity,
+            "batch_events": args.batch,
+            "rss_mb": own_peak_mb(),
+        }
+    finally:
+        machine.close()
+
+
+def _events(count: int, books: int, securities: int, popularity: str) -> EventArray:
+    """Buys, sells and short sells of firm rows: at most two million (security, book) pairs."""
+    rng = np.random.default_rng(1)
+    pairs = min(_ROWS, count)
+    if popularity == "uniform":
+        security, pair = rng.integers(1, securities + 1, pairs), rng.integers(0, pairs, count)
+    else:
+        # a security's share of the events falls as 1 / its rank, and so does a pair's within it
+        weight = 1 / np.arange(1, securities + 1)
+        security = rng.choice(securities, pairs, p=weight / weight.sum()) + 1
+        pair = rng.integers(0, pairs, count)
+    batch = empty(count)
+    batch["security"], batch["book"] = security[pair], rng.integers(1, books + 1, pairs)[pair]
+    batch["kind"], batch["op"] = Kind.FIRM, rng.integers(Op.BUY, Op.SHORT_SELL + 1, count)
+    batch["quantity"] = rng.integers(1, 1_000, count) * 100
+    batch["trade_date"], batch["settle_date"] = _TODAY, _TODAY + rng.integers(0, LATER + 2, count)
+    batch["seq"], batch["source"], batch["time_ns"] = np.arange(1, count + 1), _SOURCE, np.arange(count)
+    return batch
+
+
+def _machine(books: int, securities: int, rows: int) -> Machine:
+    markets = world.markets()
+    days = np.tile(np.arange(400, dtype=np.int32), (len(markets), 1))
+    calendar = Calendar(_TODAY - 100, days, np.full(len(markets), _TODAY, np.int32))
+    rules = world.rules(markets, dt.date(2026, 1, 5))
+    capacity = Capacity(securities=securities, books=books, depots=8, sources=4, rows=rows)
+    machine = Machine(f"bench-kernel-{os.getpid()}.tables", capacity, rules, markets, calendar, "bench")
+    for kind, dtype, count in (
+        (Message.SECURITIES, SECURITY, securities),
+        (Message.BOOKS, BOOK, books),
+        (Message.SOURCES, NAMED, _SOURCE),
+    ):
+        records: Any = np.zeros(count, dtype)
+        records["code"] = np.arange(1, count + 1).astype("S")
+        if kind == Message.SECURITIES:
+            records["market"] = np.arange(count) % len(markets)
+        machine.register(kind, records)
+    return machine
+
+
+def _prepare(machine: Machine, events: EventArray, batch: int) -> None:
+    """The cold pass: compiles, makes the rows."""
+    for at in range(0, events.size, batch):
+        machine.apply(events[at : at + batch])
+
+
+def _kernel(machine: Machine, events: EventArray, batch: int) -> dict[str, float]:
+    """Rows, dedup, ladder, intraday, terms and dirty marks."""
+    events["seq"] += events.size
+    book, state = machine._book, machine.tables.state  # noqa: SLF001  the bench measures the inside
+    outcome = np.zeros(batch, np.uint8)
+    spent_s = []
+    for at in range(0, events.size, batch):
+        part = events[at : at + batch]
+        state[Word.BATCHES] += 1
+        began = time.perf_counter()
+        kernel.apply(part, outcome[: part.size], int(state[Word.ROWS]), int(state[Word.BATCHES]), book)
+        spent_s.append(time.perf_counter() - began)
+    return {"events_per_s": events.size / sum(spent_s), "batch_p50_ms": float(np.median(spent_s)) * 1e3}
+
+
+def _step(machine: Machine, events: EventArray, batch: int) -> dict[str, float]:
+    """The kernel, the calculations of every security that changed, the memory of recent events, the counters."""
+    events["seq"] += events.size
+    began = time.perf_counter()
+    for at in range(0, events.size, batch):
+        machine.apply(events[at : at + batch])
+    return {"step_events_per_s": events.size / (time.perf_counter() - began)}
+
+
+def _check(machine: Machine, events: EventArray, passes: int) -> None:
+    """Positions and terms against numpy. Raises `AssertionError`."""
+    rows = machine.tables.array["position"][: machine.tables.count(Word.ROWS)]
+    pair = events["security"].astype(np.int64) << 16 | events["book"]
+    keys, at = np.unique(pair, return_inverse=True)
+    signed = np.where(events["op"] == Op.BUY, 1, -1) * events["quantity"]
+    td = np.zeros(keys.size, np.int64)
+    np.add.at(td, at, signed)
+    order = np.argsort(rows["key"] >> 24)
+    found = rows[order]
+    assert np.array_equal(found["key"] >> 24, keys.astype(np.uint64)), "rows differ"
+    assert np.array_equal(found["td"], td * passes), "quantities differ"
+    day = np.minimum(events["settle_date"] - _TODAY, LATER)
+    firm_long = np.zeros((events["security"].max() + 1, DAYS), np.int64)
+    for n in range(DAYS):
+        projected = np.zeros(keys.size, np.int64)
+        np.add.at(projected, at[day <= n], signed[day <= n])
+        np.add.at(firm_long[:, n], keys >> 16, np.maximum(0, projected * passes))
+    terms = machine.tables.array["terms"][: len(firm_long), machine.tables.terms.index("firm_long")]
+    assert np.array_equal(terms, firm_long), "terms differ"
