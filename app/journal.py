@@ -1,8 +1,8 @@
 """The journal of locates: what was decided is on disk before it is answered.
 
 One writer thread takes everything that is waiting and commits it at once, so that one fsync serves many requests. A
-commit that fails is reported to all who wait for it. Whether the database kept it all the same cannot be known then (what
-was lost may be the server's answer only), so the next commit first takes back whatever of it arrived.
+commit that fails is reported to all who wait for it. Whether the database kept it all the same cannot be known then:
+what was lost may be the server's answer only. So the next commit first takes back whatever of it arrived.
 """
 
 import asyncio

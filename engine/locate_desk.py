@@ -1,8 +1,8 @@
 """The one desk that promises shares: decision and reservation are one step, and every decrement is given back once.
 
-Every door returns a `Change` that somebody journals, then calls `settle` for, or `undo` where it could not be journalled.
-Until then the pool is counted as if the worse of the two had come true: a decision takes its decrement at once, the end of a
-locate gives it back only when settled.
+Every door returns a `Change` that somebody journals, then calls `settle` for, or `undo` where it could not be kept.
+Until then the pool is counted as if the worse of the two had come true: a decision takes its decrement at once, the end
+of a locate gives it back only when settled.
 """
 
 import heapq
@@ -220,7 +220,9 @@ class LocateDesk:
         for kind, held in self._held.items():
             for code in held.keys() | sums[kind].keys():
                 if held.get(code, 0) != sums[kind].get(code, 0):
-                    raise LocateInvariantError(f"{kind} {code}: {held.get(code, 0)} held, locates say {sums[kind].get(code, 0)}")
+                    raise LocateInvariantError(
+                        f"{kind} {code}: {held.get(code, 0)} held, locates say {sums[kind].get(code, 0)}"
+                    )
         for code in self._held[LocateType.SHORT]:
             security = self._inventory.security_id(code)
             if security and code not in self._unplaced:

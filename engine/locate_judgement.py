@@ -4,7 +4,16 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 
-from engine.locate_rules import NO_DECISION, NO_RATIO, Action, DecisionRule, DecrementRule, LocateRules, Subject, local_date
+from engine.locate_rules import (
+    NO_DECISION,
+    NO_RATIO,
+    Action,
+    DecisionRule,
+    DecrementRule,
+    LocateRules,
+    Subject,
+    local_date,
+)
 from engine.locates import (
     Evidence,
     FeedPosition,

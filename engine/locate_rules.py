@@ -17,6 +17,8 @@ Ratio = Annotated[int, Meta(ge=0, le=WHOLE)]
 
 
 class Action(StrEnum):
+    """What a rule does with a request."""
+
     APPROVE = "approve"
     """Up to what the pool holds."""
     REJECT = "reject"

@@ -36,6 +36,8 @@ class OnInsufficient(StrEnum):
 
 
 class State(StrEnum):
+    """Where a request or locate is in its life; see `NEXT`."""
+
     RECEIVED = "received"
     PENDING = "pending"
     APPROVED = "approved"

@@ -17,7 +17,9 @@ from engine.locates import Change, Locate, LocateRequest, OnInsufficient, State
 from tests.engine.locate_inventory import NOON_NS, PlainInventory, shipped_rules
 
 
-def change_of(desk: LocateDesk, security: str = "X", client: str = "FUND1", quantity: int = 10, **fields: Any) -> Change:
+def change_of(
+    desk: LocateDesk, security: str = "X", client: str = "FUND1", quantity: int = 10, **fields: Any
+) -> Change:
     request = LocateRequest(security=security, client=client, quantity=quantity, **fields)
     return desk.decide(request, NOON_NS + quantity, NOON_NS * 2)
 
@@ -97,7 +99,9 @@ async def test_pending_requests_are_loaded_with_the_live_ones(journal: Journal) 
     assert journal.load_open() == ([waiting.after], 2)
 
 
-async def test_the_answer_to_a_key_is_kept_byte_for_byte_until_it_is_forgotten(journal: Journal, desk: LocateDesk) -> None:
+async def test_the_answer_to_a_key_is_kept_byte_for_byte_until_it_is_forgotten(
+    journal: Journal, desk: LocateDesk
+) -> None:
     answer = Answer("api", "k1", "ab" * 32, 207, b'{"x":"\xc3\xa9"}', NOON_NS)
     await journal.write([change_of(desk)], answer)
     assert await journal.answer("api", "k1") == answer
@@ -113,7 +117,7 @@ async def test_one_refused_request_does_not_take_its_neighbours_along(journal: J
     twin = Change(None, replace(twin.after, sequence=good.after.sequence), twin.evidence)
     outcomes = await asyncio.gather(*(journal.write([c]) for c in (good, twin, other)), return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [type(None), JournalError, type(None)]
-    assert [locate for locate in journal.load_open()[0]] == [good.after, other.after]
+    assert journal.load_open()[0] == [good.after, other.after]
 
 
 async def test_history_can_only_grow(journal: Journal, url: str, desk: LocateDesk) -> None:
@@ -146,11 +150,11 @@ async def test_a_commit_whose_outcome_is_unknown_is_taken_back_before_the_next(
     later = change_of(desk, quantity=7)
     await journal.write([later])
     restored, last = journal.load_open()
-    assert [(l.sequence, l.state, l.decrement) for l in restored] == [
+    assert [(locate.sequence, locate.state, locate.decrement) for locate in restored] == [
         (1, State.APPROVED, 5),
         (3, State.APPROVED, 7),
     ]
-    assert last == 3  # noqa: PLR2004
+    assert last == 3
     assert await journal.answer("api", "k1") is None
     assert [t.locate.state for t in await journal.history(2)] == [State.APPROVED, State.REVOKED]
     assert [t.locate.state for t in await journal.history(1)] == [State.APPROVED, State.RELEASED, State.APPROVED]
@@ -195,10 +199,10 @@ def test_the_sqlite_journal_is_durable_at_every_commit_and_for_its_owner_only(tm
     engine = connect(f"sqlite:///{path}")
     with engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
-        assert connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == 2  # noqa: PLR2004  FULL
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == 2
     engine.dispose()
     journal.close()
-    assert path.stat().st_mode & 0o777 == 0o600  # noqa: PLR2004
+    assert path.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_database_that_cannot_be_had_is_a_clear_error() -> None:

@@ -1,6 +1,7 @@
 """The desk keeps what domain.md says of locates: facts 6, 12 and 13, the rules of markets, states and reasons."""
 
 import datetime as dt
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -31,8 +32,8 @@ from tests.engine.locate_inventory import NOON_NS, PlainInventory, shipped_rules
 CLOSE_NS = NOON_NS + 3_600_000_000_000
 
 
-def request(security: str = "X", quantity: int = 100, **fields: object) -> LocateRequest:
-    return LocateRequest(security=security, client="FUND1", quantity=quantity, **fields)  # type: ignore[arg-type]
+def request(security: str = "X", quantity: int = 100, **fields: Any) -> LocateRequest:
+    return LocateRequest(security=security, client="FUND1", quantity=quantity, **fields)
 
 
 def desk_of(inventory: PlainInventory) -> LocateDesk:
@@ -76,8 +77,12 @@ def test_fact_12_live_decrements_come_off_what_is_available() -> None:
     assert inventory.remaining(security) == 10_000
 
 
-@pytest.mark.parametrize(("partial", "state", "approved"), [(True, State.PARTIALLY_APPROVED, 400), (False, State.REJECTED, 0)])
-def test_fact_13_the_second_of_two_requests_gets_what_the_first_left(partial: bool, state: State, approved: int) -> None:  # noqa: FBT001
+@pytest.mark.parametrize(
+    ("partial", "state", "approved"), [(True, State.PARTIALLY_APPROVED, 400), (False, State.REJECTED, 0)]
+)
+def test_fact_13_the_second_of_two_requests_gets_what_the_first_left(
+    partial: bool, state: State, approved: int
+) -> None:
     inventory = PlainInventory()
     inventory.add("X", 1_000)
     desk = desk_of(inventory)
@@ -118,7 +123,7 @@ def test_what_cannot_be_had_waits_where_asked_and_is_given_when_the_pool_grows_o
     inventory = PlainInventory()
     security = inventory.add("X", 0)
     desk = desk_of(inventory)
-    waiting = {"allow_partial": False, "on_insufficient": OnInsufficient.PEND}
+    waiting: dict[str, Any] = {"allow_partial": False, "on_insufficient": OnInsufficient.PEND}
     old = decided(desk, request(quantity=300, **waiting)).after
     young = decided(desk, request(quantity=300, **waiting)).after
     assert (old.state, old.decrement, desk.pending_count) == (State.PENDING, 0, 2)
@@ -200,7 +205,7 @@ def test_a_rule_holds_on_its_days_only() -> None:
     tokyo_day = int(dt.datetime(2026, 9, 20, 15, 0, tzinfo=dt.UTC).timestamp()) * 10**9  # midnight in Tokyo
     outcomes = [desk.decide(request(), tokyo_day + h * 3_600 * 10**9, CLOSE_NS) for h in (-1, 0, 23, 24)]
     assert [c.after.state == State.REJECTED for c in outcomes] == [False, True, True, False]
-    assert outcomes[1].after.rule.version == 3  # noqa: PLR2004
+    assert outcomes[1].after.rule.version == 3
 
 
 def test_no_rule_leaves_it_to_a_person_and_takes_all_of_it() -> None:
@@ -209,7 +214,7 @@ def test_no_rule_leaves_it_to_a_person_and_takes_all_of_it() -> None:
     change = decided(LocateDesk(inventory, LocateRules(decisions=(), decrements=())), request())
     assert change.after.state == State.PENDING
     assert change.evidence is not None
-    assert change.evidence.ratio_basis_points == 10_000  # noqa: PLR2004
+    assert change.evidence.ratio_basis_points == 10_000
 
 
 def test_the_shipped_rules_have_no_problems_and_faulty_ones_are_named() -> None:
@@ -233,13 +238,13 @@ def test_an_end_gives_the_decrement_back_once_and_only_when_it_is_kept(end: str)
     desk = desk_of(inventory)
     sequence = decided(desk, request(quantity=600)).after.sequence
     change = getattr(desk, end)(sequence, NOON_NS)
-    assert inventory.remaining(security) == 400  # noqa: PLR2004  still held: nobody has written it down
+    assert inventory.remaining(security) == 400
     with pytest.raises(LocateBusyError):
         getattr(desk, end)(sequence, NOON_NS)
     desk.undo(change)
-    assert inventory.remaining(security) == 400  # noqa: PLR2004
+    assert inventory.remaining(security) == 400
     desk.settle(getattr(desk, end)(sequence, NOON_NS))
-    assert inventory.remaining(security) == 1_000  # noqa: PLR2004
+    assert inventory.remaining(security) == 1_000
     with pytest.raises(NoSuchLocateError):
         getattr(desk, end)(sequence, NOON_NS)
 
@@ -263,7 +268,7 @@ def test_a_decision_that_could_not_be_kept_has_not_happened() -> None:
     desk = desk_of(inventory)
     change = desk.decide(request(quantity=700), NOON_NS, CLOSE_NS)
     desk.undo(change)
-    assert inventory.remaining(security) == 1_000  # noqa: PLR2004
+    assert inventory.remaining(security) == 1_000
     assert desk.live_count == 0
     assert desk.expire_due(CLOSE_NS) == []
 
@@ -294,10 +299,10 @@ def test_after_a_restart_everything_is_held_again_even_before_the_securities_are
     security = inventory.add("X", 1_000)
     change = decided(desk, request(quantity=500))
     assert (change.after.approved, change.after.sequence) == (100, 18)
-    assert inventory.located[security] == 1_000  # noqa: PLR2004
+    assert inventory.located[security] == 1_000
     desk.check()
     desk.settle(desk.release(kept[0].sequence, NOON_NS))
-    assert inventory.located[security] == 400  # noqa: PLR2004
+    assert inventory.located[security] == 400
     desk.check()
 
 
@@ -321,7 +326,7 @@ def test_the_evidence_tells_what_the_decision_was_made_on() -> None:
     assert evidence is not None
     assert (evidence.decision_rule.id, evidence.decrement_rule.id) == ("up-to-the-pool", "hard-to-borrow")
     assert (evidence.pool_before, evidence.pool_after) == (1_000, 750)
-    assert evidence.terms["firm_long"] == 1_000  # noqa: PLR2004
+    assert evidence.terms["firm_long"] == 1_000
     assert evidence.terms["located"] == 0
     assert (evidence.as_of_ns, evidence.decided_ns) == (NOON_NS - 1, NOON_NS)
     assert (evidence.requested_by, evidence.decided_by) == ("anna", "rules")

@@ -55,13 +55,13 @@ class Desk(RuleBasedStateMachine):
         pend=st.sampled_from(OnInsufficient),
         lives=st.integers(1, 20),
     )
-    def ask(self, code: str, quantity: int, partial: bool, pend: OnInsufficient, lives: int) -> None:  # noqa: FBT001
+    def ask(self, code: str, quantity: int, partial: bool, pend: OnInsufficient, lives: int) -> None:
         asked = LocateRequest(security=code, client="C", quantity=quantity, allow_partial=partial, on_insufficient=pend)
         self.add(self.desk.decide(asked, self.now, self.now + lives))
 
     @precondition(lambda self: self.unsettled)
     @rule(which=st.integers(0), keep=st.booleans())
-    def hear_from_the_journal(self, which: int, keep: bool) -> None:  # noqa: FBT001
+    def hear_from_the_journal(self, which: int, keep: bool) -> None:
         change = self.unsettled.pop(which % len(self.unsettled))
         sequence = change.after.sequence
         (self.desk.settle if keep else self.desk.undo)(change)
@@ -71,9 +71,13 @@ class Desk(RuleBasedStateMachine):
             self.model.held.pop(sequence, None)
 
     @rule(which=st.integers(0), release=st.booleans())
-    def end(self, which: int, release: bool) -> None:  # noqa: FBT001
+    def end(self, which: int, release: bool) -> None:
         moving = {change.after.sequence for change in self.unsettled}
-        free = [l for n, l in self.kept.items() if l.open and n not in moving and (l.live or not release)]
+        free = [
+            locate
+            for number, locate in self.kept.items()
+            if locate.open and number not in moving and (locate.live or not release)
+        ]
         if free:
             sequence = free[which % len(free)].sequence
             self.add((self.desk.release if release else self.desk.cancel)(sequence, self.now))
@@ -85,7 +89,7 @@ class Desk(RuleBasedStateMachine):
             self.add(change)
 
     @rule(code=st.sampled_from(["S1", "S2"]), pool=st.integers(-100, 2_000), stale=st.booleans())
-    def the_pool_changes(self, code: str, pool: int, stale: bool) -> None:  # noqa: FBT001
+    def the_pool_changes(self, code: str, pool: int, stale: bool) -> None:
         self.inventory.gross[self.inventory.codes[code]] = pool
         self.inventory.stale = stale
         for change in self.desk.retry_pending(self.now):
@@ -96,7 +100,10 @@ class Desk(RuleBasedStateMachine):
         """What was not kept is gone with the process, its decrement too; what had not ended is held again."""
         kept = [locate for locate in self.kept.values() if locate.open]
         self.model.held = {
-            l.sequence: (l.request.security, decrement(RATIOS[l.request.security], l.approved)) for l in kept if l.live
+            locate.sequence: (code, decrement(RATIOS[code], locate.approved))
+            for locate in kept
+            for code in (locate.request.security,)
+            if locate.live
         }
         self.unsettled.clear()
         self.inventory.located.clear()

@@ -1,0 +1,227 @@
+"""What the API answers, as types: the OpenAPI document is made from them."""
+
+import datetime as dt
+from typing import Annotated, Final
+
+from msgspec import Meta, Struct
+
+from engine.locates import (
+    LIVE,
+    Evidence,
+    FeedPosition,
+    Locate,
+    LocateType,
+    OnInsufficient,
+    Reason,
+    RuleUsed,
+    State,
+)
+from engine.model import RATE_UNIT
+
+_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+Shares = Annotated[int, Meta(description="Whole shares.")]
+
+
+class LocateAnswer(Struct, frozen=True, kw_only=True):
+    """A locate as it is now."""
+
+    id: str
+    state: State
+    reason: Annotated[Reason | None, Meta(description="Why it was not approved in full.")]
+    security: Annotated[str, Meta(description="Our code; as asked where the security is not known.")]
+    asked_as: str
+    client: str
+    type: LocateType
+    requested: Shares
+    approved: Shares
+    decrement: Annotated[int, Meta(description="Shares held from the pool now; 0 once it has ended.")]
+    used: Shares
+    remaining: Annotated[int, Meta(description="Approved shares that may still be sold: 0 once it has ended.")]
+    rule: RuleUsed
+    pool_before: Annotated[int, Meta(description="Left for locates before the decision; may be negative.")]
+    pool_after: Shares
+    fee_percent: Annotated[float | None, Meta(description="A year; null where unknown.")]
+    as_of: Annotated[dt.datetime | None, Meta(description="The newest event the decision has seen.")]
+    received_at: dt.datetime
+    updated_at: dt.datetime
+    expires_at: Annotated[dt.datetime | None, Meta(description="Null where nothing was approved.")]
+    allow_partial: bool
+    on_insufficient: OnInsufficient
+    reference: str
+    requested_by: str
+    comment: str
+    changed_by: str
+    remark: str
+    evidence: Annotated[str, Meta(description="Where the evidence and the history are.")]
+
+
+class LocatePage(Struct, frozen=True, kw_only=True):
+    """Locates, newest first."""
+
+    locates: list[LocateAnswer]
+    next_cursor: Annotated[str | None, Meta(description="Ask with it for older ones; null at the end.")]
+
+
+class EvidenceAnswer(Struct, frozen=True, kw_only=True):
+    """What one decision was made on."""
+
+    decision_rule: RuleUsed
+    decrement_rule: RuleUsed
+    ratio_basis_points: int
+    market: str
+    temperature: str
+    pool_before: int
+    pool_after: int
+    terms: Annotated[dict[str, int], Meta(description="Every term on the settlement day, before the decision.")]
+    as_of: dt.datetime | None
+    feed_positions: tuple[FeedPosition, ...]
+    decided_at: dt.datetime
+    decided_by: str
+    requested_by: str
+
+
+class TransitionAnswer(Struct, frozen=True, kw_only=True):
+    """One step of a locate's life; `evidence` where something was decided."""
+
+    state: State
+    reason: Reason | None
+    at: dt.datetime
+    approved: int
+    decrement: int
+    changed_by: str
+    remark: str
+    evidence: EvidenceAnswer | None
+
+
+class HistoryAnswer(Struct, frozen=True, kw_only=True):
+    """A locate's life, oldest step first."""
+
+    id: str
+    transitions: list[TransitionAnswer]
+
+
+class Availability(Struct, frozen=True, kw_only=True):
+    """What can be lent and located of one security now."""
+
+    security: str
+    name: str
+    ticker: str
+    isin: str
+    isin_masked: Annotated[bool, Meta(description="The ISIN is incomplete as published and names nothing.")]
+    cusip: str
+    sedol: str
+    figi: str
+    market: str
+    currency: str
+    country: str
+    temperature: str
+    fee_percent: float | None
+    rebate_percent: float | None
+    for_loan: Annotated[tuple[int, ...], Meta(description="Shares on the business days SD0 to SD4.")]
+    settle_day: Annotated[
+        int,
+        Meta(description="The day on which a short sold today settles; pool, located, remaining and terms are of it."),
+    ]
+    pool: Shares
+    located: Shares
+    remaining: Annotated[int, Meta(description="Pool less located; may be negative.")]
+    at_least: Annotated[bool, Meta(description="External availability is a floor the lender published, not a count.")]
+    terms: dict[str, int]
+    as_of: Annotated[
+        dt.datetime | None, Meta(description="The newest event that is in these numbers, of any security.")
+    ]
+    updated_at: Annotated[dt.datetime | None, Meta(description="The newest event of this security.")]
+    stale: Annotated[bool, Meta(description="The feeds are silent or not complete yet: nothing is approved.")]
+    now: dt.datetime
+
+
+def locate_id(sequence: int) -> str:
+    """The number as programs see it."""
+    return f"L{sequence:010d}"
+
+
+def sequence_of(text: str) -> int | None:
+    """The number of an id; None where the text is none."""
+    digits = text[1:]
+    good = text[:1] == "L" and digits.isascii() and digits.isdigit() and len(digits) < 19  # noqa: PLR2004  int64
+    return int(digits) if good and locate_id(int(digits)) == text else None
+
+
+def time_of(ns: int) -> dt.datetime:
+    """UTC, to the microsecond."""
+    return _EPOCH + dt.timedelta(microseconds=ns // 1_000)
+
+
+def percent(rate: int | None) -> float | None:
+    """A rate of the model as percent."""
+    return None if rate is None else rate / RATE_UNIT
+
+
+def locate_answer(locate: Locate) -> LocateAnswer:
+    """What a program is told of a locate."""
+    request, name = locate.request, locate_id(locate.sequence)
+    received = time_of(locate.received_ns)
+    dated = locate.approved > 0 or locate.open
+    return LocateAnswer(
+        id=name,
+        state=locate.state,
+        reason=locate.reason,
+        security=request.security,
+        asked_as=locate.asked_as,
+        client=request.client,
+        type=request.type,
+        requested=request.quantity,
+        approved=locate.approved,
+        decrement=locate.decrement,
+        used=locate.used,
+        remaining=locate.approved - locate.used if locate.state in LIVE else 0,
+        rule=locate.rule,
+        pool_before=locate.pool_before,
+        pool_after=locate.pool_after,
+        fee_percent=percent(locate.fee),
+        as_of=time_of(locate.as_of_ns) if locate.as_of_ns > 0 else None,
+        received_at=received,
+        updated_at=received if locate.updated_ns == locate.received_ns else time_of(locate.updated_ns),
+        expires_at=time_of(locate.expires_ns) if dated else None,
+        allow_partial=request.allow_partial,
+        on_insufficient=request.on_insufficient,
+        reference=request.reference,
+        requested_by=request.requested_by,
+        comment=request.comment,
+        changed_by=locate.changed_by,
+        remark=locate.remark,
+        evidence=f"/api/v1/locates/{name}/evidence",
+    )
+
+
+def transition_answer(locate: Locate, evidence: Evidence | None) -> TransitionAnswer:
+    """What a program is told of one step."""
+    return TransitionAnswer(
+        state=locate.state,
+        reason=locate.reason,
+        at=time_of(locate.updated_ns),
+        approved=locate.approved,
+        decrement=locate.decrement,
+        changed_by=locate.changed_by,
+        remark=locate.remark,
+        evidence=None if evidence is None else _evidence_answer(evidence),
+    )
+
+
+def _evidence_answer(evidence: Evidence) -> EvidenceAnswer:
+    return EvidenceAnswer(
+        decision_rule=evidence.decision_rule,
+        decrement_rule=evidence.decrement_rule,
+        ratio_basis_points=evidence.ratio_basis_points,
+        market=evidence.market,
+        temperature=evidence.temperature,
+        pool_before=evidence.pool_before,
+        pool_after=evidence.pool_after,
+        terms=evidence.terms,
+        as_of=time_of(evidence.as_of_ns) if evidence.as_of_ns > 0 else None,
+        feed_positions=evidence.feed_positions,
+        decided_at=time_of(evidence.decided_ns),
+        decided_by=evidence.decided_by,
+        requested_by=evidence.requested_by,
+    )

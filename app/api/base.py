@@ -1,0 +1,126 @@
+"""What every resource of the API has in common: token, limits of the body, and problem documents for all that fails."""
+
+import hmac
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+from tornado import web
+from tornado.http1connection import HTTP1Connection
+
+from app.api import problems
+from app.api.decisions import Decisions
+from app.api.metrics import Metrics
+from app.api.problems import ProblemError
+from app.api.securities import Securities
+from app.journal import JournalError
+
+log = structlog.get_logger()
+MAX_BODY_BYTES: Final = 1 << 20
+DRAIN_BYTES: Final = 64 << 20
+"""A body up to this size is read to its end and dropped, so that its sender gets to see the 413."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What handlers work with."""
+
+    token: str
+    scope: str
+    decisions: Decisions
+    securities: Securities
+    metrics: Metrics
+    readiness: Callable[[], list[str]]
+    """What keeps the service from being ready, in words."""
+    documents: dict[str, tuple[str, bytes]]
+    """Path -> media type and body of what is only shown."""
+
+
+class Base(web.RequestHandler):
+    """Reads the body itself, up to the limit; a refusal is answered once the body has come."""
+
+    _stream_request_body = True  # as tornado.web.stream_request_body sets it: `prepare` runs before the body comes
+    guarded = True
+    context: Context
+
+    def initialize(self, context: Context) -> None:
+        """Called by tornado for every request."""
+        self.context = context
+        self.body = bytearray()
+        self.refusal: ProblemError | None = None
+
+    def set_default_headers(self) -> None:
+        self.set_header("Server", "ims")
+        self.set_header("Cache-Control", "no-store")
+        self.set_header("X-Content-Type-Options", "nosniff")
+
+    def prepare(self) -> None:
+        headers = self.request.headers
+        if self.guarded:
+            self.refusal = self._unauthorized(headers.get("Authorization", ""))
+        length = headers.get("Content-Length", "0")
+        size = int(length) if length.isdigit() else 0
+        if size > MAX_BODY_BYTES:
+            self._too_large()
+            if size > DRAIN_BYTES or headers.get("Expect") == "100-continue":
+                if isinstance(self.request.connection, HTTP1Connection):
+                    self.request.connection.set_max_body_size(size)
+                raise self.refusal or ProblemError(413, "too-large")
+
+    def data_received(self, chunk: bytes) -> None:
+        if len(self.body) + len(chunk) > MAX_BODY_BYTES:
+            self._too_large()
+        if self.refusal is None:
+            self.body += chunk
+
+    def _too_large(self) -> None:
+        self.body.clear()
+        self.refusal = self.refusal or ProblemError(413, "too-large", f"at most {MAX_BODY_BYTES:,} bytes")
+
+    def _unauthorized(self, given: str) -> ProblemError | None:
+        scheme, _, token = given.partition(" ")
+        same = hmac.compare_digest(token.strip().encode(), self.context.token.encode())
+        if same and scheme.lower() == "bearer":
+            return None
+        challenge = {"WWW-Authenticate": 'Bearer realm="ims"'}
+        return ProblemError(401, "unauthorized", "send the header Authorization: Bearer TOKEN", headers=challenge)
+
+    def checked_body(self) -> bytes:
+        """The body, if this request may be served. Raises `ProblemError`."""
+        if self.refusal:
+            raise self.refusal
+        kind = self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        if self.body and kind != "application/json":
+            raise ProblemError(415, "media-type", f"expected application/json, got {kind or 'no Content-Type'}")
+        return bytes(self.body)
+
+    def answer(self, body: bytes, status: int = 200, media_type: str = "application/json") -> None:
+        self.set_status(status)
+        self.set_header("Content-Type", media_type)
+        self.finish(body)
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        error = kwargs["exc_info"][1] if "exc_info" in kwargs else None
+        if not isinstance(error, ProblemError):
+            error = self._as_problem(status_code, error)
+        for name, value in error.headers.items():
+            self.set_header(name, value)
+        self.answer(error.document(self.request.path), error.status, problems.MEDIA_TYPE)
+
+    def _as_problem(self, status: int, error: BaseException | None) -> ProblemError:
+        if isinstance(error, JournalError):
+            return ProblemError(503, "unavailable", str(error), headers={"Retry-After": "1"})
+        if status == 405:  # noqa: PLR2004
+            known = [name for name in ("GET", "POST") if name.lower() in vars(type(self))]
+            return ProblemError(405, "method", headers={"Allow": ", ".join(known)})
+        if status == 404:  # noqa: PLR2004
+            return ProblemError(404, "not-found", f"there is nothing at {self.request.path}")
+        return ProblemError(min(500, status), "internal" if status >= 500 else "invalid")  # noqa: PLR2004
+
+    def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:
+        if not isinstance(value, (ProblemError, JournalError, web.HTTPError)):
+            log.error("a request failed", path=self.request.path, exc_info=(typ, value, tb))
+
+    def on_finish(self) -> None:
+        self.context.metrics.answered(self.get_status())

@@ -1,0 +1,259 @@
+"""The resources of the API, one class each."""
+
+import datetime as dt
+import hashlib
+import time
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+import msgspec
+from tornado import web
+
+from app.api.answers import HistoryAnswer, LocatePage, locate_answer, locate_id, sequence_of, transition_answer
+from app.api.base import Base, Context
+from app.api.decisions import Key
+from app.api.metrics import MEDIA_TYPE as METRICS_TYPE
+from app.api.problems import Fault, ProblemError
+from app.api.requests import end_request, locate_lines
+from app.journal import Query
+from engine.locates import State
+
+T = TypeVar("T")
+
+MAX_PAGE: Final = 1_000
+_DAY_NS: Final = 86_400 * 10**9
+_MAX_KEY: Final = 128
+_JSON: Final = msgspec.json.Encoder()
+
+
+class Locates(Base):
+    """/api/v1/locates: ask for one or many, list them."""
+
+    async def post(self) -> None:
+        """Decide. 200, 202 where all is pending, 207 where lines went different ways."""
+        began = time.perf_counter()
+        body = self.checked_body()
+        lines, single = locate_lines(body)
+        reply = await self.context.decisions.submit(lines, single=single, key=self._key(body))
+        self.answer(reply.body, reply.status)
+        self.context.metrics.latency(time.perf_counter() - began)
+
+    async def get(self) -> None:
+        """List, newest first."""
+        self.checked_body()
+        parameters = Parameters(self, ("client", "security", "state", "date", "limit", "cursor"))
+        day_ns = parameters.read("date", _day_ns)
+        query = Query(
+            client=parameters.read("client", str),
+            security=parameters.read("security", self._own_code),
+            state=parameters.read("state", State),
+            since_ns=day_ns,
+            until_ns=None if day_ns is None else day_ns + _DAY_NS,
+            before=parameters.read("cursor", sequence_of_cursor),
+            limit=(parameters.read("limit", _page_size) or 100) + 1,
+        )
+        parameters.check()
+        found = await self.context.decisions.journal.find(query)
+        more = len(found) == query.limit
+        shown = found[:-1] if more else found
+        cursor = locate_id(shown[-1].sequence) if more else None
+        page = LocatePage(locates=[locate_answer(locate) for locate in shown], next_cursor=cursor)
+        self.answer(_JSON.encode(page))
+
+    def _own_code(self, text: str) -> str:
+        security = self.context.securities.find(text)
+        return self.context.securities.code(security) if security else text
+
+    def _key(self, body: bytes) -> Key | None:
+        text = self.request.headers.get("Idempotency-Key")
+        if text is None:
+            return None
+        if not 0 < len(text) <= _MAX_KEY or not all("!" <= letter <= "~" for letter in text):
+            fault = Fault(f"Expected 1 to {_MAX_KEY} visible ASCII characters", header="Idempotency-Key")
+            raise ProblemError(422, "invalid", "the Idempotency-Key cannot be used", (fault,))
+        return Key(self.context.scope, text, hashlib.sha256(b"POST /api/v1/locates\n" + body).hexdigest())
+
+
+class Locate(Base):
+    """/api/v1/locates/{id}."""
+
+    async def get(self, text: str) -> None:
+        """The locate as it was last written down."""
+        self.checked_body()
+        sequence = sequence_or_missing(text)
+        locate = await self.context.decisions.journal.get(sequence)
+        if locate is None:
+            raise ProblemError(404, "not-found", f"no locate {text}")
+        self.answer(_JSON.encode(locate_answer(locate)))
+
+
+class Evidence(Base):
+    """/api/v1/locates/{id}/evidence."""
+
+    async def get(self, text: str) -> None:
+        """Every step of the locate's life, and what each decision was made on."""
+        self.checked_body()
+        transitions = await self.context.decisions.journal.history(sequence_or_missing(text))
+        if not transitions:
+            raise ProblemError(404, "not-found", f"no locate {text}")
+        steps = [transition_answer(step.locate, step.evidence) for step in transitions]
+        self.answer(_JSON.encode(HistoryAnswer(id=text, transitions=steps)))
+
+
+class End(Base):
+    """/api/v1/locates/{id}/release and /cancel."""
+
+    async def post(self, text: str, action: str) -> None:
+        """End the locate. Asking again gives the same answer; another end of an ended locate is a 409."""
+        request = end_request(self.checked_body())
+        state = State.RELEASED if action == "release" else State.CANCELLED
+        sequence = sequence_or_missing(text)
+        locate = await self.context.decisions.end(sequence, state, request.requested_by, request.comment)
+        self.answer(_JSON.encode(locate_answer(locate)))
+
+
+class Availability(Base):
+    """/api/v1/availability/{security}."""
+
+    async def get(self, text: str) -> None:
+        """What can be lent and located of a security now."""
+        self.checked_body()
+        security = self.context.securities.find(text)
+        if not security:
+            raise ProblemError(
+                404, "not-found", f"no security {text}: give a code, ISIN, CUSIP, SEDOL, FIGI or TICKER@MARKET"
+            )
+        self.answer(_JSON.encode(self.context.securities.availability(security, self.context.decisions.clock())))
+
+
+class Open(Base):
+    """What needs no token."""
+
+    guarded = False
+
+
+class Document(Open):
+    """The OpenAPI document and the page that shows it."""
+
+    async def get(self) -> None:
+        self.checked_body()
+        media_type, body = self.context.documents[self.request.path]
+        self.set_header("Cache-Control", "no-cache")
+        self.set_header(
+            "Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'"
+        )
+        self.answer(body, media_type=media_type)
+
+
+class Live(Open):
+    """/health/live."""
+
+    async def get(self) -> None:
+        """The process answers."""
+        self.checked_body()
+        self.answer(b'{"status":"live"}')
+
+
+class Ready(Open):
+    """/health/ready."""
+
+    async def get(self) -> None:
+        """503 until decisions can be made."""
+        self.checked_body()
+        missing = self.context.readiness()
+        body = {"status": "waiting" if missing else "ready", "waiting_for": missing}
+        self.answer(_JSON.encode(body), 503 if missing else 200)
+
+
+class MetricsPage(Open):
+    """/metrics."""
+
+    async def get(self) -> None:
+        """For Prometheus."""
+        self.checked_body()
+        self.answer(self.context.metrics.text(), media_type=METRICS_TYPE)
+
+
+class Nothing(Open):
+    """Every other path."""
+
+    async def prepare(self) -> None:  # type: ignore[override]
+        """Any method: there is nothing here."""
+        super().prepare()
+        self.refusal = self.refusal or ProblemError(404, "not-found", f"there is nothing at {self.request.path}")
+
+    async def get(self) -> None:
+        self.checked_body()
+
+    post = put = delete = patch = head = options = get
+
+
+class Parameters:
+    """The query of a request: what is unknown or wrong is a fault."""
+
+    def __init__(self, handler: Base, names: tuple[str, ...]) -> None:
+        self._given = {name: handler.get_query_arguments(name)[-1] for name in handler.request.query_arguments}
+        self._faults = [Fault("Unknown parameter", parameter=name) for name in self._given if name not in names]
+
+    def read(self, name: str, convert: Callable[[str], T]) -> T | None:
+        """None where it is not given or wrong."""
+        if name not in self._given:
+            return None
+        try:
+            return convert(self._given[name])
+        except ValueError as error:
+            self._faults.append(Fault(str(error), parameter=name))
+            return None
+
+    def check(self) -> None:
+        """Raise `ProblemError` if anything was wrong."""
+        if self._faults:
+            raise ProblemError(422, "invalid", "the query cannot be used", tuple(self._faults))
+
+
+def sequence_or_missing(text: str) -> int:
+    """The number of a locate's id. Raises a 404."""
+    sequence = sequence_of(text)
+    if sequence is None:
+        raise ProblemError(404, "not-found", f"no locate {text}")
+    return sequence
+
+
+def sequence_of_cursor(text: str) -> int:
+    """Where the page before ended. Raises ValueError."""
+    sequence = sequence_of(text)
+    if sequence is None:
+        raise ValueError("Expected the next_cursor of a page")
+    return sequence
+
+
+def _page_size(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text[:9]) <= MAX_PAGE):
+        raise ValueError(f"Expected 1 to {MAX_PAGE:,}")
+    return int(text)
+
+
+def _day_ns(text: str) -> int:
+    return int(dt.datetime.combine(dt.date.fromisoformat(text), dt.time(), dt.UTC).timestamp()) * 10**9
+
+
+def make_app(context: Context) -> web.Application:
+    """All resources. Nothing is logged per request: the metrics count."""
+    given: dict[str, Any] = {"context": context}
+    documents = "|".join(path.replace(".", r"\.") for path in context.documents)
+    return web.Application(
+        [
+            (r"/api/v1/locates", Locates, given),
+            (r"/api/v1/locates/([^/]+)", Locate, given),
+            (r"/api/v1/locates/([^/]+)/evidence", Evidence, given),
+            (r"/api/v1/locates/([^/]+)/(release|cancel)", End, given),
+            (r"/api/v1/availability/([^/]+)", Availability, given),
+            (f"(?:{documents})", Document, given),
+            (r"/health/live", Live, given),
+            (r"/health/ready", Ready, given),
+            (r"/metrics", MetricsPage, given),
+        ],
+        default_handler_class=Nothing,
+        default_handler_args=given,
+        log_function=lambda _handler: None,
+    )

@@ -1,0 +1,168 @@
+"""The OpenAPI 3.1 document, made from the types that decode and encode the bodies, and the page that shows it."""
+
+from importlib.metadata import PackageNotFoundError, version
+from importlib.resources import files
+from typing import Any, Final
+
+import msgspec
+
+from app.api import answers
+from app.api.problems import KINDS, Problem
+from app.api.requests import MAX_LINES, EndRequest
+from engine.locates import LocateRequest, State
+
+_TYPES: Final = (
+    LocateRequest,
+    EndRequest,
+    answers.LocateAnswer,
+    answers.LocatePage,
+    answers.HistoryAnswer,
+    answers.Availability,
+    Problem,
+)
+_PAGE: Final = {
+    "/api/v1/docs": ("index.html", "text/html; charset=utf-8"),
+    "/api/v1/docs.js": ("docs.js", "text/javascript; charset=utf-8"),
+    "/api/v1/docs.css": ("docs.css", "text/css; charset=utf-8"),
+}
+_EXAMPLE: Final = {"security": "AAPL@US", "client": "FUND1", "quantity": 1000, "reference": "order-17/1"}
+_KEY: Final = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "The same key with the same body gets the same answer, byte for byte, for seven days; also after a "
+    "restart, and while the first is still being decided.",
+    "schema": {"type": "string", "maxLength": 128, "pattern": "^[!-~]+$"},
+}
+_ID: Final = {"name": "id", "in": "path", "required": True, "schema": {"type": "string", "pattern": "^L[0-9]{10,18}$"}}
+
+
+def documents() -> dict[str, tuple[str, bytes]]:
+    """Path -> media type and body."""
+    page = files("app.api").joinpath("page")
+    shown = {path: (kind, page.joinpath(name).read_bytes()) for path, (name, kind) in _PAGE.items()}
+    return shown | {"/api/v1/openapi.json": ("application/json", msgspec.json.format(msgspec.json.encode(openapi())))}
+
+
+def openapi() -> dict[str, Any]:
+    """The document as builtins."""
+    _, schemas = msgspec.json.schema_components(_TYPES, ref_template="#/components/schemas/{name}")
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "IMS: locates and availability",
+            "version": _version(),
+            "description": "Quantities are whole shares. Times are UTC. A locate is on disk before it is answered. "
+            "Every error is a problem document (RFC 9457) with a pointer per wrong field.",
+        },
+        "servers": [{"url": "/"}],
+        "security": [{"token": []}],
+        "paths": _paths(),
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+            "responses": {"Problem": _content("What went wrong.", "Problem", "application/problem+json")},
+        },
+        "x-problems": KINDS,
+    }
+
+
+def _version() -> str:
+    try:
+        return version("ims")
+    except PackageNotFoundError:
+        return "0"
+
+
+def _ref(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _content(
+    description: str, name: str, media_type: str = "application/json", *, many: bool = False
+) -> dict[str, Any]:
+    """An answer: an object of the type, or (`many`) one or a list of them."""
+    schema: dict[str, Any] = _ref(name)
+    if many:
+        schema = {"oneOf": [schema, {"type": "array", "items": _ref(name)}]}
+    return {"description": description, "content": {media_type: {"schema": schema}}}
+
+
+def _operation(summary: str, good: dict[str, Any], bad: tuple[int, ...], **more: Any) -> dict[str, Any]:
+    problem = {"$ref": "#/components/responses/Problem"}
+    responses = good | {str(status): problem for status in sorted({401, 405, 413, 415, 500, *bad})}
+    return {"summary": summary, "responses": responses, **more}
+
+
+def _parameter(name: str, description: str, **schema: Any) -> dict[str, Any]:
+    return {"name": name, "in": "query", "description": description, "schema": {"type": "string"} | schema}
+
+
+def _paths() -> dict[str, Any]:
+    locate = {"200": _content("The locate.", "LocateAnswer")}
+    lines = {"oneOf": [_ref("LocateRequest"), _list_of("LocateRequest")]}
+    decided = {
+        "200": _content("Decided: all lines granted, or all refused.", "LocateAnswer", many=True),
+        "202": _content("Pending, all of them.", "LocateAnswer", many=True),
+        "207": _content("The lines of a list went different ways: see the state of each.", "LocateAnswer", many=True),
+    }
+    asked = {"required": True, "content": {"application/json": {"schema": lines, "example": _EXAMPLE}}}
+    ended = {"content": {"application/json": {"schema": _ref("EndRequest"), "example": {}}}}
+    return {
+        "/api/v1/locates": {
+            "post": _operation(
+                f"Ask for one locate, or for a list of up to {MAX_LINES:,}",
+                decided,
+                (400, 422, 503),
+                parameters=[_KEY],
+                requestBody=asked,
+            ),
+            "get": _operation(
+                "List locates, newest first",
+                {"200": _content("A page.", "LocatePage")},
+                (422, 503),
+                parameters=[
+                    _parameter("client", "Of this client."),
+                    _parameter("security", "By any of its names."),
+                    _parameter("state", "In this state.", enum=[state.value for state in State]),
+                    _parameter("date", "Received on this day, UTC.", format="date"),
+                    _parameter("limit", "At most so many.", type="integer", minimum=1, maximum=1_000, default=100),
+                    _parameter("cursor", "`next_cursor` of the page before."),
+                ],
+            ),
+        },
+        "/api/v1/locates/{id}": {"get": _operation("One locate", locate, (404, 503), parameters=[_ID])},
+        "/api/v1/locates/{id}/evidence": {
+            "get": _operation(
+                "What it was decided on, and its history",
+                {"200": _content("Every step.", "HistoryAnswer")},
+                (404, 503),
+                parameters=[_ID],
+            )
+        },
+        "/api/v1/locates/{id}/release": {"post": _ending("Give back what is not needed", locate, ended)},
+        "/api/v1/locates/{id}/cancel": {"post": _ending("Withdraw a locate, or a pending request", locate, ended)},
+        "/api/v1/availability/{security}": {
+            "get": _operation(
+                "What can be lent and located now",
+                {"200": _content("Availability.", "Availability")},
+                (404,),
+                parameters=[
+                    {
+                        "name": "security",
+                        "in": "path",
+                        "required": True,
+                        "description": "Code, ISIN, CUSIP, SEDOL, FIGI, or TICKER@MARKET.",
+                        "schema": {"type": "string"},
+                    }
+                ],
+            )
+        },
+    }
+
+
+def _list_of(name: str) -> dict[str, Any]:
+    return {"type": "array", "items": _ref(name), "minItems": 1, "maxItems": MAX_LINES}
+
+
+def _ending(summary: str, locate: dict[str, Any], ended: dict[str, Any]) -> dict[str, Any]:
+    return _operation(summary, locate, (400, 404, 409, 422, 503), parameters=[_ID], requestBody=ended)

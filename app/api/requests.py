@@ -1,0 +1,90 @@
+"""Bodies of requests -> typed lines, or a problem that names every field that is wrong."""
+
+from typing import Any, Final, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from app.api.problems import Fault, ProblemError, pointer
+from engine.locates import LocateRequest, Name, Remark
+
+T = TypeVar("T", bound=Struct)
+
+MAX_LINES: Final = 1_000
+_MAX_FAULTS: Final = 100
+_ONE: Final = msgspec.json.Decoder(LocateRequest)
+_MANY: Final = msgspec.json.Decoder(list[LocateRequest])
+
+
+class EndRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who ends a locate, and why; all of it optional."""
+
+    requested_by: Name = ""
+    comment: Remark = ""
+
+
+_END: Final = msgspec.json.Decoder(EndRequest)
+
+
+def locate_lines(body: bytes) -> tuple[list[LocateRequest], bool]:
+    """The lines, and whether it was a single object. Raises `ProblemError`."""
+    many = body.lstrip()[:1] == b"["
+    try:
+        if not many:
+            return [_ONE.decode(body)], True
+        lines = _MANY.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _problem(body, LocateRequest, error) from error
+    if not 0 < len(lines) <= MAX_LINES:
+        raise _invalid([Fault(f"Expected 1 to {MAX_LINES:,} lines, got {len(lines):,}", pointer="")])
+    return lines, False
+
+
+def end_request(body: bytes) -> EndRequest:
+    """The body of a release or cancel; none is as good as an empty object. Raises `ProblemError`."""
+    if not body.strip():
+        return EndRequest()
+    try:
+        return _END.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _problem(body, EndRequest, error) from error
+
+
+def _problem(body: bytes, kind: type[Struct], error: Exception) -> ProblemError:
+    """The slow way, taken by wrong requests only: every fault instead of the first."""
+    if not isinstance(error, msgspec.ValidationError):
+        return ProblemError(400, "malformed", str(error))
+    try:
+        value = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as malformed:
+        return ProblemError(400, "malformed", str(malformed))
+    faults: list[Fault] = []
+    if isinstance(value, list) and kind is LocateRequest:
+        for number, line in enumerate(value):
+            faults += _faults(line, kind, number)
+    else:
+        faults = _faults(value, kind)
+    return _invalid(faults or [Fault(str(error), pointer="")])
+
+
+def _invalid(faults: list[Fault]) -> ProblemError:
+    shown = tuple(faults[:_MAX_FAULTS])
+    count = f"{len(faults):,} fields are" if len(faults) > 1 else "one field is"
+    return ProblemError(422, "invalid", f"{count} wrong", shown)
+
+
+def _faults(value: Any, kind: type[Struct], *at: int) -> list[Fault]:
+    if not isinstance(value, dict):
+        return [Fault("Expected `object`", pointer=pointer(*at))]
+    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    faults = [Fault("Unknown field", pointer=pointer(*at, name)) for name in value if name not in fields]
+    for name, field in fields.items():
+        if name not in value:
+            if field.required:
+                faults.append(Fault("Missing", pointer=pointer(*at, name)))
+            continue
+        try:
+            msgspec.convert(value[name], field.type)
+        except msgspec.ValidationError as error:
+            faults.append(Fault(str(error), pointer=pointer(*at, name)))
+    return faults

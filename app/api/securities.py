@@ -1,0 +1,73 @@
+"""Names of securities for programs, and what is available of one now."""
+
+import datetime as dt
+from typing import Any, Final
+
+import numpy as np
+
+from app.api.answers import Availability, percent, time_of
+from engine.locate_judgement import Inventory
+from engine.model import RATE_UNKNOWN, SecurityFlag
+from engine.tables import Tables
+
+_TEXTS: Final = ("name", "ticker", "isin", "cusip", "sedol", "figi", "currency", "country")
+
+
+class Securities:
+    """Looks into the machine's own tables, in the machine's own process."""
+
+    def __init__(self, tables: Tables, inventory: Inventory) -> None:
+        self._records: np.ndarray[Any, Any] = tables.array["security"]
+        self._codes = self._records["code"]
+        self._fees = self._records["fee"]
+        self._values = tables.array["values"]
+        self._updated_ns = tables.array["updated_ns"]
+        self._calculation = {name: tables.calculations.index(name) for name in ("for_loan", "locate_pool", "remaining")}
+        self._inventory = inventory
+
+    def find(self, text: str) -> int:
+        """The id a code, ISIN, CUSIP, SEDOL, FIGI or TICKER@MARKET names; 0 if none."""
+        return self._inventory.security_id(text)
+
+    def code(self, security: int) -> str:
+        """Our own code."""
+        return bytes(self._codes[security]).decode()
+
+    def fee(self, security: int) -> int | None:
+        """Ten-thousandths of a percent a year; None where unknown."""
+        fee = int(self._fees[security])
+        return None if fee == RATE_UNKNOWN else fee
+
+    def availability(self, security: int, now_ns: int) -> Availability:
+        """What can be lent and located now."""
+        record, inventory = self._records[security], self._inventory
+        market = inventory.market(security)
+        day = market.settle_days
+        values = self._values[security]
+        terms = inventory.terms_of(security)
+        texts = {name: bytes(record[name]).decode() for name in _TEXTS}
+        updated_ns = int(self._updated_ns[security])
+        return Availability(
+            security=self.code(security),
+            **texts,
+            isin_masked=bool(record["flags"] & SecurityFlag.MASKED_ISIN),
+            market=market.code,
+            temperature=inventory.temperature(security).name,
+            fee_percent=percent(self.fee(security)),
+            rebate_percent=percent(None if record["rebate"] == RATE_UNKNOWN else int(record["rebate"])),
+            for_loan=tuple(values[self._calculation["for_loan"]].tolist()),
+            settle_day=day,
+            pool=int(values[self._calculation["locate_pool"], day]),
+            located=terms["located"],
+            remaining=int(values[self._calculation["remaining"], day]),
+            at_least=bool(record["flags"] & SecurityFlag.AT_LEAST),
+            terms=terms,
+            as_of=_time_or_none(inventory.as_of_ns),
+            updated_at=_time_or_none(updated_ns),
+            stale=inventory.stale,
+            now=time_of(now_ns),
+        )
+
+
+def _time_or_none(ns: int) -> dt.datetime | None:
+    return time_of(ns) if ns > 0 else None

@@ -1,0 +1,136 @@
+"""The API as one part of the engine process: opened before its loop listens, ticked by it, closed with it."""
+
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from importlib.resources import files
+from typing import Final
+
+import msgspec
+import numpy as np
+import structlog
+from tornado.httpserver import HTTPServer
+
+from app.api.base import DRAIN_BYTES, Context
+from app.api.closing import Closing
+from app.api.decisions import Decisions
+from app.api.handlers import make_app
+from app.api.metrics import Metrics
+from app.api.openapi import documents
+from app.api.securities import Securities
+from app.journal import Journal, JournalError
+from app.settings import Settings
+from engine.locate_desk import LocateDesk
+from engine.locate_rules import LocateRules
+from engine.locates import Change, FeedPosition
+from engine.ring import Ring
+from engine.state import Machine
+from engine.tables import Word
+
+log = structlog.get_logger()
+KEEP_ANSWERS_NS: Final = 7 * 86_400 * 10**9
+"""How long the answer to an Idempotency-Key is remembered."""
+_FORGET_EVERY_NS: Final = 3_600 * 10**9
+_IDLE_S: Final = 300
+_BODY_S: Final = 30
+
+
+class LocateRulesError(ValueError):
+    """assets/rules/locates.yaml cannot be used; the message says why."""
+
+
+def load_rules(term_names: Sequence[str]) -> LocateRules:
+    """The rules the program comes with. Raises `LocateRulesError`."""
+    text = files("assets").joinpath("rules", "locates.yaml").read_bytes()
+    try:
+        rules = msgspec.yaml.decode(text, type=LocateRules)
+    except msgspec.DecodeError as error:
+        raise LocateRulesError(f"locates.yaml: {error}") from error
+    if found := rules.problems(frozenset(term_names)):
+        raise LocateRulesError(f"locates.yaml: {'; '.join(found)}")
+    return rules
+
+
+class ApiService:
+    """Locates and the port that programs ask on. `rings`: where feed positions are read for the evidence."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        machine: Machine,
+        rings: Sequence[Ring] = (),
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._settings = settings
+        self._tables = machine.tables
+        self._rings = tuple(rings)
+        self._next_forget_ns = 0
+        self.desk = LocateDesk(machine.inventory, load_rules(machine.tables.terms))
+        self.journal = Journal(settings.database_url)
+        self.desk.restore(*self.journal.load_open())
+        self.desk.check()
+        self._metrics = Metrics(machine.tables)
+        securities = Securities(machine.tables, machine.inventory)
+        self.decisions = Decisions(
+            self.desk,
+            self.journal,
+            machine.inventory,
+            securities,
+            expires_ns=Closing(machine.tables),
+            feed_positions=self._feed_positions,
+            clock=clock,
+            changed=self._changed,
+        )
+        token = settings.api_token
+        scope = hashlib.sha256(token.encode()).hexdigest()[:16]
+        context = Context(token, scope, self.decisions, securities, self._metrics, self._waiting_for, documents())
+        self._server = HTTPServer(
+            make_app(context), max_body_size=DRAIN_BYTES, body_timeout=_BODY_S, idle_connection_timeout=_IDLE_S
+        )
+        self._count()
+
+    async def start(self) -> None:
+        """Listen on the API's port."""
+        self._server.listen(self._settings.api_port, self._settings.host)
+        log.info("api listens", port=self._settings.api_port, locates=self.desk.live_count + self.desk.pending_count)
+
+    async def tick(self, now_ns: int) -> None:
+        """Expire, try again, forget old keys. Raises `LocateInvariantError`: the process must then stop."""
+        await self.decisions.tick(now_ns)
+        if now_ns >= self._next_forget_ns:
+            self._next_forget_ns = now_ns + _FORGET_EVERY_NS
+            try:
+                await self.journal.forget_answers(now_ns - KEEP_ANSWERS_NS)
+            except JournalError as error:
+                log.warning("old keys are kept for now", reason=str(error))
+
+    async def close(self) -> None:
+        """Answer what has been asked, then close the journal."""
+        self._server.stop()
+        await self.decisions.quiet()
+        await self._server.close_all_connections()
+        self.journal.close()
+
+    def _changed(self, changes: Sequence[Change]) -> None:
+        self._metrics.changed(changes)
+        self._count()
+
+    def _count(self) -> None:
+        self._tables.state[Word.LOCATES_LIVE] = self.desk.live_count
+        self._tables.state[Word.LOCATES_PENDING] = self.desk.pending_count
+
+    def _feed_positions(self) -> tuple[FeedPosition, ...]:
+        topic = self._settings.events_topic
+        return tuple(
+            FeedPosition(topic, partition, offset)
+            for ring in self._rings
+            for partition in np.flatnonzero(ring.progress).tolist()
+            for offset in (int(ring.progress[partition]),)
+        )
+
+    def _waiting_for(self) -> list[str]:
+        state = self._tables.state
+        waiting = [] if state[Word.READY] else ["feeds: not everything that existed at start has been applied"]
+        if self.decisions.broken:
+            waiting.append("locates: they do not agree with the inventory")
+        return waiting

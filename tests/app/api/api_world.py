@@ -1,0 +1,134 @@
+"""The API over a real machine with a few securities, in this process, on a free port."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from tornado.httpclient import AsyncHTTPClient, HTTPResponse
+from tornado.httputil import HTTPHeaders
+
+from app.api.service import ApiService
+from app.settings import Settings
+from engine.model import Temperature
+from engine.ring import Message
+from engine.state import Machine
+from engine.tables import Word
+from tests.engine.machines import MARKETS, TODAY, events, machine, security_records
+
+NOON_NS = (TODAY * 86_400 + 15 * 3_600) * 10**9
+"""Friday 2024-10-04, 11:00 in New York."""
+CODES = [market.code for market in MARKETS]
+
+
+def free_port() -> int:
+    """A port whose neighbour above is free now."""
+    while True:
+        with socket.socket() as first, socket.socket() as second:
+            first.bind(("127.0.0.1", 0))
+            port = int(first.getsockname()[1])
+            try:
+                second.bind(("127.0.0.1", port + 1))
+            except OSError:
+                continue
+            return port
+
+
+def securities() -> Any:
+    """S1: HTB, US, 1,000 shares; S2: GC, US; S3: HTB, TW; S4: RESTRICTED, US; S5: unknown temperature, JP."""
+    records = security_records(5)
+    wanted = [
+        ("US", Temperature.HTB),
+        ("US", Temperature.GC),
+        ("TW", Temperature.HTB),
+        ("US", Temperature.RESTRICTED),
+        ("JP", Temperature.UNKNOWN),
+    ]
+    for record, (market, temperature) in zip(records, wanted, strict=True):
+        record["market"] = CODES.index(market)
+        record["temperature"] = temperature
+        record["fee"] = 12_500
+    records[0]["isin"] = b"US0378331005"
+    records[0]["name"] = b"First & Co"
+    return records
+
+
+def fill(made: Machine, shares: int = 1_000) -> None:
+    """Every security gets a long FIRM position of `shares`; the feeds are complete."""
+    made.register(Message.SECURITIES, securities())
+    made.apply(events(*({"security": n, "quantity": shares} for n in range(1, 6))))
+    set_ready(made)
+
+
+def set_ready(made: Machine) -> None:
+    for word, value in ((Word.READY, 1), (Word.FEED_NS, NOON_NS), (Word.HEARTBEAT_NS, NOON_NS)):
+        made.tables.state[word] = value
+
+
+class Api:
+    """A client of the API under test, and its inside."""
+
+    def __init__(self, settings: Settings, made: Machine, service: ApiService) -> None:
+        self.settings = settings
+        self.machine = made
+        self.service = service
+        self.base = f"http://127.0.0.1:{settings.api_port}"
+        self.token = settings.api_token
+
+    async def call(
+        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None, token: str | None = None
+    ) -> HTTPResponse:
+        """`body`: bytes as they are, anything else as JSON."""
+        token = self.token if token is None else token
+        given = HTTPHeaders({"Authorization": f"Bearer {token}"} if token else {})
+        if body is not None:
+            given["Content-Type"] = "application/json"
+            body = body if isinstance(body, bytes) else msgspec.json.encode(body)
+        given.update(headers or {})
+        return await AsyncHTTPClient().fetch(
+            self.base + path,
+            method=method,
+            body=body,
+            headers=given,
+            raise_error=False,
+            allow_nonstandard_methods=True,
+            request_timeout=20,
+        )
+
+    async def post(self, body: Any, **headers: str) -> HTTPResponse:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return await self.call("POST", "/api/v1/locates", body, named)
+
+    async def get(self, path: str) -> HTTPResponse:
+        return await self.call("GET", path)
+
+    async def locate(self, security: str = "S1", quantity: int = 100, **fields: Any) -> dict[str, Any]:
+        answer = await self.post({"security": security, "client": "FUND1", "quantity": quantity, **fields})
+        assert answer.code in {200, 202}, answer.body
+        located: dict[str, Any] = read(answer)
+        return located
+
+
+def read(answer: HTTPResponse) -> Any:
+    return msgspec.json.decode(answer.body)
+
+
+@asynccontextmanager
+async def serving(
+    instance: str, folder: Path, prepare: Callable[[Machine], None] = fill, database: str | None = None
+) -> AsyncIterator[Api]:
+    """The API, started; `prepare` fills the machine before the journal is read."""
+    settings = Settings(instance=instance, port=free_port(), data=str(folder), database=database)
+    with machine(instance, securities=0) as made:
+        prepare(made)
+        service = ApiService(settings, made, clock=lambda: NOON_NS)
+        await service.start()
+        try:
+            yield Api(settings, made, service)
+        finally:
+            await service.close()
+            AsyncHTTPClient().close()
+            await asyncio.sleep(0)

@@ -1,0 +1,409 @@
+"""Programs get locates over REST: decided once, written before they are answered, every error saying what is wrong."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from app.journal import JournalError
+from engine.tables import Word
+from tests.app.api.api_world import NOON_NS, Api, fill, read, serving, set_ready
+
+
+@pytest.fixture
+async def api(instance: str, tmp_path: Path) -> AsyncIterator[Api]:
+    async with serving(instance, tmp_path) as made:
+        yield made
+
+
+def remaining(api: Api, security: int = 1) -> int:
+    return api.machine.inventory.remaining(security)
+
+
+async def test_a_locate_is_answered_with_what_it_was_decided_on(api: Api) -> None:
+    answer = await api.locate(quantity=600, reference="order-17/1", requested_by="anna", comment="für Freitag")
+    assert answer["id"] == "L0000000001"
+    assert (answer["state"], answer["approved"], answer["decrement"], answer["remaining"]) == (
+        "approved",
+        600,
+        600,
+        600,
+    )
+    assert (answer["pool_before"], answer["pool_after"], answer["reason"]) == (1_000, 400, None)
+    assert (answer["security"], answer["fee_percent"], answer["reference"]) == ("S1", 1.25, "order-17/1")
+    assert (answer["requested_by"], answer["comment"]) == ("anna", "für Freitag")
+    assert answer["rule"] == {"id": "up-to-the-pool", "version": 1}
+    assert answer["expires_at"] == "2024-10-04T20:00:00Z"
+    assert remaining(api) == 400
+    kept = read(await api.get("/api/v1/locates/L0000000001"))
+    assert kept == answer
+    history = read(await api.get(answer["evidence"]))
+    (step,) = history["transitions"]
+    assert step["evidence"]["terms"]["firm_long"] == 1_000
+    assert step["evidence"]["decrement_rule"]["id"] == "hard-to-borrow"
+
+
+@pytest.mark.parametrize("name", ["S1", "US0378331005", "T1@US"])
+async def test_a_security_is_known_by_every_name(api: Api, name: str) -> None:
+    answer = await api.locate(name)
+    assert (answer["security"], answer["asked_as"], answer["state"]) == ("S1", name, "approved")
+
+
+async def test_a_bare_ticker_names_nothing(api: Api) -> None:
+    answer = await api.locate("T1")
+    assert (answer["state"], answer["reason"], answer["expires_at"]) == ("rejected", "security_not_found", None)
+
+
+async def test_a_list_is_answered_line_by_line_and_207_where_they_differ(api: Api) -> None:
+    line = {"client": "FUND1", "quantity": 600}
+    both = await api.post([{"security": "S1", **line}, {"security": "S4", **line}])
+    assert both.code == 207
+    assert [(a["state"], a["reason"]) for a in read(both)] == [("approved", None), ("rejected", "restricted_list")]
+    rest = await api.post([{"security": "S1", **line}])
+    assert (rest.code, [a["approved"] for a in read(rest)]) == (200, [400])
+    waiting = await api.post({"security": "S1", "on_insufficient": "pend", **line})
+    assert (waiting.code, read(waiting)["state"]) == (202, "pending")
+
+
+async def test_a_thousand_lines_are_one_request_and_one_more_is_refused(api: Api) -> None:
+    line = {"security": "S2", "client": "FUND1", "quantity": 5}
+    answer = await api.post([line] * 1_000)
+    assert answer.code == 200
+    assert len({a["id"] for a in read(answer)}) == 1_000
+    refused = await api.post([line] * 1_001)
+    assert (refused.code, read(refused)["errors"][0]["pointer"]) == (422, "")
+    assert (await api.post([])).code == 422
+
+
+async def test_requests_at_the_same_instant_never_oversell(api: Api) -> None:
+    answers = await asyncio.gather(*(api.locate(quantity=30) for _ in range(100)))
+    assert sum(a["approved"] for a in answers) == 1_000
+    assert remaining(api) == 0
+    assert api.machine.tables.count(Word.LOCATED_SHARES) == 1_000
+    assert api.machine.tables.count(Word.LOCATES_LIVE) == sum(a["approved"] > 0 for a in answers)
+
+
+@pytest.mark.parametrize("action", ["release", "cancel"])
+async def test_an_end_gives_back_once_however_often_it_is_asked_for(api: Api, action: str) -> None:
+    made = await api.locate(quantity=600)
+    path = f"/api/v1/locates/{made['id']}"
+    answers = await asyncio.gather(
+        *(api.call("POST", f"{path}/{action}", {"requested_by": "anna", "comment": "done"}) for _ in range(5))
+    )
+    assert {a.code for a in answers} == {200}
+    assert {a.body for a in answers} == {answers[0].body}
+    state = {"release": "released", "cancel": "cancelled"}[action]
+    assert (read(answers[0])["state"], read(answers[0])["decrement"], read(answers[0])["remaining"]) == (state, 0, 0)
+    assert remaining(api) == 1_000
+    other = await api.call("POST", f"{path}/{'cancel' if action == 'release' else 'release'}")
+    assert (other.code, read(other)["type"]) == (409, "/api/v1/docs#conflict")
+    assert read(await api.get(path))["changed_by"] == "anna"
+    assert [t["state"] for t in read(await api.get(f"{path}/evidence"))["transitions"]] == ["approved", state]
+
+
+async def test_pending_requests_are_served_when_the_pool_grows_before_younger_ones(api: Api) -> None:
+    big = await api.locate(quantity=1_000)
+    waiting = await api.locate(quantity=700, allow_partial=False, on_insufficient="pend")
+    assert api.machine.tables.count(Word.LOCATES_PENDING) == 1
+    await api.call("POST", f"/api/v1/locates/{big['id']}/release")
+    younger = await api.locate(quantity=700)
+    assert (younger["state"], younger["approved"]) == ("partially_approved", 300)
+    assert read(await api.get(f"/api/v1/locates/{waiting['id']}"))["state"] == "approved"
+    assert remaining(api) == 0
+
+
+async def test_locates_expire_at_the_close_of_the_market(api: Api) -> None:
+    made = await api.locate(quantity=600)
+    close_ns = NOON_NS + 5 * 3_600 * 10**9
+    await api.service.tick(close_ns - 1)
+    assert remaining(api) == 400
+    await api.service.tick(close_ns)
+    assert remaining(api) == 1_000
+    assert read(await api.get(f"/api/v1/locates/{made['id']}"))["state"] == "expired"
+
+
+async def test_nothing_is_approved_on_stale_inputs(api: Api) -> None:
+    api.machine.tables.state[Word.READY] = 0
+    waiting = await api.locate()
+    assert (waiting["state"], waiting["reason"]) == ("pending", "stale_inputs")
+    ready = await api.get("/health/ready")
+    assert (ready.code, read(ready)["status"]) == (503, "waiting")
+    set_ready(api.machine)
+    await api.service.tick(NOON_NS)
+    assert read(await api.get(f"/api/v1/locates/{waiting['id']}"))["state"] == "approved"
+    assert (await api.get("/health/ready")).code == 200
+    assert (await api.get("/health/live")).code == 200
+
+
+# keys
+
+
+async def test_a_key_gets_its_first_answer_whatever_has_happened_since(api: Api) -> None:
+    body = {"security": "S1", "client": "FUND1", "quantity": 600}
+    first = await api.post(body, Idempotency_Key="k1")
+    await api.call("POST", f"/api/v1/locates/{read(first)['id']}/release")
+    again = await api.post(body, Idempotency_Key="k1")
+    assert (again.code, again.body) == (first.code, first.body)
+    assert remaining(api) == 1_000
+    other = await api.post({**body, "quantity": 601}, Idempotency_Key="k1")
+    assert (other.code, read(other)["type"]) == (422, "/api/v1/docs#key-reused")
+
+
+async def test_a_key_in_flight_is_decided_once(api: Api) -> None:
+    body = {"security": "S1", "client": "FUND1", "quantity": 10}
+    answers = await asyncio.gather(*(api.post(body, Idempotency_Key="k1") for _ in range(20)))
+    assert {a.body for a in answers} == {answers[0].body}
+    assert remaining(api) == 990
+
+
+@pytest.mark.parametrize("key", ["", "a b", "x" * 129])
+async def test_a_key_that_cannot_be_kept_is_refused(api: Api, key: str) -> None:
+    answer = await api.post({"security": "S1", "client": "FUND1", "quantity": 10}, Idempotency_Key=key)
+    assert (answer.code, read(answer)["errors"][0]["header"]) == (422, "Idempotency-Key")
+
+
+async def test_answers_and_keys_survive_a_restart(instance: str, tmp_path: Path) -> None:
+    body = {"security": "S1", "client": "FUND1", "quantity": 600}
+    async with serving(instance, tmp_path) as api:
+        first = await api.post(body, Idempotency_Key="k1")
+    async with serving(instance, tmp_path) as api:
+        assert remaining(api) == 400
+        again = await api.post(body, Idempotency_Key="k1")
+        assert (again.code, again.body) == (first.code, first.body)
+        assert read(await api.get(f"/api/v1/locates/{read(first)['id']}")) == read(first)
+        assert (await api.locate(quantity=600))["approved"] == 400
+
+
+async def test_locates_are_held_before_their_securities_are_known_again(instance: str, tmp_path: Path) -> None:
+    async with serving(instance, tmp_path) as api:
+        await api.locate(quantity=600)
+    async with serving(instance, tmp_path, prepare=lambda _machine: None) as api:
+        fill(api.machine)
+        assert (await api.locate(quantity=600))["approved"] == 400
+
+
+# the journal
+
+
+async def test_what_cannot_be_written_is_not_granted(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(*_given: Any) -> None:
+        await asyncio.sleep(0)
+        raise JournalError("the disk is full")
+
+    kept = await api.locate(quantity=100)
+    monkeypatch.setattr(api.service.journal, "write", broken)
+    refused = await api.post({"security": "S1", "client": "FUND1", "quantity": 600}, Idempotency_Key="k1")
+    assert (refused.code, refused.headers["Retry-After"]) == (503, "1")
+    assert "the disk is full" in read(refused)["detail"]
+    ended = await api.call("POST", f"/api/v1/locates/{kept['id']}/release")
+    assert ended.code == 503
+    assert remaining(api) == 900
+    await api.service.tick(NOON_NS + 5 * 3_600 * 10**9)
+    assert remaining(api) == 900
+    monkeypatch.undo()
+    again = await api.post({"security": "S1", "client": "FUND1", "quantity": 600}, Idempotency_Key="k1")
+    assert (again.code, read(again)["approved"]) == (200, 600)
+    assert (await api.call("POST", f"/api/v1/locates/{kept['id']}/release")).code == 200
+
+
+async def test_a_broken_invariant_stops_the_desk(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    api.machine.inventory.set_located(1, 5)
+    api.service.desk._held["short"]["S1"] = 7  # type: ignore[index]
+    made = await api.locate("S2", quantity=1)
+    assert made["state"] == "approved"
+    monkeypatch.setattr(api.machine.inventory, "set_located", lambda _security, _total: None)
+    assert (await api.post({"security": "S1", "client": "F", "quantity": 1})).code == 500
+    refused = await api.post({"security": "S2", "client": "F", "quantity": 1})
+    assert refused.code == 503
+    assert (await api.get("/health/ready")).code == 503
+    with pytest.raises(Exception, match="located"):
+        await api.service.tick(NOON_NS)
+    api.service.desk._held["short"].clear()  # type: ignore[index]
+
+
+# lists
+
+
+async def test_lists_are_filtered_and_paged(api: Api) -> None:
+    for number in range(7):
+        await api.locate(("S1", "S2")[number % 2], client=f"C{number % 3}")
+
+    async def ids(query: str) -> list[int]:
+        return [int(a["id"][1:]) for a in read(await api.get(f"/api/v1/locates?{query}"))["locates"]]
+
+    assert await ids("") == [7, 6, 5, 4, 3, 2, 1]
+    assert await ids("client=C0") == [7, 4, 1]
+    assert await ids("security=US0378331005&client=C0") == [7, 1]
+    assert await ids("state=rejected") == []
+    assert await ids("date=2024-10-04&limit=1") == [7]
+    assert await ids("date=2024-10-05") == []
+    page = read(await api.get("/api/v1/locates?limit=4"))
+    assert page["next_cursor"] == "L0000000004"
+    assert await ids(f"limit=4&cursor={page['next_cursor']}") == [3, 2, 1]
+    assert read(await api.get("/api/v1/locates?limit=7"))["next_cursor"] is None
+
+
+async def test_a_wrong_query_names_every_parameter(api: Api) -> None:
+    answer = await api.get("/api/v1/locates?state=gone&limit=0&cursor=x&date=2024-13-01&colour=red")
+    assert answer.code == 422
+    assert {e["parameter"] for e in read(answer)["errors"]} == {"state", "limit", "cursor", "date", "colour"}
+
+
+async def test_availability_shows_what_is_there_by_any_name(api: Api) -> None:
+    await api.locate(quantity=600)
+    shown = read(await api.get("/api/v1/availability/T1@US"))
+    assert (shown["security"], shown["isin"], shown["name"]) == ("S1", "US0378331005", "First & Co")
+    assert (shown["pool"], shown["located"], shown["remaining"]) == (1_000, 600, 400)
+    assert (shown["for_loan"], shown["settle_day"]) == ([1_000] * 5, 1)
+    assert (shown["temperature"], shown["fee_percent"], shown["at_least"]) == ("HTB", 1.25, False)
+    assert shown["terms"]["firm_long"] == 1_000
+    assert shown["as_of"] is not None
+    missing = await api.get("/api/v1/availability/T1")
+    assert (missing.code, read(missing)["type"]) == (404, "/api/v1/docs#not-found")
+
+
+# errors
+
+
+async def test_every_wrong_field_is_named_with_its_pointer(api: Api) -> None:
+    answer = await api.post(
+        [
+            {"security": "S1", "client": "C", "quantity": 1},
+            {"security": "", "quantity": 1.0, "type": "sideways", "a/b~c": 1, "comment": "x\ty"},
+            7,
+        ]
+    )
+    assert (answer.code, answer.headers["Content-Type"]) == (422, "application/problem+json")
+    document = read(answer)
+    assert (document["status"], document["title"]) == (422, "Unprocessable Entity")
+    assert {e["pointer"] for e in document["errors"]} == {
+        "/1/security",
+        "/1/client",
+        "/1/quantity",
+        "/1/type",
+        "/1/a~1b~0c",
+        "/1/comment",
+        "/2",
+    }
+    assert remaining(api) == 1_000
+
+
+@pytest.mark.parametrize("quantity", [0, -1, 1.0, 1e3, 2**63, 2**70, "7", True, None, [1]])
+async def test_a_quantity_is_a_whole_number_above_zero(api: Api, quantity: Any) -> None:
+    answer = await api.post({"security": "S1", "client": "C", "quantity": quantity})
+    assert (answer.code, read(answer)["errors"][0]["pointer"]) == (422, "/quantity")
+
+
+async def test_the_largest_quantity_is_a_number_like_any_other(api: Api) -> None:
+    answer = await api.locate(quantity=2**63 - 1)
+    assert (answer["state"], answer["approved"]) == ("partially_approved", 1_000)
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"\xff\xfe", b'{"security":"\xff"}', b"[1,", b"nul", b'{"security":"\\ud800"}', b"[" * 5_000]
+)
+async def test_what_is_not_json_is_refused(api: Api, body: bytes) -> None:
+    answer = await api.post(body)
+    assert (answer.code, read(answer)["type"]) == (400, "/api/v1/docs#malformed")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "body", "status"),
+    [
+        ("GET", "/api/v1/nothing", {}, None, 404),
+        ("DELETE", "/nothing", {}, None, 404),
+        ("GET", "/api/v1/locates/L1", {}, None, 404),
+        ("GET", "/api/v1/locates/L0000000009", {}, None, 404),
+        ("GET", "/api/v1/locates/L0000000009/evidence", {}, None, 404),
+        ("POST", "/api/v1/locates/L0000000009/release", {}, None, 404),
+        ("POST", "/api/v1/locates/L9999999999999999999/release", {}, None, 404),
+        ("DELETE", "/api/v1/locates", {}, None, 405),
+        ("PATCH", "/health/live", {}, None, 405),
+        ("BREW", "/api/v1/locates", {}, None, 405),
+        ("POST", "/api/v1/availability/S1", {}, b"{}", 405),
+        ("POST", "/api/v1/locates", {"Content-Type": "text/csv"}, b"{}", 415),
+        ("POST", "/api/v1/locates", {}, b" " * ((1 << 20) + 1), 413),
+        ("POST", "/api/v1/locates", {"Authorization": "Bearer wrong"}, b"{}", 401),
+        ("POST", "/api/v1/locates", {"Authorization": "Basic wrong"}, b" " * ((1 << 20) + 1), 401),
+        ("POST", "/api/v1/locates/L0000000009/release", {}, b'{"x":1}', 422),
+    ],
+)
+async def test_every_error_is_a_problem_document(
+    api: Api, method: str, path: str, headers: dict[str, str], body: bytes | None, status: int
+) -> None:
+    answer = await api.call(method, path, body, headers)
+    assert (answer.code, answer.headers["Content-Type"]) == (status, "application/problem+json")
+    document = read(answer)
+    assert (document["status"], document["instance"]) == (status, path)
+    if status == 405:
+        assert "GET" in answer.headers["Allow"] or "POST" in answer.headers["Allow"]
+    if status == 401:
+        assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+
+
+@pytest.mark.parametrize("path", ["/api/v1/locates", "/api/v1/locates/L0000000001", "/api/v1/availability/S1"])
+@pytest.mark.parametrize("token", ["", "wrong", "é"])
+async def test_nothing_is_told_without_the_token(api: Api, path: str, token: str) -> None:
+    assert (await api.call("GET", path, token=token)).code == 401
+
+
+async def test_an_error_of_the_program_is_a_500_that_tells_nothing(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api.service.decisions, "submit", None)
+    answer = await api.post({"security": "S1", "client": "C", "quantity": 1})
+    assert (answer.code, read(answer)["type"], read(answer).get("detail")) == (500, "/api/v1/docs#internal", None)
+
+
+# documents
+
+
+async def test_the_openapi_document_is_made_from_the_types(api: Api) -> None:
+    answer = await api.call("GET", "/api/v1/openapi.json", token="")
+    document = read(answer)
+    assert document["openapi"].startswith("3.1")
+    line = document["components"]["schemas"]["LocateRequest"]
+    assert line["required"] == ["security", "client", "quantity"]
+    assert line["additionalProperties"] is False
+    assert line["properties"]["quantity"]["maximum"] == 2**63 - 1
+    text = answer.body.decode()
+    for name in msgspec.json.decode(msgspec.json.encode([p["$ref"] for p in _refs(document)])):
+        at = document
+        for part in name.removeprefix("#/").split("/"):
+            at = at[part]
+    assert "://" not in text
+
+
+def _refs(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        inner = [found for part in value.values() for found in _refs(part)]
+        return [value, *inner] if "$ref" in value else inner
+    return [found for part in value for found in _refs(part)] if isinstance(value, list) else []
+
+
+async def test_the_page_of_the_document_needs_no_internet(api: Api) -> None:
+    page = await api.call("GET", "/api/v1/docs", token="")
+    assert page.headers["Content-Type"].startswith("text/html")
+    for name in ("docs.js", "docs.css"):
+        assert f'"/api/v1/{name}"' in page.body.decode()
+        part = await api.call("GET", f"/api/v1/{name}", token="")
+        assert part.code == 200
+        assert b"://" not in part.body
+    assert b"://" not in page.body
+
+
+async def test_metrics_count_events_locates_and_their_latency(api: Api) -> None:
+    await api.locate(quantity=600)
+    await api.locate("S4")
+    text = (await api.call("GET", "/metrics", token="")).body.decode()
+    for line in (
+        "ims_events_total 5.0",
+        "ims_located_shares 600.0",
+        "ims_locates_live 1.0",
+        'ims_locate_changes_total{reason="",state="approved"} 1.0',
+        'ims_locate_changes_total{reason="restricted_list",state="rejected"} 1.0',
+        "ims_locate_request_seconds_count 2.0",
+        'ims_api_answers_total{status="200"} 2.0',
+    ):
+        assert line in text.splitlines(), line
