@@ -161,12 +161,8 @@ class Inventory:
         self, numbers: list[Column], ids: NDArray[np.int32], reference: Reference
     ) -> tuple[dict[str, NDArray[np.int64]], int, int]:
         """Columns, the newest event's time and the version of the reference data, all of one epoch."""
-
-        def copy() -> tuple[dict[str, NDArray[np.int64]], int, int]:
-            columns = {column.name: self.columns.read(column, ids, reference) for column in numbers}
-            return columns, self.tables.count(Word.LAST_EVENT_NS), self.tables.count(Word.REFERENCE)
-
-        return self.tables.read(copy)
+        columns, count = self.columns.copier(numbers, ids, reference), self.tables.count
+        return self.tables.read(lambda: (columns(), count(Word.LAST_EVENT_NS), count(Word.REFERENCE)))
 
     def _reader(self, reference: Reference) -> Read:
         return lambda name, ids: self.columns.read(COLUMNS[name], ids, reference)

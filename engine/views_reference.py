@@ -107,6 +107,10 @@ class Reference:
             self._found[text] = found
         return found
 
+    def forget_searches(self) -> None:
+        """Let the next search be made anew, for who measures it."""
+        self._found.clear()
+
 
 class Haystack:
     """The searched columns of all rows as one run of bytes, so that a search costs a few passes over 5 MB."""

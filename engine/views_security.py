@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from enum import IntEnum
 from typing import Any, Final
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from engine.events import EventArray
 from engine.model import DAYS, NO_DATE, PRICE_UNIT, RATE_UNIT, RATE_UNKNOWN, Kind, Market, Op, SecurityFlag, Temperature
-from engine.tables import HISTORY_MEASURES, HISTORY_SLOTS, RECENT_EVENTS, Tables, Word
+from engine.tables import HISTORY_MEASURES, HISTORY_SLOTS, Tables, Word
 
 WEIGHT_UNIT: Final = 10_000
 _EPOCH_DAY: Final = date(1970, 1, 1)
@@ -256,11 +257,12 @@ def _recent(tables: Tables, security: int, written: int, limit: int) -> EventArr
     recent = tables.array["recent"]
     found: list[EventArray] = []
     numbers: list[NDArray[np.int64]] = []
-    oldest, stop, missing = max(0, written - RECENT_EVENTS), written, limit
+    size = len(recent)
+    oldest, stop, missing = max(0, written - size), written, limit
     while stop > oldest and missing > 0:
         # a chunk does not cross the ring's end
-        start = max(oldest, stop - _CHUNK, (stop - 1) // RECENT_EVENTS * RECENT_EVENTS)
-        chunk = recent[start % RECENT_EVENTS : start % RECENT_EVENTS + stop - start]
+        start = max(oldest, stop - _CHUNK, (stop - 1) // size * size)
+        chunk = recent[start % size : start % size + stop - start]
         at = np.flatnonzero(chunk["security"] == security)[::-1][:missing]
         found.append(chunk[at])
         numbers.append(start + at)
@@ -268,22 +270,27 @@ def _recent(tables: Tables, security: int, written: int, limit: int) -> EventArr
         stop = start
     if not found:
         return recent[:0].copy()
-    overwritten = max(0, tables.count(Word.RECENT) + _BEING_WRITTEN - RECENT_EVENTS)
+    overwritten = max(0, tables.count(Word.RECENT) + _BEING_WRITTEN - size)
     number = np.concatenate(numbers)
     kept: EventArray = np.concatenate(found)[number >= overwritten]
     return kept
 
 
 def _recent_event(tables: Tables, event: np.void) -> RecentEvent:
+    # an event that was refused is kept as it came: its numbers may name nothing
     def code(table: str) -> str:
-        return str(tables.array[table][int(event[table])]["code"].decode("utf-8", "replace"))
+        records, number = tables.array[table], int(event[table])
+        return str(records[number]["code"].decode("utf-8", "replace")) if number < len(records) else f"#{number}"
+
+    def name(kind: type[IntEnum], value: int) -> str:
+        return kind(value).name if value in set(kind) else f"#{value}"
 
     return RecentEvent(
         time_ns=int(event["time_ns"]),
         source=code("source"),
         seq=int(event["seq"]),
-        op=Op(int(event["op"])).name,
-        kind=Kind(int(event["kind"])).name,
+        op=name(Op, int(event["op"])),
+        kind=name(Kind, int(event["kind"])),
         book=code("book"),
         depot=code("depot"),
         quantity=int(event["quantity"]),
