@@ -223,3 +223,16 @@ def _encoded(batch: pa.RecordBatch) -> bytes:
     with pa.ipc.new_stream(sink, batch.schema) as stream:
         stream.write_batch(batch)
     return bytes(sink.getvalue())
+
+
+def warm(symbols: Symbols) -> None:
+    """Compile, or load, the kernels for every form a record can have."""
+    plain, coded = (
+        {
+            name: pa.array([], kinds[0] if name not in ("src", "sec", "book", "depot") else kinds[form])
+            for name, kinds in _TYPES.items()
+        }
+        for form in (0, 1)
+    )
+    for columns in (plain, coded):
+        decode([_encoded(pa.record_batch(columns))], symbols, Origin.of("", 1))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Self
+from typing import Final, Self
 
 import msgspec
 import numpy as np
@@ -34,6 +34,11 @@ class Reason(StrEnum):
     """A whole availability file; the former snapshot stays."""
 
 
+_EXPLICABLE: Final = frozenset(
+    {Reason.UNKNOWN_SECURITY, Reason.UNKNOWN_BOOK, Reason.UNKNOWN_DEPOT, Reason.UNKNOWN_SOURCE}
+)
+
+
 class Unreadable(msgspec.Struct, array_like=True, frozen=True):
     """A record, or some events of a record, that could not be used. `raw` is what to repair and send again."""
 
@@ -45,6 +50,11 @@ class Unreadable(msgspec.Struct, array_like=True, frozen=True):
     raw: bytes
     events: int = 1
     """How many events it stands for: the rows of an Arrow batch that are in `raw`, else 1. Counters add this up."""
+
+    @property
+    def unknown(self) -> bool:
+        """Whether reference data that came later could explain it."""
+        return self.reason in _EXPLICABLE
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,149 @@
+"""A decode worker: from its share of the partitions, or from the embedded simulator, into its ring."""
+
+import asyncio
+import contextlib
+import datetime as dt
+import gc
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Final
+
+import structlog
+import uvloop
+
+from app import world
+from app.settings import Settings
+from engine.ring import Ring
+from engine.segment import SegmentMissingError
+from engine.symbols import Symbols
+from engine.tables import Tables
+from feeds.availability_feed import AvailabilityFeed
+from feeds.decode import warm
+from feeds.kafka_client import first_to_end
+from feeds.kafka_reference import REFERENCE
+from feeds.outlet import Outlet
+
+log = structlog.get_logger()
+
+_LOOK_S: Final = 0.02
+_ALIVE_S: Final = 0.5
+_AVAILABILITY: Final = REFERENCE - 1
+"""Where in the ring's `progress` the numbering of the availability file goes on, beside the partitions of Kafka."""
+
+
+class EngineGoneError(RuntimeError):
+    """The engine that owned the memory has ended, or another one has taken its place."""
+
+
+class Worker:
+    """What a worker has in its hands: the engine's tables to look codes up, and the rings."""
+
+    def __init__(self, settings: Settings, number: int, tables: Tables, rings: list[Ring]) -> None:
+        self.settings = settings
+        self.number = number
+        self.tables = tables
+        self.rings = rings
+        self.outlet = Outlet(rings[number])
+        self.symbols = Symbols(tables.array["symbols"])
+
+    @classmethod
+    async def attach(cls, settings: Settings, number: int) -> "Worker":
+        """Waits until the engine has made its memory."""
+        while True:
+            with contextlib.suppress(SegmentMissingError):
+                tables = Tables.attach(f"{settings.instance}.tables")
+                rings = [Ring.attach(f"{settings.instance}.ring{i}") for i in range(settings.workers)]
+                if tables.segment.owner_alive and rings[number].segment.owner_alive:
+                    return cls(settings, number, tables, rings)
+                tables.close()
+            await asyncio.sleep(_LOOK_S)
+
+    async def run(self) -> None:
+        """Feed the ring until it is cancelled. Raises `EngineGoneError` when the engine went."""
+        feed = self._from_kafka() if self.settings.kafka else self._from_simulator()
+        await first_to_end(feed, self._follow_engine())
+
+    async def _from_kafka(self) -> None:
+        from feeds.kafka import EventsFeed  # noqa: PLC0415  not needed without a broker
+        from feeds.kafka_reference import ReferenceFeed, ReferenceView  # noqa: PLC0415
+
+        assert self.settings.kafka is not None, "chosen by this setting"
+        bootstrap, first = self.settings.kafka, self.number == 0
+        known = ReferenceView(self.settings.reference_topic, self.rings[0])
+        share = (self.number, self.settings.workers)
+        feeds = [EventsFeed(bootstrap, self.settings.events_topic, share, self.symbols, self.outlet, known).run()]
+        if first:
+            feeds.append(
+                ReferenceFeed(bootstrap, self.settings.reference_topic, self.tables.markets, self.outlet).run()
+            )
+        if first and (published := self._availability(_AVAILABILITY)) is not None:
+            if await published.look():
+                await published.send(None)
+            feeds.append(published.run())
+        await first_to_end(*feeds)
+
+    async def _from_simulator(self) -> None:
+        if self.number != 0:  # one simulator is enough, whatever the number of workers
+            self.outlet.ring.ready = True
+            await asyncio.Event().wait()
+        from feeds.calendars import TradingDays  # noqa: PLC0415  not needed with a broker
+        from feeds.embedded import SOURCES, EmbeddedFeed  # noqa: PLC0415
+        from feeds.simulator import Simulator  # noqa: PLC0415
+        from feeds.universe import build  # noqa: PLC0415
+
+        settings, markets = self.settings, self.tables.markets
+        published = self._availability(SOURCES - 1)
+        if published is not None:
+            await published.look()
+        snapshot = published.snapshot if published is not None else None
+        calendar = world.calendar(markets, dt.datetime.now(dt.UTC), settings.folder / "calendars")
+        days = TradingDays.of(calendar.business_day, calendar.base_date, calendar.today)
+        universe = build(markets, settings.securities, settings.seed, snapshot)
+        sent = self.outlet.ring.progress[: SOURCES if snapshot is not None else SOURCES - 1].tolist()
+        simulator = Simulator(universe, days, settings.seed, newest=sent)
+        feed = EmbeddedFeed(
+            simulator, markets, self.symbols, self.outlet, topic=settings.events_topic, rate=settings.rate
+        ).run()
+        await first_to_end(feed, *([published.run()] if published is not None else []))
+
+    def _availability(self, slot: int) -> AvailabilityFeed | None:
+        if self.settings.availability is None:
+            return None
+        return AvailabilityFeed(Path(self.settings.availability), self.tables.markets, self.symbols, self.outlet, slot)
+
+    async def _follow_engine(self) -> None:
+        """The supervisor starts the workers of a restarted engine anew; one that was left behind ends by itself."""
+        while not (self.outlet.ring.segment.stale or self.tables.segment.stale):
+            await asyncio.sleep(_ALIVE_S)
+        raise EngineGoneError("the engine's memory is gone: a new engine needs a new worker")
+
+
+async def serve(settings: Settings, number: int) -> None:
+    """Until SIGTERM."""
+    task = asyncio.current_task()
+    assert task is not None, "serve is a task"
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(signal_number, task.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        worker = await Worker.attach(settings, number)
+        warm(worker.symbols)
+        gc.collect()
+        gc.freeze()
+        print("READY", flush=True)  # noqa: T201  the supervisor waits for this line
+        await worker.run()
+    log.info("worker stopped", worker=number)
+
+
+def main(settings: Settings) -> None:
+    """Run until SIGTERM; whatever else ends it is for the supervisor to start again."""
+    # the client repeats itself ten times a second while its broker is away; feeds.kafka says it once
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    uvloop.run(serve(settings, int(os.environ.get("IMS_WORKER", "0"))))
+
+
+if __name__ == "__main__":
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    main(Settings.from_json(os.environ["IMS_SETTINGS"]))

@@ -1,0 +1,94 @@
+"""Kafka consumers without a group, which wait for their broker and their topics instead of failing."""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+log = structlog.get_logger()
+
+_FIRST_PAUSE_S: Final = 0.25
+_LONGEST_PAUSE_S: Final = 5.0
+_TOPIC_S: Final = 0.5
+_MINUTE_S: Final = 60.0
+_FETCH_BYTES: Final = 32 << 20
+_PARTITION_BYTES: Final = 4 << 20
+"""Of one partition in one fetch: twenty thousand JSON events, a quarter of a second's work of one worker."""
+_WAIT_MS: Final = 100
+"""How long the broker keeps an idle fetch; one that finds data is answered at once."""
+_METADATA_MS: Final = 30_000
+
+
+@asynccontextmanager
+async def connected(bootstrap: str) -> AsyncIterator[AIOKafkaConsumer]:
+    """A consumer whose broker answers; tries again, with a line in the log, for as long as it takes.
+
+    It reads committed records only, checks their sums, and begins at the oldest record where an offset has gone.
+    """
+    pause_s = _FIRST_PAUSE_S
+    while True:
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=bootstrap,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            isolation_level="read_committed",
+            fetch_min_bytes=1,
+            fetch_max_wait_ms=_WAIT_MS,
+            fetch_max_bytes=_FETCH_BYTES,
+            max_partition_fetch_bytes=_PARTITION_BYTES,
+            metadata_max_age_ms=_METADATA_MS,
+        )
+        try:
+            await consumer.start()
+            break
+        except (KafkaError, OSError) as error:
+            await consumer.stop()
+            log.warning("kafka is not reachable", bootstrap=bootstrap, error=str(error), again_in_s=pause_s)
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+    log.info("kafka connected", bootstrap=bootstrap)
+    try:
+        yield consumer
+    finally:
+        await consumer.stop()
+
+
+async def partitions_of(consumer: AIOKafkaConsumer, topic: str) -> list[int]:
+    """The partitions of a topic, in order; waits until it is there (and never makes it)."""
+    waited_s = 0.0
+    while True:
+        try:
+            if topic in await consumer.topics():
+                # asking for an offset makes the client follow the topic's metadata from now on
+                await consumer.end_offsets([TopicPartition(topic, 0)])
+                return sorted(consumer.partitions_for_topic(topic))
+            missing = "the topic does not exist yet"
+        except KafkaError as error:
+            missing = str(error) or type(error).__name__
+        if waited_s % _MINUTE_S == 0:
+            log.warning("waiting for a topic", topic=topic, why=missing)
+        await asyncio.sleep(_TOPIC_S)
+        waited_s += _TOPIC_S
+
+
+async def end_of(consumer: AIOKafkaConsumer, topic: str, partitions: list[int]) -> dict[int, int]:
+    """The offset behind the last committed record of each partition."""
+    ends = await consumer.end_offsets([TopicPartition(topic, partition) for partition in partitions])
+    return {place.partition: offset for place, offset in ends.items()}
+
+
+async def first_to_end(*coroutines: Coroutine[Any, Any, None]) -> None:
+    """Run them together until one ends; the others are cancelled, and its error is raised."""
+    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

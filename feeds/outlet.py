@@ -1,0 +1,73 @@
+"""A decode worker's end of its ring: pushes in order, waits when there is no room (that is the backpressure)."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+from msgspec import structs
+from numpy.typing import NDArray
+
+from engine.ring import Message, Ring
+from feeds import quarantine
+from feeds.quarantine import Decoded, Unreadable
+
+EVENTS: Final = 16_384
+"""Events of one message: a megabyte, so that the engine begins before a large poll is all there."""
+_RECORDS: Final = 8_192
+_ENTRIES_BYTES: Final = 4 << 20
+_RAW_BYTES: Final = 16 << 20
+_FULL_S: Final = 0.0005
+_DRAIN_S: Final = 0.001
+
+
+class Outlet:
+    """Everything that goes into a ring goes through here, one message after the other."""
+
+    def __init__(self, ring: Ring) -> None:
+        self.ring = ring
+        self._order = asyncio.Lock()
+
+    async def decoded(self, decoded: Decoded) -> None:
+        """Hand over events, then what is none; returns when all of it is in the ring."""
+        async with self._order:
+            await self._push_all(Message.EVENTS, decoded.events, EVENTS)
+            for part in _portions(decoded.unreadable):
+                await self._push(Message.QUARANTINE, np.frombuffer(quarantine.encode(part), np.uint8))
+
+    async def reference(
+        self, messages: Sequence[tuple[Message, NDArray[np.void]]], unreadable: Sequence[Unreadable] = ()
+    ) -> None:
+        """Hand over reference data; returns when the engine has used it, so that events may name the new codes."""
+        async with self._order:
+            for message, records in messages:
+                await self._push_all(message, records, _RECORDS)
+            for part in _portions(unreadable):
+                await self._push(Message.QUARANTINE, np.frombuffer(quarantine.encode(part), np.uint8))
+            while not self.ring.drained:
+                await asyncio.sleep(_DRAIN_S)
+
+    async def _push_all(self, message: Message, records: NDArray[np.void], size: int) -> None:
+        for first in range(0, len(records), size):
+            await self._push(message, records[first : first + size])
+
+    async def _push(self, message: Message, records: NDArray[Any]) -> None:
+        while not self.ring.push(message, records):
+            await asyncio.sleep(_FULL_S)
+
+
+def _portions(entries: Sequence[Unreadable]) -> list[list[Unreadable]]:
+    """Entries in portions that fit the ring. One that never could is cut, and says so."""
+    portions: list[list[Unreadable]] = []
+    room = 0
+    for entry in entries:
+        kept, size = entry, len(entry.raw)
+        if size > _RAW_BYTES:
+            detail = f"{entry.detail} (only the first {_RAW_BYTES:,} of {size:,} bytes are kept)"
+            kept = structs.replace(entry, raw=entry.raw[:_RAW_BYTES], detail=detail)
+        if not portions or size + 256 > room:
+            portions.append([])
+            room = _ENTRIES_BYTES
+        portions[-1].append(kept)
+        room -= size + 256
+    return portions
