@@ -129,28 +129,40 @@ def _row_key(event: Any) -> int:
     return (np.int64(event.security) << 40) | low
 
 
-@nb.njit(**_INLINE)
-def _known(seen: NDArray[np.uint64], newest: NDArray[np.int64], source: int, seq: int) -> tuple[int, int]:
-    """Remember (source, seq). Returns its outcome and by how much the count of missing numbers changes."""
-    last = newest[source]
-    at = seq & (WINDOW - 1)
-    bit = np.uint64(1) << np.uint64(at & 63)
-    if seq > last:
-        if seq - last >= WINDOW:
-            seen[source, :] = 0
-        else:
-            for skipped in range(last + 1, seq):
+@nb.njit(**_JIT)
+def _recognise(
+    events: EventArray, outcome: NDArray[np.uint8], seen: NDArray[np.uint64], newest: NDArray[np.int64]
+) -> int:
+    """Tell new events from duplicates, by a bit for each of a source's last `WINDOW` sequence numbers.
+
+    Returns by how much the count of missing numbers changes; a number that comes late is missing no longer.
+    """
+    missing = 0
+    for i in range(events.shape[0]):
+        source, seq = np.int64(events[i].source), events[i].seq
+        if source == 0 or source >= newest.shape[0]:
+            outcome[i] = BAD_FIELD
+            continue
+        last = newest[source]
+        if seq <= last - WINDOW or seq < 1:
+            outcome[i] = TOO_OLD
+            continue
+        at = seq & (WINDOW - 1)
+        bit = np.uint64(1) << np.uint64(at & 63)
+        if seq > last:
+            for skipped in range(max(last + 1, seq - WINDOW), seq):
                 gone = skipped & (WINDOW - 1)
                 seen[source, gone >> 6] &= ~(np.uint64(1) << np.uint64(gone & 63))
-        newest[source] = seq
+            newest[source] = seq
+            missing += seq - last - 1
+        elif seen[source, at >> 6] & bit:
+            outcome[i] = DUPLICATE
+            continue
+        else:
+            missing -= 1
         seen[source, at >> 6] |= bit
-        return APPLIED, seq - last - 1
-    if seq <= last - WINDOW or seq < 1:
-        return TOO_OLD, 0
-    if seen[source, at >> 6] & bit:
-        return DUPLICATE, 0
-    seen[source, at >> 6] |= bit
-    return APPLIED, -1
+        outcome[i] = APPLIED
+    return missing
 
 
 @nb.njit(**_INLINE)
@@ -309,12 +321,14 @@ def apply(events: EventArray, outcome: NDArray[np.uint8], rows: int, mark: int, 
     """Apply `events` in order. `rows` is the number of rows so far; `mark` a number no batch had before."""
     position, index, terms, market_of = book.position, book.index, book.terms, book.market_of
     business_day, today, dirty_mark, dirty_ids = book.business_day, book.today, book.dirty_mark, book.dirty
-    entries, entry_counts, seen, newest = book.entries, book.entry_counts, book.seen, book.newest
+    entries, entry_counts = book.entries, book.entry_counts
     first_in_security, first_in_book = book.first_in_security, book.first_in_book
+    price, updated_ns = book.price, book.updated_ns
     found, buckets = np.empty(_BLOCK, np.int64), np.empty(_BLOCK, np.int64)
-    index_lines = index.reshape(-1, 1)
+    index_lines, updated_lines, mark_lines = index.reshape(-1, 1), updated_ns.reshape(-1, 1), dirty_mark.reshape(-1, 1)
     mask = np.int64(index.shape[0] - 1)
-    dirty = missing = 0
+    dirty = 0
+    missing = _recognise(events, outcome, book.seen, book.newest)
     for start in range(0, events.shape[0], _BLOCK):
         stop = min(start + _BLOCK, events.shape[0])
         for i in range(start, stop):
@@ -327,16 +341,15 @@ def apply(events: EventArray, outcome: NDArray[np.uint8], rows: int, mark: int, 
                 _prefetch(position, guess, _RECEIPT)
                 _prefetch(position, guess, _DELIVER)
             if 0 < event.security < terms.shape[0] and event.kind < _KINDS:
+                _prefetch(updated_lines, event.security, 0)
+                _prefetch(mark_lines, event.security, 0)
                 for i_entry in range(entry_counts[event.kind]):
                     _prefetch(terms, event.security, entries[event.kind, i_entry, 0] * TERM_WORDS)
         for i in range(start, stop):
             event = events[i]
-            at, gap = np.int64(BAD_FIELD), np.int64(0)
-            if 0 < event.source < newest.shape[0]:
-                at, gap = _known(seen, newest, event.source, event.seq)
-            missing += gap
-            if at == APPLIED:
-                at = _check(event, first_in_security.shape[0], first_in_book.shape[0])
+            if outcome[i] != APPLIED:
+                continue
+            at = _check(event, first_in_security.shape[0], first_in_book.shape[0])
             if at == APPLIED and event.op <= _OP_SETTLE_OUT:
                 bucket = _bucket(event, market_of[event.security], business_day, today)
                 at = _dated(event, bucket)
@@ -364,7 +377,7 @@ def apply(events: EventArray, outcome: NDArray[np.uint8], rows: int, mark: int, 
                 dirty = _reset_book(event.book, dirty, mark, position, book)
                 continue
             if op == _OP_PRICE:
-                book.price[security] = event.quantity
+                price[security] = event.quantity
             else:
                 row = found[i - start]
                 quantity = -event.quantity if event.flags & _CANCEL and op <= _OP_SETTLE_OUT else event.quantity
@@ -373,7 +386,7 @@ def apply(events: EventArray, outcome: NDArray[np.uint8], rows: int, mark: int, 
                 _change(position, row, op, quantity, buckets[i - start], traded_today)
                 _feed(before, _look(position, row), terms, security, event.kind, entries, entry_counts)
             if not event.flags & _START_OF_DAY:
-                book.updated_ns[security] = max(book.updated_ns[security], event.time_ns)
+                updated_ns[security] = max(updated_ns[security], event.time_ns)
             if dirty_mark[security] != mark:
                 dirty_mark[security] = mark
                 dirty_ids[dirty] = security
