@@ -15,7 +15,7 @@ import sqlalchemy
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from app.bench import services
+from app.bench import kafka_broker, services
 
 
 async def test_kafka_gives_back_what_was_sent(kafka: str) -> None:
@@ -67,7 +67,7 @@ def test_a_given_address_is_used_instead(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_nothing_is_left_behind_by_a_user_that_is_killed() -> None:
     """kill -9 of the process that started a service takes the service along."""
     script = textwrap.dedent("""
-        from app.bench import services
+        from app.bench import kafka_broker, services
         with services.redis_server() as (url, server):
             print(url, flush=True)
             input()
@@ -91,3 +91,28 @@ def test_a_service_that_does_not_start_says_why(tmp_path: Path) -> None:
         second = services.Server(["redis-server", "--port", port], tmp_path, lambda _: False)
         with pytest.raises(services.ServiceUnavailableError, match="in use"):
             second.start()
+
+
+def test_a_docker_that_brings_no_broker_up_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`docker version` and the image are there, `docker run` fails: the broker is started by Java."""
+    asked = tmp_path / "asked"
+    docker = tmp_path / "docker"
+    docker.write_text(f'#!/bin/sh\necho "$@" >> {asked}\n[ "$1" != run ]\n')
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.delenv("IMS_TEST_KAFKA", raising=False)
+
+    def instead(_folder: Path, port: int, _controller: int) -> list[str]:
+        script = (
+            f"import socket; s = socket.create_server(('127.0.0.1', {port})); print('Kafka Server started', flush=True)"
+        )
+        return [sys.executable, "-c", f"{script}; s.accept(); s.accept()"]
+
+    monkeypatch.setattr(kafka_broker, "java_command", instead)
+    with services.kafka() as address:
+        assert address.startswith("127.0.0.1:")
+    calls = asked.read_text().splitlines()
+    assert [call.split()[0] for call in calls] == ["version", "image", "run"]
+    port = address.split(":")[1]
+    assert f"-p 127.0.0.1:{port}:{port}" in calls[2]
+    assert calls[2].split()[-1].startswith("apache/kafka:4.")
