@@ -58,11 +58,15 @@ class Supervisor:
     async def start(self) -> None:
         """Returns when every process serves. Raises `StartError` with the name of one that does not."""
         self._watches = [asyncio.create_task(self._watch(child), name=child.name) for child in self.children]
-        ready = asyncio.gather(*(child.ready.wait() for child in self.children))
-        await asyncio.wait([asyncio.ensure_future(ready), self.failed], return_when=asyncio.FIRST_COMPLETED)
+        ready = asyncio.create_task(self._all_ready())
+        await asyncio.wait([ready, self.failed], return_when=asyncio.FIRST_COMPLETED)
         if self.failed.done():
             ready.cancel()
             self.failed.result()
+
+    async def _all_ready(self) -> None:
+        for child in self.children:
+            await child.ready.wait()
 
     async def stop(self) -> None:
         """Faces first, feeds, then the engine, which has the journal to close."""

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import signal
+import socket
 import sys
 from pathlib import Path
 
@@ -41,6 +42,7 @@ def run(args: argparse.Namespace) -> int:
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     try:
         settings = _settings(args)
+        _check_ports(settings)
         _check_availability(settings)
     except (SettingsError, ValueError) as error:
         print(f"ims run: {error}", file=sys.stderr)  # noqa: T201
@@ -60,6 +62,17 @@ def _settings(args: argparse.Namespace) -> Settings:
     if given["availability"] is not None:
         given["availability"] = str(Path(given["availability"]).resolve())
     return Settings.load(given)
+
+
+def _check_ports(settings: Settings) -> None:
+    """Say which port is taken before anything starts."""
+    for port in (settings.port, settings.api_port, settings.gateway_port):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((settings.host, port))
+            except OSError as error:
+                raise SettingsError(f"{settings.host}:{port} cannot be used ({error.strerror}); choose another --port") from error
 
 
 def _check_availability(settings: Settings) -> None:
