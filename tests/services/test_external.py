@@ -64,7 +64,7 @@ def test_a_given_address_is_used_instead(monkeypatch: pytest.MonkeyPatch) -> Non
         assert address == "broker:9092"
 
 
-def test_nothing_is_left_behind_by_a_user_that_is_killed() -> None:
+def test_nothing_is_left_behind_by_a_user_that_is_killed(tmp_path: Path) -> None:
     """kill -9 of the process that started a service takes the service along."""
     script = textwrap.dedent("""
         from app.bench import kafka_broker, services
@@ -72,7 +72,13 @@ def test_nothing_is_left_behind_by_a_user_that_is_killed() -> None:
             print(url, flush=True)
             input()
     """)
-    user = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    user = subprocess.Popen(
+        [sys.executable, "-c", script],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )
     assert user.stdout is not None
     port = int(user.stdout.readline().rsplit(":", 1)[1].split("/")[0])
     children = psutil.Process(user.pid).children(recursive=True)
