@@ -1,4 +1,4 @@
-"""An engine of one's own for what the simulator sends: records through the real decoder, counts against what was sent."""
+"""An engine of its own for what the simulator sends: through the real decoder, counts against what was sent."""
 
 import datetime as dt
 from collections.abc import Sequence

@@ -5,8 +5,8 @@
     AAC U|USD|ARES ACQUISITION CORP|468799337|KYG330321145|1.1000|1.2200|30000|
     #EOF|17461
 
-The frame (first two lines, and a last line whose count is right) holds for the whole file: without it the file is refused.
-A line that cannot be used is kept with its number and the reason: loaded + quarantined is always the count.
+The frame (first two lines, and a last line whose count is right) holds for the whole file: without it the file is
+refused. A line that cannot be used is kept with its number and the reason: loaded + quarantined is always the count.
 """
 
 import datetime as dt
@@ -55,7 +55,7 @@ RECORD: Final = np.dtype(
         ("masked", "?"),
     ]
 )
-"""One line: rates in RATE_UNIT or RATE_UNKNOWN, quantity in shares; `at_least`: the quantity is a floor, not a measure."""
+"""One line. Rates in RATE_UNIT or RATE_UNKNOWN, quantity in shares; `at_least`: that is a floor, not a measure."""
 
 
 class AvailabilityError(ValueError):

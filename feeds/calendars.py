@@ -1,7 +1,7 @@
 """Business days and closing times of markets, from exchange_calendars.
 
-That library takes more than two seconds to import and to build eight calendars, so it is imported only when a calendar is
-not in the cache yet. Dates are days since 1970-01-01; sessions are the days a market trades, in order.
+That library takes more than two seconds to import and to build eight calendars, so it is imported only when a
+calendar is not in the cache yet. Dates are days since 1970-01-01; sessions are the days a market trades, in order.
 """
 
 import datetime as dt
@@ -49,8 +49,8 @@ def business_day_table(calendars: Sequence[str], base_date: int, days: int, cach
 def sessions(calendar: str, first: int, last: int, cache: Path) -> NDArray[np.int32]:
     """All sessions of the years that `first` to `last` touch, and of the year after, kept in the folder `cache`.
 
-    Whole years, so that tomorrow's start finds today's file. Raises ValueError for years the library cannot tell (Korea's
-    end in 2050).
+    Whole years, so that tomorrow's start finds today's file. Raises ValueError for years the library cannot tell
+    (Korea's end in 2050).
     """
     years = date_of(first).year, date_of(last).year + 1
     version = importlib.metadata.version("exchange_calendars")
@@ -76,7 +76,7 @@ def add_business_days(open_days: NDArray[np.int32], day: ArrayLike, count: Array
 
 @dataclass(frozen=True, slots=True)
 class TradingDays:
-    """Sessions of every market around today, as dates: the one before, and `ahead[market, n]`, n business days from today."""
+    """Sessions of every market, as dates: the one before today, and `ahead[market, n]`, n business days from today."""
 
     previous: NDArray[np.int32]
     ahead: NDArray[np.int32]
@@ -104,4 +104,4 @@ def _computed(name: str, first_year: int, last_year: int) -> NDArray[np.int32]:
 
     first, last = dt.date(first_year, 1, 1), dt.date(last_year, 12, 31)
     calendar = exchange_calendars.get_calendar(name, start=first.isoformat(), end=last.isoformat())
-    return calendar.sessions.to_numpy().astype("datetime64[D]").astype(np.int64).astype(np.int32)
+    return np.asarray(calendar.sessions.to_numpy().astype("datetime64[D]").astype(np.int64), np.int32)

@@ -1,4 +1,4 @@
-"""Industry identifiers made in bulk: bodies written from numbers, check digits added. Text arrays are ASCII, dtype S."""
+"""Industry identifiers made in bulk: bodies written from numbers, check digits added. Texts are S arrays, ASCII."""
 
 from typing import Any, Final
 
@@ -9,6 +9,8 @@ DIGITS: Final = "0123456789"
 LETTERS_AND_DIGITS: Final = "0123456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 """Without I and O, which nobody can tell from 1 and 0."""
 CONSONANTS_AND_DIGITS: Final = "0123456789BCDFGHJKLMNPQRSTVWXYZ"
+_LETTER: Final = 10
+"""The value of A; letters have two digits."""
 _STRIDE: Final = 2**31 - 1
 """A prime: steps of it visit every number below any smaller modulus that it does not divide."""
 
@@ -45,7 +47,7 @@ def isin(bodies: Text) -> Text:
     for column in range(10, -1, -1):
         value = values[:, column]
         total += _luhn(value % 10, doubled)
-        two = value > 9
+        two = value >= _LETTER
         total += np.where(two, _luhn(value // 10, ~doubled), 0)
         doubled = np.where(two, doubled, ~doubled)
     return _checked(bodies, total)

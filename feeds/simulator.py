@@ -1,7 +1,8 @@
 """A believable day of events: start of day, then a stream that never ends, with faults at known counts.
 
-The same (universe, days, seed, partitions, faults) gives the same events whatever their pace. Every partition has a source
-of its own, `sim-0` and so on, and a security stays in the partition that Kafka's default partitioner gives its code.
+The same (universe, days, seed, partitions, faults) gives the same events whatever their pace. Every partition has a
+source of its own, `sim-0` and so on, and a security stays in the partition that Kafka's default partitioner gives its
+code.
 """
 
 from collections.abc import Iterator, Sequence
@@ -113,7 +114,7 @@ class Simulator:
         return records
 
     def encode_arrow(self, drafts: Drafts, per_record: int = 1_000) -> list[bytes]:
-        """Batches of `per_record` drafts of one partition, in order; behind them one cut-off record per unreadable draft."""
+        """Batches of `per_record` drafts of one partition; behind them, cut off, a record per unreadable draft."""
         bad = drafts["fault"] == Fault.UNREADABLE
         records = wire.arrow_records(drafts[~bad], self.vocabulary, per_record)
         whole = wire.arrow_records(drafts[bad], self.vocabulary, 1)
@@ -169,7 +170,7 @@ class Simulator:
         made["book"] = np.flatnonzero(self.universe.role == Role.FIRM)[0]
         made["quantity"] = 100 * random.integers(1, 50, count)
         made["trade_date"], made["settle_date"] = self._days.ahead[0, 0], self._days.ahead[0, 1]
-        place = np.sort(random.choice(BLOCK, count, replace=False)) + 0.5
+        place = np.sort(random.choice(BLOCK, count, replace=False)) + np.float64(0.5)
         self._address(made, self.partitions)
         self._number(made)
         return made, place

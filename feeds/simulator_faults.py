@@ -1,8 +1,9 @@
 """What goes wrong on the way, at known counts: repeats, gaps, records that cannot be read, securities nobody knows.
 
-A repeat is the same record once more, later in its partition. A gap leaves sequence numbers of a source out. What cannot be
-read, and what names an unknown security, comes between the others and takes no number of a source that counts: broken
-records are damaged copies, and unknown securities are sent by sources of their own. So each count stands for itself.
+A repeat is the same record once more, later in its partition. A gap leaves sequence numbers of a source out. What
+cannot be read, and what names an unknown security, comes between the others and takes no number of a source that
+counts: broken records are damaged copies, and unknown securities are sent by sources of their own. So each count
+stands for itself.
 """
 
 from dataclasses import dataclass, fields
@@ -94,7 +95,7 @@ def repeats(events: Drafts, count: int, random: np.random.Generator) -> tuple[Dr
 def broken(events: Drafts, count: int, random: np.random.Generator) -> tuple[Drafts, NDArray[np.float64]]:
     """`count` records that `damaged` will break, and where they go."""
     chosen = random.choice(events.size, min(count, events.size), replace=False)
-    return _copies(events, chosen, Fault.UNREADABLE), chosen + 0.5
+    return _copies(events, chosen, Fault.UNREADABLE), chosen + np.float64(0.5)
 
 
 def mixed(events: Drafts, *extras: tuple[Drafts, NDArray[np.float64]]) -> Drafts:
@@ -115,13 +116,13 @@ def _copies(events: Drafts, chosen: NDArray[np.int64], fault: Fault) -> Drafts:
 
 
 def _behind(chosen: NDArray[np.int64], size: int, random: np.random.Generator) -> NDArray[np.float64]:
-    return np.minimum(chosen + random.integers(0, _LATER, chosen.size), size - 1) + 0.5
+    return np.asarray(np.minimum(chosen + random.integers(0, _LATER, chosen.size), size - 1) + 0.5)
 
 
 _DAMAGES: Final = (
     lambda record: record[: len(record) // 2],
     lambda record: record.replace(b'"qty":', b'"qty":true,"was":'),
-    lambda record: record.replace(b'"seq":', b'"seq":"') .replace(b',"ts"', b'","ts"'),
+    lambda record: record.replace(b'"seq":', b'"seq":"').replace(b',"ts"', b'","ts"'),
     lambda record: record.replace(b'"op":"', b'"op":"RE'),
     lambda record: b"\xff\xfe" + record,
     lambda record: record.replace(b',"flags":', b',"colour":"red","flags":'),

@@ -46,7 +46,9 @@ class Producer:
         await self._producer.start()
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
         try:
             if kind is None:
                 await self.flush()
@@ -86,7 +88,7 @@ class Producer:
             await self._collect(asyncio.ALL_COMPLETED)
 
     async def newest(self, topic: str, prefix: str, partitions: int) -> NDArray[np.int64]:
-        """The newest number that source `prefix-p` has at the end of partition p, 0 where there is none, per partition."""
+        """Per partition p, the newest number that source `prefix-p` has at its end; 0 where there is none."""
         found = np.zeros(partitions, np.int64)
         consumer = AIOKafkaConsumer(bootstrap_servers=self._servers, enable_auto_commit=False)
         await consumer.start()
@@ -100,7 +102,9 @@ class Producer:
             while left:
                 for place, records in (await consumer.getmany(*left, timeout_ms=1_000)).items():
                     name = f"{prefix}-{place.partition}"
-                    numbers = [_number(record.value or b"", dict(record.headers).get("enc"), name) for record in records]
+                    numbers = [
+                        _number(record.value or b"", dict(record.headers).get("enc"), name) for record in records
+                    ]
                     found[place.partition] = max(int(found[place.partition]), *numbers)
                 positions = [(place, await consumer.position(place)) for place in left]
                 left -= {place for place, position in positions if position >= ends[place]}
@@ -118,13 +122,14 @@ class Producer:
         now_ms: int,
     ) -> None:
         batch = self._producer.create_batch()
+        listed = list(headers)  # the client's compiled builder takes nothing else
         empty = True
         for at, value in enumerate(values):
             key = keys[at] if keys is not None else None
-            if batch.append(key=key, value=value, timestamp=now_ms, headers=headers) is None:
+            if batch.append(key=key, value=value, timestamp=now_ms, headers=listed) is None:
                 await self._submit(batch, topic, partition)
                 batch = self._producer.create_batch()
-                batch.append(key=key, value=value, timestamp=now_ms, headers=headers)
+                batch.append(key=key, value=value, timestamp=now_ms, headers=listed)
             empty = False
         if not empty:
             await self._submit(batch, topic, partition)

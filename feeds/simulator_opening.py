@@ -1,4 +1,4 @@
-"""Start of day of the simulated world: who holds, owes, has lent, pledged and offers how much, and the events that say so."""
+"""Start of day of the simulated world: who holds, owes, has lent, pledged and offers how much: rows and events."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -24,8 +24,8 @@ ROW: Final = np.dtype(
         ("kind", "u1"),
     ]
 )
-"""One row of the position table at start of day: settled shares, and `due` to be received (or, negative, delivered) on the
-business day `due_day` from today. Security, book and depot are indices of the universe."""
+"""One row of the position table at start of day: settled shares, and `due` to be received (or, negative, delivered)
+on the business day `due_day` from today. Security, book and depot are indices of the universe."""
 Rows = NDArray[np.void]
 
 _USUAL: Final = 1e-4
@@ -33,6 +33,12 @@ _USUAL: Final = 1e-4
 _OTHER_DEPOT: Final = 0.08
 _SHORT: Final = {Role.MARGIN: (0.28, 0.55), Role.FIRM: (0.22, 0.30)}
 """How many of a role's positions are short: in general collateral, and in what is hard to borrow."""
+_RESERVED: Final = 0.05
+"""The part of clients' long positions of which some is reserved for them."""
+_LOCKED: Final = 0.2
+"""The part of stock received as collateral that may not be used again."""
+_DUE: Final = 1 / 7
+"""The part of rows of which something is still to settle."""
 _PLEDGES: Final = [Kind(Kind.REPO_PLEDGE_0 + days) for days in range(6)]
 
 
@@ -93,7 +99,7 @@ def opening_rows(universe: Universe, seed: int) -> Rows:
 
 
 def opening_events(universe: Universe, rows: Rows, settle: NDArray[np.int32], *, reset: bool) -> Drafts:
-    """What to send: optionally a reset of every book, then prices, then rows. `settle[market, n]` is the date of SDn."""
+    """What to send: a reset of every book if asked for, prices, rows. `settle[market, n]` is the date of SDn."""
     rows = rows[(rows["quantity"] != 0) | (rows["due"] != 0)]
     market = universe.securities["market"][rows["security"]]
     price = np.zeros(universe.securities.size, DRAFT)
@@ -134,7 +140,7 @@ def _traded(maker: _Maker, role: Role, kind: Kind, security: NDArray[np.int64]) 
     rows["quantity"] = np.where(short, -(size // 2 // universe.lot[security] * universe.lot[security]), size)
     if kind == Kind.CLIENT_FREE:
         rows["hypothecatable"] = np.where(short, 0, size * random.uniform(0.6, 1.0, size.size))
-        chosen = random.random(size.size) < 0.05
+        chosen = random.random(size.size) < _RESERVED
         rows["reserved"] = np.where(chosen, rows["hypothecatable"] * random.uniform(0.1, 0.5, size.size), 0)
     _add_due(maker, rows, size, both_ways=True)
     return rows
@@ -144,9 +150,9 @@ def _add_due(maker: _Maker, rows: Rows, size: NDArray[np.int64], *, both_ways: b
     """One row in seven has up to a third of its size still to settle, in whole lots."""
     random, security = maker.random, rows["security"].astype(np.int64)
     due = maker.lots(security, size * random.uniform(0.05, 0.34, size.size))
-    due *= random.random(size.size) < 1 / 7
+    due *= random.random(size.size) < _DUE
     if both_ways:
-        due *= np.where(random.random(size.size) < 0.5, 1, -1)
+        due *= random.choice(np.array([1, -1]), size.size)
     settle_days = np.array([market.settle_days for market in maker.universe.markets])
     days = settle_days[maker.universe.securities["market"][security]]
     rows["due"], rows["due_day"] = due, random.integers(0, days, endpoint=True)
@@ -178,7 +184,7 @@ def _contracts(maker: _Maker, firm: Rows, margin: Rows) -> list[Rows]:
     made[2]["kind"] = random.choice(np.array(_PLEDGES, np.uint8), made[2].size)
     security = maker.securities(0.1)
     received = maker.rows(Role.REPO, Kind.REPO_RECEIVED, security)
-    received["kind"][random.random(security.size) < 0.2] = Kind.REPO_RECEIVED_LOCKED
+    received["kind"][random.random(security.size) < _LOCKED] = Kind.REPO_RECEIVED_LOCKED
     received["quantity"] = maker.sized(security)
     for rows in (borrowed, made[1]):
         _add_due(maker, rows, rows["quantity"], both_ways=False)

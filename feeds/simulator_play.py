@@ -1,7 +1,8 @@
 """The intraday part of the simulated world: what happens next, given what everybody holds.
 
-A plan says what kind of thing happens to which security; the compiled step makes an event of it that fits the world as it
-is at that moment: nobody sells what he does not have, returns what he did not borrow, or settles what is not due.
+A plan says what kind of thing happens to which security; the compiled step makes an event of it that fits the world
+as it is at that moment: nobody sells what he does not have, returns what he did not borrow, or settles what is not
+due.
 """
 
 from enum import IntEnum
@@ -65,6 +66,13 @@ _CONTRACTS: Final = 1 << 16
 _DUE: Final = 1 << 16
 _UNDOABLE: Final = 1 << 12
 _FIRST, _SIZE, _USUAL = 0, 1, 2
+_EVEN: Final = 0.5
+_LATE: Final = 0.02
+"""The part of trades that was dealt the day before and is booked late."""
+_WITHDRAWN: Final = 0.03
+"""The part of a lender's statements that offer nothing."""
+_USABLE: Final = 0.7
+"""The part of changes to clients' stock that concern its use rather than stock kept for them."""
 
 
 class World(NamedTuple):
@@ -239,7 +247,7 @@ def _undated(draft: Any, op: int, quantity: int) -> None:
 
 @nb.njit(**_JIT)
 def _deal(draft: Any, security: int, chance: Any, size: float, world: World) -> None:
-    """A buy, a sell of what is held, or a short sell; one in fifty was dealt the day before and is booked late."""
+    """A buy, a sell of what is held, or a short sell."""
     row = world.traders[security, 0] + np.int64(chance[0] * world.traders[security, 1])
     _name(draft, world.rows[row])
     held, lot = world.held[row], world.lot[security]
@@ -258,7 +266,7 @@ def _deal(draft: Any, security: int, chance: Any, size: float, world: World) -> 
         world.held[row] -= quantity
     draft.quantity = quantity
     market = world.market[security]
-    late = chance[2] < 0.02 and world.settle_days[market] > 0
+    late = chance[2] < _LATE and world.settle_days[market] > 0
     _date(draft, market, world.settle_days[market] - late, world)
     if late:
         draft.trade_date = world.previous[market]
@@ -293,7 +301,7 @@ def _tick(draft: Any, security: int, size: float, world: World) -> bool:
     step = world.step[security]
     change = np.int64(np.rint(size * 0.0006 * world.price[security] / step))
     if change == 0:
-        change = 1 if size > 0 else -1
+        change = np.int64(1 if size > 0 else -1)
     world.price[security] = max(step, world.price[security] + change * step)
     draft.book = draft.depot = -1
     draft.kind = _FIRM
@@ -305,7 +313,7 @@ def _tick(draft: Any, security: int, size: float, world: World) -> bool:
 def _contract(draft: Any, security: int, ring: int, chance: Any, world: World) -> bool:
     """Open a contract, or give the oldest one back in full; about as many of one as of the other."""
     contracts, state = world.contract[ring], world.contracts[ring]
-    closes = chance[0] < 0.5
+    closes = chance[0] < _EVEN
     if state[_SIZE] < state[_USUAL] // 2:
         closes = False
     elif state[_SIZE] > state[_USUAL] * 3 // 2:
@@ -328,7 +336,7 @@ def _contract(draft: Any, security: int, ring: int, chance: Any, world: World) -
         if draft.kind == _KIND_PLEDGE:
             draft.kind = _KIND_PLEDGE + np.int64(chance[2] * _RECALLS)
         draft.op, draft.quantity = _OP_INCREASE, world.trade[security] * np.int64(1 + 6 * chance[3])
-        _date(draft, market, 0 if chance[4] < 0.5 else world.settle_days[market], world)
+        _date(draft, market, 0 if chance[4] < _EVEN else world.settle_days[market], world)
         contracts[(state[_FIRST] + state[_SIZE]) % contracts.shape[0]] = draft
         state[_SIZE] += 1
     else:
@@ -373,7 +381,7 @@ def _offer(draft: Any, security: int, chance: Any, size: float, world: World) ->
     _name(draft, world.rows[row])
     lot = world.lot[security]
     offered = np.int64(world.usual[row] * np.exp(0.3 * size)) // lot * lot
-    world.held[row] = 0 if chance[1] < 0.03 else max(lot, offered)
+    world.held[row] = 0 if chance[1] < _WITHDRAWN else max(lot, offered)
     _undated(draft, _OP_SET, world.held[row])
     return True
 
@@ -385,11 +393,9 @@ def _hold(draft: Any, security: int, chance: Any, world: World) -> bool:
     _name(draft, world.rows[row])
     if draft.kind != _FREE:
         return False
-    if world.held[row] > 0 and chance[1] < 0.7:
+    if world.held[row] > 0 and chance[1] < _USABLE:
         _undated(draft, _OP_FREE, np.int64(world.held[row] * (0.6 + 0.4 * chance[2])))
     else:
         draft.kind = _KIND_HOLD
-        _undated(draft, _OP_SET, world.trade[security] * np.int64(4 * chance[2]))
+        _undated(draft, _OP_SET, world.trade[security] * max(0, np.int64(6 * chance[2]) - 3))
     return True
-
-

@@ -1,13 +1,13 @@
 """A believable universe: securities of several markets, clients, books, depots and aggregation units, all invented.
 
-The same (markets, count, seed) gives the same universe. Where a published availability file is given, its securities take
-the place of the simulated ones of their market.
+The same (markets, count, seed) gives the same universe. Where a published availability file is given, its securities
+take the place of the simulated ones of their market.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,9 +100,10 @@ class Universe:
         temperature = [temperature.name for temperature in Temperature]
         records: list[reference.Record] = []
         for row in self.securities.tolist():
-            texts = (field.decode() for field in row[:9])
-            fee, rebate = (None if rate == RATE_UNKNOWN else rate for rate in row[12:])
-            records.append(reference.Security(*texts, market[row[9]], temperature[row[10]], row[11], fee, rebate))
+            fields: list[Any] = [field.decode() for field in row[:9]]
+            fields += market[row[9]], temperature[row[10]], row[11]
+            fields += (None if rate == RATE_UNKNOWN else rate for rate in row[12:])
+            records.append(reference.Security(*fields))
         records.extend(reference.Book(*(field.decode() for field in row)) for row in self.books.tolist())
         records.extend(reference.Depot(*(field.decode() for field in row)) for row in self.depots.tolist())
         return records
@@ -118,10 +119,12 @@ def build(markets: Sequence[Market], count: int, seed: int, snapshot: Snapshot |
     parts = [
         _listed(market, index, sedols[end - n : end], random)
         for index, (market, n, end) in enumerate(zip(markets, per_market, ends, strict=True))
+        if n
     ]
-    simulated = np.concatenate(parts)
-    bodies = written(scattered(simulated.size, 31**6, int(random.integers(31**6))), CONSONANTS_AND_DIGITS, 6)
-    simulated["figi"] = figi(joined("BBG00", bodies))
+    simulated = np.concatenate([np.empty(0, SECURITY), *parts])
+    if simulated.size:
+        bodies = written(scattered(simulated.size, 31**6, int(random.integers(31**6))), CONSONANTS_AND_DIGITS, 6)
+        simulated["figi"] = figi(joined("BBG00", bodies))
     rank = _ranks(np.concatenate([simulated["market"], *(part["market"] for part in published)]), random)
     _rate(simulated, rank[: simulated.size], markets, random)
     return _priced(tuple(markets), np.concatenate([simulated, *published]), rank, snapshot, random)
@@ -248,7 +251,7 @@ def _books(markets: Sequence[Market]) -> tuple[NDArray[np.void], NDArray[np.uint
             home = number % len(markets)
             market = markets[home].code
             entity = _ENTITIES.get(market, _ENTITY)
-            client = funds[number * 7 % _CLIENTS] if role in (Role.MARGIN, Role.CASH) else entity
+            client = funds[number * 11 % _CLIENTS] if role in (Role.MARGIN, Role.CASH) else entity
             unit = f"{market}-{_UNITS[role]}-{number % 3 + 1}" if role in _UNITS else ""
             code = f"{prefix}-{market}-{number // len(markets) + 1}" if len(prefix) > 1 else f"{prefix}{number + 1:04d}"
             rows.append((code.encode(), client.encode(), entity.encode(), unit.encode()))

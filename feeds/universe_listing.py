@@ -1,5 +1,6 @@
 """How each market of the demo universe lists its securities: share, tickers, identifiers, prices, lots, depots."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -37,6 +38,9 @@ class Listing:
     """The market's own first, then where else its stock lies."""
 
 
+_CAYMAN: Final = 40
+"""Percent of the companies listed in Hong Kong that are of the Cayman Islands."""
+_COUNTRY: Final = re.compile("[A-Z]{2}")
 _EOC: Final = ("EOC", "Euroclear Bank")
 _CBL: Final = ("CBL", "Clearstream Luxembourg")
 _EURO_TICKS: Final = ((0.0, 0.001), (1.0, 0.005), (10.0, 0.01), (50.0, 0.05), (500.0, 0.5))
@@ -45,7 +49,9 @@ _WON_TICKS: Final = ((0.0, 1.0), (2_000.0, 5.0), (20_000.0, 50.0), (200_000.0, 5
 _HKD_TICKS: Final = ((0.0, 0.001), (0.25, 0.005), (0.5, 0.01), (10.0, 0.02), (100.0, 0.1), (500.0, 0.5))
 _TWD_TICKS: Final = ((0.0, 0.01), (10.0, 0.05), (50.0, 0.1), (100.0, 0.5), (500.0, 1.0), (1_000.0, 5.0))
 LISTINGS: Final = {
-    "US": Listing(0.45, 32, 1.0, 3.9, ((0.0, 0.0001), (1.0, 0.01)), (100,), (("DTC", "Depository Trust Company"), _EOC)),
+    "US": Listing(
+        0.45, 32, 1.0, 3.9, ((0.0, 0.0001), (1.0, 0.01)), (100,), (("DTC", "Depository Trust Company"), _EOC)
+    ),
     "TW": Listing(0.08, 62, 0.031, 1.6, _TWD_TICKS, (1_000,), (("TDCC", "Taiwan Depository & Clearing"),)),
     "JP": Listing(0.15, 1_750, 0.0066, 0.6, _YEN_TICKS, (100,), (("JASDEC", "Japan Securities Depository"), _EOC)),
     "KR": Listing(0.09, 18_500, 0.00071, 2.6, _WON_TICKS, (10,), (("KSD", "Korea Securities Depository"),)),
@@ -66,14 +72,14 @@ def shares(markets: Sequence[Market], count: int) -> NDArray[np.int64]:
     """How many of `count` securities each market lists: sums to `count`, one each at least if there are enough."""
     weights = np.array([listing(market).share for market in markets])
     ends = np.rint(np.cumsum(weights / weights.sum()) * count).astype(np.int64)
-    return np.diff(ends, prepend=0)
+    return np.asarray(np.diff(ends, prepend=0))
 
 
 def price_steps(market: Market, prices: NDArray[np.float64]) -> NDArray[np.int64]:
     """The smallest price change at these prices (currency units), in `PRICE_UNIT`."""
     limits, steps = zip(*listing(market).ticks, strict=True)
     at = np.searchsorted(np.array(limits), prices, side="right") - 1
-    return np.rint(np.array(steps)[at] * PRICE_UNIT).astype(np.int64)
+    return np.asarray(np.rint(np.array(steps)[at] * PRICE_UNIT), np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,17 +132,16 @@ def _japan(code: str, names: Sequence[str], _: Text, start: int) -> _Made:
 
 
 def _korea(code: str, names: Sequence[str], _: Text, start: int) -> _Made:
-    width = max(6, len(str(len(names) - 1)) + 1)
-    tickers = written(10 * scattered(len(names), 10 ** (width - 1), start), DIGITS, width)
-    return joined(code, "7", _padded(tickers, 8)) if width > 6 else joined(code, "7", tickers, "00"), tickers
+    space = 10**5 if len(names) <= 10**5 else 10**6  # short codes end in 0 while there are enough of them
+    tickers = written(10**6 // space * scattered(len(names), space, start), DIGITS, 6)
+    return joined(code, "7", tickers, "00"), tickers
 
 
 def _hong_kong(code: str, names: Sequence[str], _: Text, start: int) -> _Made:
     number = scattered(len(names), 10_000_000, start)
     local = joined(code, "00", written(number, DIGITS, 7))
     cayman = joined("KYG", written(number, DIGITS, 8))
-    # many companies listed there are of the Cayman Islands
-    return np.where(number % 5 < 2, cayman, local), _numbers(len(names), 1, 4, start)
+    return np.where(number % 100 < _CAYMAN, cayman, local), _numbers(len(names), 1, 4, start)
 
 
 def _britain(code: str, names: Sequence[str], sedols: Text, _: int) -> _Made:
@@ -154,7 +159,7 @@ def _france(code: str, names: Sequence[str], _: Text, start: int) -> _Made:
 
 def _plain(code: str, names: Sequence[str], _: Text, start: int) -> _Made:
     number = scattered(len(names), 10**9, start)
-    country = code if len(code) == 2 and code.isalpha() else "XS"
+    country = code if _COUNTRY.fullmatch(code) else "XS"
     return joined(country, written(number, DIGITS, 9)), _letters(names, 4)
 
 
@@ -171,7 +176,7 @@ _BUILDERS: Final[dict[str, _Builder]] = {
 
 
 def _padded(tickers: Text, width: int) -> Text:
-    return np.strings.zfill(tickers, width)
+    return np.asarray(np.strings.zfill(tickers, width))
 
 
 def _numbers(count: int, first: int, width: int, start: int) -> Text:
@@ -188,7 +193,9 @@ def _letters(names: Sequence[str], width: int) -> Text:
     for number, name in enumerate(names):
         letters = "".join(c for c in name.upper() if "A" <= c <= "Z")
         skeleton = letters[0] + "".join(c for c in letters[1:] if c not in "AEIOUY")
-        ticker = next((t for t in _attempts(letters, skeleton, width) if t not in taken), None) or _coined(number, taken)
+        ticker = next((t for t in _attempts(letters, skeleton, width) if t not in taken), None) or _coined(
+            number, taken
+        )
         taken.add(ticker)
         tickers.append(ticker)
     return np.array(tickers).astype("S")

@@ -29,29 +29,37 @@ def _flavour(beginnings: str, endings: str, lines: str, forms: str) -> Flavour:
 
 
 _ENGLISH_LINES: Final = (
-    "Therapeutics|Energy|Bancorp|Software|Semiconductor|Minerals|Logistics|Realty Trust|Biosciences|Aerospace|Foods|Retail"
-    "|Networks|Materials|Robotics|Water|Insurance|Diagnostics|Solar|Apparel|Health|Motors|Steel|Media|Gaming|Payments|Rail"
+    "Therapeutics|Energy|Bancorp|Software|Semiconductor|Minerals|Logistics|Realty Trust|Biosciences|Aerospace"
+    "|Foods|Retail"
+    "|Networks|Materials|Robotics|Water|Insurance|Diagnostics|Solar|Apparel|Health|Motors|Steel|Media|Gaming"
+    "|Payments|Rail"
     "|Packaging|Gold|Pharma|Cloud|Storage|Marine|Homes|Education|Labs|Power|Timber|Chemicals|Instruments"
 )
 FLAVOURS: Final = {
     "US": _flavour(
-        "Cal Nor Vel Tar Bex Ori Zan Lum Hal Quor Ard Myr Pel Sor Dax Fen Gal Jor Kes Lor Mav Nex Oth Pra Ral Sel Tol Uln Ver"
+        "Cal Nor Vel Tar Bex Ori Zan Lum Hal Quor Ard Myr Pel Sor Dax Fen Gal Jor Kes Lor Mav Nex Oth Pra Ral"
+        " Sel Tol Uln Ver"
         " Wex Yar Zel Brin Crai Drum Eld Farr Glen Hask Ivar",
-        "dane vexa tera lyn quist mora bright field haven crest ridge stead wick ford more land gate wood mont stone bury"
+        "dane vexa tera lyn quist mora bright field haven crest ridge stead wick ford more land gate wood"
+        " mont stone bury"
         " worth cott vale dell hurst grove mere brook holm thorne leigh combe wynd stow den rick gard fell by",
         _ENGLISH_LINES,
         "Inc|Corp|Holdings Inc|Group Inc|Co|Corporation|Technologies Inc|Partners LP",
     ),
     "GB": _flavour(
-        "Ash Bram Cott Dun Ever Fal Graf Hather Inver Kel Lang Mar Nether Oak Pem Quar Rother Stan Thorn Upp War Yel Aber Bally",
-        "bourne combe dale ford gate ham hurst leigh mere minster shaw stoke thorpe ton wick worth borough by cliffe den",
+        "Ash Bram Cott Dun Ever Fal Graf Hather Inver Kel Lang Mar Nether Oak Pem Quar Rother Stan Thorn Upp"
+        " War Yel Aber Bally",
+        "bourne combe dale ford gate ham hurst leigh mere minster shaw stoke thorpe ton wick worth borough by"
+        " cliffe den",
         _ENGLISH_LINES,
         "PLC|Group PLC|Holdings PLC|Trust PLC",
     ),
     "JP": _flavour(
-        "Asa Hino Kiri Miya Taka Nishi Higa Kuro Shira Haya Mori Sawa Tsuki Yuki Hana Ishi Iwa Fuka Naga Oki Some Tachi Umi Waka",
+        "Asa Hino Kiri Miya Taka Nishi Higa Kuro Shira Haya Mori Sawa Tsuki Yuki Hana Ishi Iwa Fuka Naga Oki"
+        " Some Tachi Umi Waka",
         "yama gawa mura zaki hara mine tani hashi matsu shima numa hata zawa kura buchi tsuka bayashi kubo moto naka",
-        "Seiki|Kogyo|Denki|Kagaku|Shoji|Foods|Unyu|Kensetsu|Yakuhin|Jidosha|Tekko|Tsushin|Fudosan|Hoken|Seimitsu|Sangyo|Keiki"
+        "Seiki|Kogyo|Denki|Kagaku|Shoji|Foods|Unyu|Kensetsu|Yakuhin|Jidosha|Tekko|Tsushin|Fudosan|Hoken"
+        "|Seimitsu|Sangyo|Keiki"
         "|Zosen|Senko|Bussan",
         "Co Ltd|Corp|Holdings Inc|KK",
     ),
@@ -70,7 +78,8 @@ FLAVOURS: Final = {
         "Co Ltd|Corp|Holdings Corp|Inc",
     ),
     "HK": _flavour(
-        "Golden Jade Eastern Pearl Lucky Grand Silver Pacific Dragon Phoenix Lotus Summit Harbour Orient Kowloon Peak Victory"
+        "Golden Jade Eastern Pearl Lucky Grand Silver Pacific Dragon Phoenix Lotus Summit Harbour Orient"
+        " Kowloon Peak Victory"
         " Fortune Bright Prosper Royal Century Union Bamboo",
         "fair win way star land rich sky view port sun gate cheer bond mark ville line crown sea bay top",
         "Property|Development|Electronics|Shipping|Pharmaceutical|Textiles|Resources|Gas|Financial|Catering|Healthcare"
@@ -78,7 +87,8 @@ FLAVOURS: Final = {
         "Holdings Ltd|Group Ltd|International Holdings Ltd|Co Ltd",
     ),
     "DE": _flavour(
-        "Rhein Wald Berg Stein Nord Eich Hohen Linden Falken Grün Krön Silber Adler Birken Donau Elb Feld Grau Halden Isar"
+        "Rhein Wald Berg Stein Nord Eich Hohen Linden Falken Grün Krön Silber Adler Birken Donau Elb Feld"
+        " Grau Halden Isar"
         " Kiefer Lahn Mosel Nahe",
         "hausen bach tal mark feld brück kamp rode hagen stett born heim moor werth furt grund horst leben see weiler",
         "Maschinenbau|Chemie|Pharma|Software|Automobil|Energie|Logistik|Immobilien|Medizintechnik|Stahl|Versicherung"
@@ -86,7 +96,8 @@ FLAVOURS: Final = {
         "AG|SE|Holding AG|AG & Co KGaA",
     ),
     "FR": _flavour(
-        "Beau Clair Mont Val Fleur Haute Belle Châtel Grand Rive Saint Aigue Bois Champ Dor Éper Font Gra Héri Lor Mar Neuv"
+        "Beau Clair Mont Val Fleur Haute Belle Châtel Grand Rive Saint Aigue Bois Champ Dor Éper Font Gra"
+        " Héri Lor Mar Neuv"
         " Orl Per",
         "vallon mont fort rive court ville bourg pierre nay gnac lieu sart vigne lac marche noy ronne sol tour voie",
         "Énergie|Pharma|Aéronautique|Logiciels|Luxe|Distribution|Hôtels|Industries|Santé|Télécom|Matériaux|Transports"

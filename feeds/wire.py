@@ -1,7 +1,7 @@
 """Events as a producer makes them -> records of the topic: canonical JSON, or Arrow batches.
 
-A draft names its source, security, book and depot by index into a `Vocabulary`; -1 is the empty code. The wire format is
-that of feeds/json_events.py and feeds/arrow_events.py.
+A draft names its source, security, book and depot by index into a `Vocabulary`; -1 is the empty code. The wire format
+is that of feeds/json_events.py and feeds/arrow_events.py.
 """
 
 from collections.abc import Sequence
@@ -148,9 +148,7 @@ def _arrow_record(drafts: Drafts, vocabulary: Vocabulary) -> bytes:
         drafts["quantity"],
         drafts["flags"],
     ]
-    arrays = [
-        column if isinstance(column, pa.Array) else pa.array(np.ascontiguousarray(column)) for column in columns
-    ]
+    arrays = [column if isinstance(column, pa.Array) else pa.array(np.ascontiguousarray(column)) for column in columns]
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, _SCHEMA) as stream:
         stream.write_batch(pa.record_batch(arrays, schema=_SCHEMA))
@@ -217,10 +215,11 @@ def _put_date(out: Any, at: int, day: int) -> int:
     year = (of_era - of_era // 1_460 + of_era // 36_524 - of_era // 146_096) // 365
     of_year = of_era - (365 * year + year // 4 - year // 100)
     month = (5 * of_year + 2) // 153
+    next_year = month // 10
     out[at] = 34
-    at = _put_padded(out, at + 1, year + era * 400 + (month >= 10), 4)
+    at = _put_padded(out, at + 1, year + era * 400 + next_year, 4)
     out[at] = 45
-    at = _put_padded(out, at + 1, month + 3 if month < 10 else month - 9, 2)
+    at = _put_padded(out, at + 1, month + 3 - 12 * next_year, 2)
     out[at] = 45
     at = _put_padded(out, at + 1, of_year - (153 * month + 2) // 5 + 1, 2)
     out[at] = 34

@@ -1,7 +1,7 @@
 """`ims simulate`: a believable day to Kafka, or in memory through the real decoder into an engine of its own.
 
-At the end it prints, as JSON, exactly what was sent: events, repeats, gaps, unreadable and unknown records. In memory the
-engine's own counts stand beside it, and the exit code is 1 where they differ.
+At the end it prints, as JSON, exactly what was sent: events, repeats, gaps, unreadable and unknown records. In memory
+the engine's own counts stand beside it, and the exit code is 1 where they differ.
 """
 
 import argparse
@@ -31,22 +31,33 @@ _LARGEST: Final = 16_384
 
 
 def add(parser: argparse.ArgumentParser) -> None:
+    """What can be asked for."""
     parser.add_argument("--to", choices=("memory", "kafka"), default="memory", help="where events go (memory)")
     parser.add_argument("--rate", type=int, default=5_000, help="events per second; 0: as fast as they go (5000)")
     parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same day (1)")
-    parser.add_argument("--encoding", choices=ENCODINGS, default="json", help="one event per record, or Arrow batches (json)")
+    parser.add_argument(
+        "--encoding", choices=ENCODINGS, default="json", help="one event per record, or Arrow batches (json)"
+    )
     parser.add_argument("--batch", type=int, default=1_000, help="events of an Arrow record (1000)")
     parser.add_argument("--securities", type=int, default=12_000, help="securities of the universe (12000)")
     parser.add_argument("--seconds", type=float, help="stop after so long; without it and --events, run until Ctrl-C")
-    parser.add_argument("--events", type=int, help="stop after so many events, faults included, beside the start of day")
-    parser.add_argument("--kafka", metavar="HOST:PORT", default="127.0.0.1:9092", help="bootstrap servers (127.0.0.1:9092)")
+    parser.add_argument(
+        "--events", type=int, help="stop after so many events, faults included, beside the start of day"
+    )
+    parser.add_argument(
+        "--kafka", metavar="HOST:PORT", default="127.0.0.1:9092", help="bootstrap servers (127.0.0.1:9092)"
+    )
     parser.add_argument("--partitions", type=int, help="of the events topic, if it is made (kafka 4, memory 1)")
     parser.add_argument("--events-topic", default="ims.events", help="topic of events (ims.events)")
     parser.add_argument("--reference-topic", default="ims.reference", help="topic of reference data (ims.reference)")
     parser.add_argument("--source", default="sim", help="prefix of the sources' names (sim)")
     parser.add_argument("--availability", metavar="FILE", help="a published stock-loan availability file")
-    parser.add_argument("--faults", choices=("on", "off"), default="on", help="repeats, gaps, unreadable and unknown records (on)")
-    parser.add_argument("--no-start-of-day", action="store_true", help="send neither reference data nor opening positions")
+    parser.add_argument(
+        "--faults", choices=("on", "off"), default="on", help="repeats, gaps, unreadable and unknown records (on)"
+    )
+    parser.add_argument(
+        "--no-start-of-day", action="store_true", help="send neither reference data nor opening positions"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
