@@ -5,6 +5,7 @@ times a second). Both only copy; nothing here can change a number.
 """
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeVar
@@ -20,7 +21,9 @@ from engine.views_reference import Reference
 from engine.views_security import History, Part, PositionRows, RecentEvent, SecurityDetail, security_detail
 
 T = TypeVar("T")
-_TRIES: Final = 3
+_LOOK_AGAIN_S: Final = 0.00005
+_PATIENCE_S: Final = 10.0
+"""How long a snapshot waits for the writer to rest for the few milliseconds of a copy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +63,22 @@ class Totals:
     ready: bool
 
 
-def glimpse(tables: Tables, copy: Callable[[], T]) -> T | None:
-    """What `copy` returns, all of one epoch; None while the writer is busy. For a loop that must not wait."""
-    for _ in range(_TRIES):
+def glimpse(tables: Tables, copy: Callable[[], T], deadline_s: float = 0.0) -> T | None:
+    """What `copy` returns, all of one epoch; None while the writer is busy. For a loop that may not wait long.
+
+    Up to `deadline_s` (of `time.monotonic`) it looks again and again: a writer with a backlog rests for less than a
+    millisecond between two batches.
+    """
+    while True:
         before = tables.count(Word.EPOCH)
-        if before % 2:
+        if before % 2 == 0:
+            result = copy()
+            if tables.count(Word.EPOCH) == before:
+                return result
+        if time.monotonic() >= deadline_s:
             return None
-        result = copy()
-        if tables.count(Word.EPOCH) == before:
-            return result
-    return None
+        if before % 2:
+            time.sleep(_LOOK_AGAIN_S)
 
 
 def totals(tables: Tables) -> Totals:
@@ -162,7 +171,7 @@ class Inventory:
     ) -> tuple[dict[str, NDArray[np.int64]], int, int]:
         """Columns, the newest event's time and the version of the reference data, all of one epoch."""
         columns, count = self.columns.copier(numbers, ids, reference), self.tables.count
-        return self.tables.read(lambda: (columns(), count(Word.LAST_EVENT_NS), count(Word.REFERENCE)))
+        return self.tables.read(lambda: (columns(), count(Word.LAST_EVENT_NS), count(Word.REFERENCE)), _PATIENCE_S)
 
     def _reader(self, reference: Reference) -> Read:
         return lambda name, ids: self.columns.read(COLUMNS[name], ids, reference)

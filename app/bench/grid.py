@@ -36,7 +36,8 @@ COLUMNS: Final = (
 _UPDATED: Final = COLUMNS.index("updated_ms")
 _HEADER_BYTES: Final = 40
 _MILLION: Final = 1_000_000
-_SETTLE_S: Final = 2.0
+_SETTLE_S: Final = 60.0
+"""How long every session may take to see its first window."""
 _SPAWN: Final = multiprocessing.get_context("spawn")
 
 
@@ -174,7 +175,7 @@ async def _all_clients(load: Load, parent: Connection) -> None:
     clients = [Client(load, number) for number in range(load.sessions)]
     await asyncio.gather(*(client.open() for client in clients))
     readers = [asyncio.create_task(client.read()) for client in clients]
-    await asyncio.sleep(_SETTLE_S)
+    await asyncio.wait_for(asyncio.gather(*(client.seen.wait() for client in clients)), _SETTLE_S)
     parent.send("open")
     await asyncio.to_thread(parent.recv)
     for client in clients:
@@ -196,6 +197,7 @@ class Client:
         self.latencies_ms: list[float] = []
         self.frames = 0
         self.received = 0
+        self.seen = asyncio.Event()
 
     async def open(self) -> None:
         from tornado.websocket import websocket_connect  # noqa: PLC0415  only this child speaks
@@ -212,6 +214,7 @@ class Client:
             if isinstance(message, str):
                 continue
             now_ms = time.time() * 1e3
+            self.seen.set()
             self.frames += 1
             self.received += len(message)
             if message[0] == 2:  # noqa: PLR2004  changed cells

@@ -2,7 +2,8 @@
 
 Header, 40 bytes: u8 kind | u8 0 | u16 v | u32 first | u32 count | u32 total | f64 as_of_ms | f64 sent_ms |
 u32 membership | u32 n. `v` is the number the client gave its view; the window's rows are `first` .. `first + count` of
-`total`; `membership` grows when rows or order of the view changed.
+`total`; `membership` grows when rows or order of the view changed; `as_of_ms` is the newest event's own time, NaN while
+there was none.
 
 Kind 1, a whole window (n = columns): i32 ids[count], then each column: f64[count], or u32 offsets[count + 1] and UTF-8.
 Kind 2, changed cells (n = cells): f64 values[n], u16 row[n], u8 column[n]; number columns only. NaN is no value.

@@ -18,6 +18,8 @@ from engine.views import COLUMNS, TEMPERATURES, Membership, Query, QueryError, T
 POLL_S: Final = 0.005
 BUSY_POLL_S: Final = 0.001
 """While the writer is in the middle of a batch; it will not be for long."""
+PATIENCE_S: Final = 0.003
+"""How long one round may wait for a writer that works without rest."""
 FOLLOW_S: Final = 0.1
 STATS_S: Final = 0.5
 RENEW_S: Final = 0.5
@@ -71,9 +73,10 @@ class Pump:
         if self.attachment is None:
             return POLL_S
         self._renew(self.attachment, now_s)
+        deadline_s = time.monotonic() + PATIENCE_S
         for view in self.views.by_selection.values():
             for window in view.windows.values():
-                window.refresh(self.attachment.inventory, now_s, self._frame_ms / 1e3)
+                window.refresh(self.attachment.inventory, now_s, self._frame_ms / 1e3, deadline_s)
                 window.deliver()
         return BUSY_POLL_S if self.attachment.tables.count(Word.EPOCH) % 2 else POLL_S
 

@@ -6,6 +6,7 @@ viewer skips what lies between, and there is nothing to queue.
 """
 
 import itertools
+import math
 import time
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
@@ -110,8 +111,8 @@ class SharedWindow:
         self._epoch, self._due_s = -1, 0.0
         self._bodies.clear()
 
-    def refresh(self, inventory: Inventory, now_s: float, frame_s: float) -> None:
-        """Read again if the view changed, or if the writer wrote and a frame is due. While it writes: not yet."""
+    def refresh(self, inventory: Inventory, now_s: float, frame_s: float, deadline_s: float) -> None:
+        """Read again if the view changed, or if the writer wrote and a frame is due; for the deadline see `glimpse`."""
         membership = self.view.membership
         if membership is None:
             return
@@ -119,7 +120,7 @@ class SharedWindow:
             self._plan = self._planned(inventory, membership)
         elif now_s < self._due_s or inventory.tables.count(Word.EPOCH) == self._epoch:
             return
-        reading = glimpse(inventory.tables, lambda: self._reading(inventory))
+        reading = glimpse(inventory.tables, lambda: self._reading(inventory), deadline_s)
         if reading is None:
             return
         cells, self._epoch = reading
@@ -146,7 +147,7 @@ class SharedWindow:
             body = self._bodies[before] = self._body(cells, sent)
         kind, n, data = body
         first, count = self.place[1], len(cells.ids)
-        as_of_ms, sent_ms = cells.as_of_ns / 1e6, time.time() * 1e3
+        as_of_ms, sent_ms = cells.as_of_ns / 1e6 if cells.as_of_ns else math.nan, time.time() * 1e3
         return frames.header(kind, v, first, count, cells.total, as_of_ms, sent_ms, cells.membership, n) + data
 
     def _body(self, cells: Cells, sent: Cells | None) -> tuple[int, int, bytes]:

@@ -243,7 +243,7 @@ def test_a_snapshot_of_a_writer_that_never_rests_is_refused(tables: Tables, monk
     inventory = Inventory(tables)
     inventory.reference()
     impatient = Tables.read
-    monkeypatch.setattr(Tables, "read", lambda self, copy: impatient(self, copy, 0.0))
+    monkeypatch.setattr(Tables, "read", lambda self, copy, _patience_s=0.0: impatient(self, copy, 0.0))
     with tables.writing(), pytest.raises(TornReadError):
         inventory.snapshot(Query(ALL), NOW_NS)
 
