@@ -7,6 +7,8 @@ from typing import Any
 import panel as pn
 
 from layouts.components.live_grid import LiveGrid
+from layouts.drilldown import DrillDown
+from layouts.lookup import Lookup
 
 THEMES = ("dark", "light")
 
@@ -23,6 +25,7 @@ class PageContext:
     """Scripts of the grid, in the assets folder, that a browser may fetch ahead."""
     gateway_port: int
     ticket: str
+    lookup: Lookup
     theme: str
     """As the address asks for it; anything but a known name lets the browser decide."""
 
@@ -31,10 +34,10 @@ def page(context: PageContext) -> pn.Template:
     """One session's page. Call it inside the session."""
     theme = context.theme if context.theme in THEMES else ""
     link = LiveGrid(theme=theme or "dark")
-    detail = pn.Column(sizing_mode="stretch_both")
+    drilldown = DrillDown(link, context.lookup)
     template = pn.Template(context.template)
     template.add_panel("link", link)
-    template.add_panel("detail", detail)
+    template.add_panel("detail", drilldown.view)
     for name, value in _variables(context, theme).items():
         template.add_variable(name, value)
     return template

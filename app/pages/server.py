@@ -40,6 +40,11 @@ def make(settings: Settings) -> "Server":
     _prepare_bokeh(settings.secret)
     from panel.io.server import get_server
 
+    from engine.views import Reader
+    from layouts.lookup import Lookup
+
+    lookup = Lookup(Reader(f"{settings.instance}.tables"))
+
     def inventory() -> "Template":
         from panel import state
 
@@ -52,6 +57,7 @@ def make(settings: Settings) -> "Server":
                 modules=assets.grid_modules(),
                 gateway_port=settings.gateway_port,
                 ticket=tickets.issue(settings.secret, time.time()),
+                lookup=lookup,
                 theme=_argument(state.session_args, "theme"),
             )
         )

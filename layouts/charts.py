@@ -1,0 +1,178 @@
+"""Charts of the drill-down: each is made once and then only its data changes."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+from bokeh.core.properties import value
+from bokeh.models import ColumnDataSource, DatetimeTickFormatter, FactorRange, HoverTool, NumeralTickFormatter, Range1d, Span
+from bokeh.plotting import figure
+
+from engine.views import SecurityDetail
+from layouts.explain import day_labels, ladder, steps
+from layouts.palette import FONT, Palette
+
+_ROOM: Final = 0.42
+"""Part of the waterfall's width that is left for the figures behind the bars."""
+_SHARES: Final = "0,0"
+_SHORT: Final = "0.[0]a"
+
+
+def shares(quantity: float) -> str:
+    """Whole shares with separators."""
+    return f"{int(quantity):,}"
+
+
+class Waterfall:
+    """How for loan, pool and remaining of one day come about."""
+
+    def __init__(self, palette: Palette) -> None:
+        self._palette = palette
+        self._source = ColumnDataSource({name: [] for name in ("label", "left", "right", "colour", "at", "text", "style", "note")})
+        self._y = FactorRange(factors=[], range_padding=0.02)
+        self._x = Range1d(0, 1)
+        self.figure = _figure(palette, y_range=self._y, x_range=self._x)
+        bars = self.figure.hbar(y="label", left="left", right="right", height=0.72, color="colour", source=self._source)
+        self.figure.text(
+            x="at", y="label", text="text", x_offset=5, text_baseline="middle", text_font=value(FONT), text_font_size="10px",
+            text_font_style="style", text_color=palette.text, source=self._source,
+        )  # fmt: skip
+        self.figure.add_layout(Span(location=0, dimension="height", line_color=palette.muted, line_width=1))
+        self.figure.add_tools(HoverTool(renderers=[bars], tooltips=[("", "@label"), ("", "@text"), ("", "@note")]))
+        self.figure.xaxis.formatter = NumeralTickFormatter(format=_SHORT)
+        self.figure.ygrid.visible = False
+
+    def update(self, detail: SecurityDetail, day: int) -> None:
+        """Show `day` (0..4). Raises KeyError where the engine does not tell how its numbers are made."""
+        if not detail.weights:
+            raise KeyError("the engine does not tell how its numbers are made")
+        bars = _named_once([(step.label, step) for step in steps(detail, day)])
+        colour = self._palette
+        _set(
+            self._source,
+            label=[label for label, _ in bars],
+            left=[min(step.start, step.end) for _, step in bars],
+            right=[max(step.start, step.end) for _, step in bars],
+            colour=[colour.accent if s.total else colour.plus if s.amount >= 0 else colour.minus for _, s in bars],
+            at=[max(step.start, step.end, 0) for _, step in bars],
+            text=[shares(s.amount) if s.total or s.amount <= 0 else f"+{shares(s.amount)}" for _, s in bars],
+            style=["bold" if step.total else "normal" for _, step in bars],
+            note=[step.note for _, step in bars],
+        )
+        factors = [label for label, _ in reversed(bars)]
+        if self._y.factors != factors:
+            self._y.factors = factors
+        low = min(0, *(min(step.start, step.end) for _, step in bars))
+        high = max(1, *(max(step.start, step.end) for _, step in bars))
+        _span(self._x, low - (high - low) * 0.02, high + (high - low) * _ROOM)
+
+
+class LadderChart:
+    """Receipts and deliveries by settlement day, and the stock that they leave."""
+
+    def __init__(self, palette: Palette) -> None:
+        self._source = ColumnDataSource({name: [] for name in ("day", "receipts", "deliveries", "projected")})
+        self._x = FactorRange(factors=[])
+        self.figure = _figure(palette, x_range=self._x)
+        width = {"width": 0.55, "source": self._source}
+        bars = [
+            self.figure.vbar(x="day", top="receipts", color=palette.plus, legend_label="Receipts", **width),
+            self.figure.vbar(x="day", top="deliveries", color=palette.minus, legend_label="Deliveries", **width),
+        ]
+        line = {"x": "day", "y": "projected", "source": self._source}
+        self.figure.line(color=palette.accent, line_width=2, legend_label="Projected", **line)
+        dots = self.figure.scatter(color=palette.accent, size=6, legend_label="Projected", **line)
+        self.figure.add_layout(Span(location=0, dimension="width", line_color=palette.muted, line_width=1))
+        tips = [(name.capitalize(), f"@{name}{{{_SHARES}}}") for name in ("receipts", "deliveries", "projected")]
+        self.figure.add_tools(HoverTool(renderers=[*bars, dots], tooltips=[("", "@day"), *tips]))
+        self.figure.yaxis.formatter = NumeralTickFormatter(format=_SHORT)
+        self.figure.xgrid.visible = False
+        _legend(self.figure, palette)
+
+    def update(self, detail: SecurityDetail) -> None:
+        shown, labels = ladder(detail), [label.replace(" ", "\n", 1) for label in day_labels(detail)]
+        if self._x.factors != labels:
+            self._x.factors = labels
+        _set(self._source, day=labels, receipts=shown.receipts, deliveries=-shown.deliveries, projected=shown.projected)
+
+
+class HistoryChart:
+    """The last minutes of for loan, pool and what remains of it."""
+
+    def __init__(self, palette: Palette) -> None:
+        self._source = ColumnDataSource({name: [] for name in ("time", "for_loan", "pool", "remaining")})
+        self.figure = _figure(palette, x_axis_type="datetime")
+        looks = (
+            ("for_loan", "For loan SD0", palette.other, "solid"),
+            ("pool", "Pool", palette.accent, "dashed"),
+            ("remaining", "Remaining", palette.plus, "solid"),
+        )
+        for name, label, colour, dash in looks:
+            look: dict[str, Any] = {"color": colour, "line_dash": dash, "legend_label": label, "line_width": 2}
+            self.figure.step(x="time", y=name, mode="after", source=self._source, **look)
+        tips = [("", "@time{%H:%M:%S} UTC"), *((label, f"@{name}{{{_SHARES}}}") for name, label, _, _ in looks)]
+        self.figure.add_tools(HoverTool(tooltips=tips, formatters={"@time": "datetime"}, mode="vline", line_policy="prev"))
+        self.figure.yaxis.formatter = NumeralTickFormatter(format=_SHORT)
+        self.figure.xaxis.formatter = DatetimeTickFormatter(
+            seconds="%H:%M:%S", minsec="%H:%M:%S", minutes="%H:%M", hourmin="%H:%M", hours="%H:%M"
+        )
+        _legend(self.figure, palette)
+
+    def update(self, detail: SecurityDetail) -> None:
+        """The samples, and the numbers of now as the newest point."""
+        history, day = detail.history, detail.market.settle_days
+        now = {
+            "for_loan": detail.values["for_loan"][0],
+            "pool": detail.values["locate_pool"][day],
+            "remaining": detail.values["remaining"][day],
+        }
+        last = max(detail.as_of_ns, int(history.time_ns[-1]) if history.time_ns.size else 0)
+        lines = {name: np.append(getattr(history, name), latest) for name, latest in now.items()}
+        _set(self._source, time=np.append(history.time_ns, last) / 1e6, **lines)
+
+
+def _figure(palette: Palette, **options: Any) -> figure:
+    chart = figure(
+        sizing_mode="stretch_both", min_width=120, min_height=80, toolbar_location=None, tools="",
+        background_fill_color=palette.surface, border_fill_color=palette.surface, outline_line_color=None,
+        min_border=4, **options,
+    )  # fmt: skip
+    for axis in chart.axis:
+        axis.major_label_text_color = palette.muted
+        axis.major_label_text_font = FONT
+        axis.major_label_text_font_size = "10px"
+        axis.axis_line_color = palette.line
+        axis.major_tick_line_color = None
+        axis.minor_tick_line_color = None
+    chart.grid.grid_line_color = palette.line
+    return chart
+
+
+def _legend(chart: figure, palette: Palette) -> None:
+    legend = chart.legend[0]
+    chart.add_layout(legend, "above")
+    legend.update(
+        orientation="horizontal", background_fill_alpha=0, border_line_color=None, label_text_color=palette.muted,
+        label_text_font=FONT, label_text_font_size="10px", glyph_width=14, glyph_height=10, spacing=10, padding=0, margin=0,
+    )  # fmt: skip
+
+
+def _named_once(bars: Sequence[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """Labels are the axis: a second one of the same name gets a blank more."""
+    seen: dict[str, int] = {}
+    result = []
+    for label, bar in bars:
+        result.append((label + "\N{ZERO WIDTH SPACE}" * seen.get(label, 0), bar))
+        seen[label] = seen.get(label, 0) + 1
+    return result
+
+
+def _set(source: ColumnDataSource, **columns: Any) -> None:
+    """Send the columns only if one of them changed."""
+    if any(not np.array_equal(np.asarray(source.data[name]), np.asarray(now)) for name, now in columns.items()):
+        source.data = columns
+
+
+def _span(bounds: Range1d, start: float, end: float) -> None:
+    if (bounds.start, bounds.end) != (start, end):
+        bounds.update(start=start, end=end)

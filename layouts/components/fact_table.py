@@ -1,0 +1,65 @@
+"""A small table of text that is renewed in place: scrolling and selection stay where a person left them."""
+
+from typing import ClassVar
+
+import param
+from panel.custom import JSComponent
+
+_ESM = """
+export function render({ model }) {
+  const box = document.createElement("div");
+  const table = document.createElement("table");
+  const head = table.createTHead().insertRow();
+  const body = table.createTBody();
+  box.className = "facts";
+  box.tabIndex = 0;
+  box.append(table);
+  for (const [at, name] of model.titles.entries()) {
+    const cell = document.createElement("th");
+    cell.textContent = name;
+    cell.className = model.sides[at];
+    head.append(cell);
+  }
+  const show = () => {
+    const rows = model.rows;
+    while (body.rows.length > rows.length) body.deleteRow(-1);
+    rows.forEach((row, y) => {
+      const line = body.rows[y] ?? body.insertRow();
+      row.forEach((text, x) => {
+        const cell = line.cells[x] ?? line.insertCell();
+        if (cell.textContent !== text) cell.textContent = text;
+        const shape = model.sides[x] + (model.sides[x] === "r" && text.startsWith("-") ? " neg" : text === "0" ? " zero" : "");
+        if (cell.className !== shape) cell.className = shape;
+      });
+    });
+    box.dataset.rows = rows.length;
+  };
+  model.on("rows", show);
+  show();
+  return box;
+}
+"""
+
+_STYLE = """
+:host { height: 100%; }
+.facts { position: absolute; inset: 0; overflow: auto; outline-offset: -2px; scrollbar-color: var(--line) var(--panel); }
+table { border-collapse: collapse; width: 100%; font-size: 11px; color: var(--text); }
+th, td { padding: 1px 6px; white-space: nowrap; text-align: left; line-height: 17px; }
+th { position: sticky; top: 0; background: var(--panel); color: var(--muted); font-weight: 600; }
+tbody tr:nth-child(even) { background: var(--odd); }
+tbody tr:hover { background: var(--hover); }
+.r { text-align: right; font-variant-numeric: tabular-nums; }
+.neg { color: var(--bad); }
+.zero { color: var(--faint); }
+"""
+
+
+class FactTable(JSComponent):
+    """`titles`: of the columns; `sides`: "l" or "r" for each; `rows`: texts, already as a person reads them."""
+
+    titles = param.List(item_type=str)
+    sides = param.List(item_type=str)
+    rows = param.List(item_type=list)
+
+    _esm: ClassVar[str] = _ESM
+    _stylesheets: ClassVar[list[str]] = [_STYLE]
