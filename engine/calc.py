@@ -61,6 +61,8 @@ def recalculate(
                     block[size] = ids[at]
                     size += 1
                 at += 1
+            if size == 0:
+                continue  # none of this market
             for calculation in range(calculations):
                 begin, end = span[market, calculation]
                 used = stack[: DEPTH * size * DAYS].reshape(DEPTH, -1)
