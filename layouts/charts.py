@@ -12,8 +12,8 @@ from engine.views import SecurityDetail
 from layouts.explain import day_labels, ladder, steps
 from layouts.palette import FONT, Palette
 
-_ROOM: Final = 0.42
-"""Part of the waterfall's width that is left for the figures behind the bars."""
+_ROOM: Final = 0.65
+"""What is left for the figures behind the bars, as a part of the longest way from bar to bar."""
 _SHARES: Final = "0,0"
 _SHORT: Final = "0.[0]a"
 
@@ -86,6 +86,7 @@ class LadderChart:
         tips = [(name.capitalize(), f"@{name}{{{_SHARES}}}") for name in ("receipts", "deliveries", "projected")]
         self.figure.add_tools(HoverTool(renderers=[*bars, dots], tooltips=[("", "@day"), *tips]))
         self.figure.yaxis.formatter = NumeralTickFormatter(format=_SHORT)
+        self.figure.xaxis.major_label_text_font_size = "9px"
         self.figure.xgrid.visible = False
         _legend(self.figure, palette)
 
@@ -113,22 +114,24 @@ class HistoryChart:
         tips = [("", "@time{%H:%M:%S} UTC"), *((label, f"@{name}{{{_SHARES}}}") for name, label, _, _ in looks)]
         self.figure.add_tools(HoverTool(tooltips=tips, formatters={"@time": "datetime"}, mode="vline", line_policy="prev"))
         self.figure.yaxis.formatter = NumeralTickFormatter(format=_SHORT)
+        self.figure.xaxis[0].ticker.desired_num_ticks = 4
         self.figure.xaxis.formatter = DatetimeTickFormatter(
-            seconds="%H:%M:%S", minsec="%H:%M:%S", minutes="%H:%M", hourmin="%H:%M", hours="%H:%M"
+            milliseconds="%H:%M:%S", seconds="%H:%M:%S", minsec="%H:%M:%S", minutes="%H:%M", hourmin="%H:%M", hours="%H:%M"
         )
         _legend(self.figure, palette)
 
     def update(self, detail: SecurityDetail) -> None:
-        """The samples, and the numbers of now as the newest point."""
+        """The samples since the machine knew anything, and the numbers of now as the newest point."""
         history, day = detail.history, detail.market.settle_days
+        known = np.maximum.accumulate((history.for_loan != 0) | (history.pool != 0) | (history.remaining != 0))
         now = {
             "for_loan": detail.values["for_loan"][0],
             "pool": detail.values["locate_pool"][day],
             "remaining": detail.values["remaining"][day],
         }
         last = max(detail.as_of_ns, int(history.time_ns[-1]) if history.time_ns.size else 0)
-        lines = {name: np.append(getattr(history, name), latest) for name, latest in now.items()}
-        _set(self._source, time=np.append(history.time_ns, last) / 1e6, **lines)
+        lines = {name: np.append(getattr(history, name)[known], latest) for name, latest in now.items()}
+        _set(self._source, time=np.append(history.time_ns[known], last) / 1e6, **lines)
 
 
 def _figure(palette: Palette, **options: Any) -> figure:

@@ -22,10 +22,14 @@ log = structlog.get_logger()
 PERIOD_MS: Final = 1000
 _DAYS: Final = [f"SD{day}" for day in range(DAYS)]
 _PANE: Final = {"flex": "1 1 0", "min-width": "0", "height": "100%", "border-left": "1px solid var(--line)", "padding": "0 4px"}
-_TITLE: Final = {"font-size": "11px", "font-weight": "600", "color": "var(--muted)", "white-space": "nowrap"}
+_TITLE: Final = {"font-size": "11px", "font-weight": "600", "color": "var(--muted)", "white-space": "nowrap", "font-family": "var(--font)"}
 _BUTTONS: Final = """
-.bk-btn-group .bk-btn { font-size: 10px; padding: 0 6px; line-height: 16px; background: transparent; color: var(--muted); border: 1px solid var(--line); }
-.bk-btn-group .bk-btn.bk-active { background: var(--accent); color: var(--on-accent); border-color: var(--accent); box-shadow: none; }
+.bk-btn-group { background: transparent; }
+.bk-btn-group > .bk-btn {
+  font: 10px/16px var(--font) !important; padding: 0 6px !important; border: 1px solid var(--line) !important;
+  background: var(--panel) !important; color: var(--muted) !important; box-shadow: none !important;
+}
+.bk-btn-group > .bk-btn.bk-active { background: var(--accent) !important; color: var(--on-accent) !important; }
 """
 
 
@@ -66,7 +70,7 @@ class DrillDown:
         self._head = pn.pane.HTML("", margin=(4, 90, 0, 10), height=22, sizing_mode="stretch_width")
         self._day = pn.widgets.RadioButtonGroup(options=_DAYS, margin=(3, 0), stylesheets=[_BUTTONS])
         self._day.param.watch(lambda _event: self._show(), "value")
-        self.view = pn.Column(sizing_mode="stretch_both", margin=0, styles={"height": "100%"})
+        self.view = pn.Column(sizing_mode="stretch_both", margin=0, styles={"height": "100%", "background": "var(--panel)"})
         self._document = pn.state.curdoc
         self._timer: Any = None
         link.param.watch(self._selected, "selected")
@@ -77,6 +81,9 @@ class DrillDown:
         if not self._link.selected:
             self.close()
             return
+        if not self._parts:
+            self._head.object = _line("Opening…")
+            self.view[:] = [self._head]
         # Bokeh's own callbacks hold the document until they end; Panel's let go of it at the first await
         self._document.add_next_tick_callback(self._renew)
         if self._timer is None:
@@ -105,11 +112,11 @@ class DrillDown:
             return pn.pane.Bokeh(made.figure, sizing_mode="stretch_both", margin=0)
 
         self._parts = [
-            Part("How it is made", chart(fall), lambda d: fall.update(d, self._shown_day()), grow=1.25, beside=self._day),
-            Part("Settlement ladder", chart(ladder), ladder.update, grow=0.95),
-            Part("Last minutes", chart(history), history.update, grow=0.95),
-            Part("Rows by book", rows, lambda d: rows.param.update(rows=rows_by_book(d)), grow=1.5),
-            Part("Latest events", events, lambda d: events.param.update(rows=latest_events(d)), grow=1.2),
+            Part("How it is made", chart(fall), lambda d: fall.update(d, self._shown_day()), grow=1.1, beside=self._day),
+            Part("Settlement ladder", chart(ladder), ladder.update, grow=0.9),
+            Part("Last minutes", chart(history), history.update, grow=0.8),
+            Part("Rows by book", rows, lambda d: rows.param.update(rows=rows_by_book(d)), grow=1.85),
+            Part("Latest events", events, lambda d: events.param.update(rows=latest_events(d)), grow=1.45),
         ]
         for part in self._parts:
             part.show(detail)
@@ -156,7 +163,7 @@ def _headline(detail: SecurityDetail | None, trouble: str) -> str:
     """The security in one line of HTML."""
     told = f"<span style='color:var(--bad)'>{escape(trouble)}</span>" if trouble else ""
     if detail is None:
-        return told
+        return _line(told)
     text, dim = detail.text, "color:var(--muted)"
     names = " · ".join(escape(text[name]) for name in ("ticker", "isin", "cusip", "sedol", "figi") if text[name])
     facts = [
@@ -169,10 +176,13 @@ def _headline(detail: SecurityDetail | None, trouble: str) -> str:
         f"rules {escape(detail.rules_version)}" if detail.rules_version else "",
     ]
     line = " &nbsp;·&nbsp; ".join(fact for fact in facts if fact)
-    return (
-        f"<div style='white-space:nowrap;overflow:hidden;text-overflow:ellipsis'><b style='font-size:13px'>{escape(text['name'])}</b>"
-        f" &nbsp;<span style='{dim}'>{names} &nbsp;·&nbsp; {line}</span> &nbsp;{told}</div>"
-    )
+    names = f"<span style='{dim}'>{names} &nbsp;·&nbsp; {line}</span>"
+    return _line(f"<b style='font-size:13px'>{escape(text['name'])}</b> &nbsp;{names} &nbsp;{told}")
+
+
+def _line(html: str) -> str:
+    style = "color:var(--text);font-family:var(--font);white-space:nowrap;overflow:hidden;text-overflow:ellipsis"
+    return f"<div style='{style}'>{html}</div>"
 
 
 def _percent(rate: float | None) -> str:

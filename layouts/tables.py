@@ -4,13 +4,13 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from engine.model import Flag
+from engine.model import PRICE_UNIT, Flag, Op
 from engine.views import SecurityDetail
 
 ROWS_SHOWN = 300
-ROW_HEAD = ("Book", "Client", "AU", "Depot", "Type", "TD", "SD", "SD0", "SD1", "SD2", "SD3", "SD4")
-ROW_ALIGN = ("l",) * 5 + ("r",) * 7
-EVENT_HEAD = ("Time UTC", "Event", "Type", "Book", "Depot", "Quantity", "Settles", "Source", "Seq")
+ROW_HEAD = ("Book", "Type", "Client", "Depot", "TD", "SD", "SD0", "SD1", "SD2", "SD3", "SD4", "AU")
+ROW_ALIGN = ("l",) * 4 + ("r",) * 7 + ("l",)
+EVENT_HEAD = ("Time UTC", "Event", "Type", "Book", "Depot", "Quantity or price", "Settles", "Source", "Seq")
 EVENT_ALIGN = ("l", "l", "l", "l", "l", "r", "l", "l", "r")
 
 
@@ -22,13 +22,13 @@ def rows_by_book(detail: SecurityDetail) -> list[list[str]]:
     return [
         [
             rows.book[i],
-            rows.client[i],
-            rows.aggregation_unit[i],
-            rows.depot[i],
             words(rows.kind[i]),
+            rows.client[i],
+            rows.depot[i],
             f"{rows.td[i]:,}",
             f"{rows.sd[i]:,}",
             *(f"{quantity:,}" for quantity in rows.projected[i]),
+            rows.aggregation_unit[i],
         ]
         for i in largest
     ]
@@ -40,10 +40,10 @@ def latest_events(detail: SecurityDetail) -> list[list[str]]:
         [
             f"{datetime.fromtimestamp(event.time_ns / 1e9, UTC):%H:%M:%S.%f}"[:-3],
             words(event.op) + (" (cancel)" if event.flags & Flag.CANCEL else ""),
-            words(event.kind),
+            "" if event.op == Op.PRICE.name else words(event.kind),
             event.book,
             event.depot,
-            f"{event.quantity:,}",
+            f"{event.quantity / PRICE_UNIT:,.4f}" if event.op == Op.PRICE.name else f"{event.quantity:,}",
             event.settle_date.isoformat() if event.settle_date else "",
             event.source,
             str(event.seq),

@@ -50,7 +50,8 @@ export class LiveCell {
   number(value, floor) {
     const text = this.column.show(value);
     this.#write(floor ? `≥ ${text}` : text);
-    this.#mark(value < 0 ? "neg" : value === 0 || Number.isNaN(value) ? "zero" : "");
+    const { hot } = this.column;
+    this.#mark(value < 0 ? "neg" : value === 0 || Number.isNaN(value) ? "zero" : value >= hot ? "hot" : "");
   }
 
   #write(text) {

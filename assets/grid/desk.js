@@ -10,6 +10,8 @@ import { judge, StatusChip } from "./status.js";
 import { Strip } from "./strip.js";
 import * as viewState from "./state.js";
 
+/** A page that loses its session sooner would only go round in circles. */
+const RELOAD_AFTER_MS = 5000;
 const TABLES = { inventory: INVENTORY };
 
 export class Desk {
@@ -81,6 +83,12 @@ export class Desk {
     model.theme = document.documentElement.dataset.theme;
     model.selected = this.state.selected;
     model.on("selected", () => this.select(model.selected));
+  }
+
+  /** The session is gone, and with it the drill-down: load the page anew, unless it has hardly begun. */
+  detach() {
+    this.model = null;
+    if (performance.now() > RELOAD_AFTER_MS) reloadWhenServed();
   }
 
   #showSelection() {

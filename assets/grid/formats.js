@@ -8,7 +8,13 @@ const COMPACT = new Intl.NumberFormat("en-US", { notation: "compact", maximumFra
 
 export const quantity = (value) => (Number.isNaN(value) ? NONE : WHOLE.format(value));
 export const rate = (value) => (Number.isNaN(value) ? NONE : TWO.format(value));
-export const percent = (value) => (Number.isNaN(value) ? NONE : `${value.toFixed(1)}%`);
+
+/** A share; what is used of next to nothing is no figure to read. */
+export function percent(value) {
+  if (Number.isNaN(value)) return NONE;
+  return value >= 1000 ? ">999%" : `${value.toFixed(1)}%`;
+}
+
 export const compact = (value) => (Number.isNaN(value) ? NONE : COMPACT.format(value));
 
 export function price(value) {

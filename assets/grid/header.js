@@ -24,6 +24,7 @@ export class Header {
     this.onSort = onSort;
     this.onWidth = onWidth;
     const kept = JSON.parse(localStorage.getItem(KEY) ?? "{}");
+    this.chosen = new Set(Object.keys(kept));
     this.widths = new Map(this.columns.map((column) => [column.id, kept[column.id] ?? column.width]));
     this.style = document.createElement("style");
     this.heads = new Map(this.columns.map((column) => [column.id, this.#head(column)]));
@@ -35,6 +36,15 @@ export class Header {
 
   width() {
     return [...this.widths.values()].reduce((sum, width) => sum + width, 0);
+  }
+
+  /** Give what is left of a wide screen to the first column, unless a person has set its width. */
+  fit(available) {
+    const [first] = this.columns;
+    if (this.chosen.has(first.id)) return;
+    const others = this.width() - this.widths.get(first.id);
+    this.widths.set(first.id, Math.min(first.most ?? Infinity, Math.max(first.width, available - others)));
+    this.#lay();
   }
 
   /** Left edge and width of a column, in pixels. */
@@ -90,6 +100,7 @@ export class Header {
     const grip = down.target;
     const from = this.widths.get(column.id) - down.clientX;
     const move = (event) => {
+      this.chosen.add(column.id);
       this.widths.set(column.id, Math.max(LEAST_WIDTH, Math.round(from + event.clientX)));
       this.#lay();
       this.onWidth();
@@ -98,7 +109,7 @@ export class Header {
     grip.addEventListener("pointermove", move);
     grip.addEventListener("pointerup", () => {
       grip.removeEventListener("pointermove", move);
-      localStorage.setItem(KEY, JSON.stringify(Object.fromEntries(this.widths)));
+      localStorage.setItem(KEY, JSON.stringify(Object.fromEntries([...this.chosen].map((id) => [id, this.widths.get(id)]))));
     }, { once: true });
   }
 

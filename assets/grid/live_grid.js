@@ -185,6 +185,8 @@ export class LiveGrid {
 
   // an even number of rows keeps every row's parity
   #resize() {
+    this.header.fit(this.scroller.clientWidth);
+    this.#widen();
     const wanted = this.page + 2 * SPARE_ROWS + (this.page % 2);
     if (wanted <= this.rows.length) {
       this.#draw();

@@ -43,7 +43,7 @@ export function render({ model }) {
 _STYLE = """
 :host { height: 100%; }
 .facts { position: absolute; inset: 0; overflow: auto; outline-offset: -2px; scrollbar-color: var(--line) var(--panel); }
-table { border-collapse: collapse; width: 100%; font-size: 11px; color: var(--text); }
+table { border-collapse: collapse; width: 100%; font-family: var(--font); font-size: 11px; color: var(--text); }
 th, td { padding: 1px 6px; white-space: nowrap; text-align: left; line-height: 17px; }
 th { position: sticky; top: 0; background: var(--panel); color: var(--muted); font-weight: 600; }
 tbody tr:nth-child(even) { background: var(--odd); }

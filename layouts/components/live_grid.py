@@ -6,11 +6,15 @@ import param
 from panel.custom import JSComponent
 
 _ESM = """
-export async function render({ model }) {
+export async function render({ model, view }) {
   const started = new Promise((resolve) => {
     document.addEventListener("ims-desk", (event) => resolve(event.detail), { once: true });
   });
-  (window.imsDesk ?? (await started)).attach(model);
+  const desk = window.imsDesk ?? (await started);
+  const { document: session } = view.model;
+  session.config.notify_connection_status = false;
+  session.on_event("connection_lost", () => desk.detach());
+  desk.attach(model);
   return document.createElement("span");
 }
 """
