@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import TopicAlreadyExistsError
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError
 from numpy.typing import NDArray
 
 from feeds import reference
@@ -43,7 +43,11 @@ class Producer:
         self._waiting: set[asyncio.Future[Any]] = set()
 
     async def __aenter__(self) -> Self:
-        await self._producer.start()
+        try:
+            await self._producer.start()
+        except KafkaError:
+            await self._producer.stop()
+            raise
         return self
 
     async def __aexit__(

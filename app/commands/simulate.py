@@ -61,7 +61,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Exit code 1 where the accounting differs, 2 for a command line or a file that cannot be used."""
+    """Exit code 1 where the accounting differs, 2 for a command line, a file or a broker that cannot be used."""
     try:
         _check(args)
         source = Source(args)
@@ -72,7 +72,13 @@ def run(args: argparse.Namespace) -> int:
         signal.signal(number, lambda *_: source.stop())
     if args.to == "memory":
         return _to_memory(source, args)
-    return asyncio.run(_to_kafka(source, args))
+    from aiokafka.errors import KafkaError  # noqa: PLC0415  the client is needed here only
+
+    try:
+        return asyncio.run(_to_kafka(source, args))
+    except KafkaError as error:
+        print(f"ims simulate: Kafka at {args.kafka}: {error}", file=sys.stderr)  # noqa: T201
+        return 2
 
 
 def _check(args: argparse.Namespace) -> None:
