@@ -1,11 +1,11 @@
 """Arrow events: one record is one IPC stream of a schema and one batch of up to a few thousand events.
 
-Columns, in any order: src, sec, book, depot (utf8, or its dictionary with int32 indices); op, kind, flags (uint8, values of
-`Op`, `Kind` and `Flag`); seq, ts, qty (int64); trade, settle (date32, the only ones that may be null).
+Columns, in any order: src, sec, book, depot (utf8, or its dictionary with int32 indices); op, kind, flags (uint8, values
+of `Op`, `Kind` and `Flag`); seq, ts, qty (int64); trade, settle (date32, the only ones that may be null).
 
-A record that cannot be read is quarantined whole. Of one that can, only the events that name something unknown, or have a
-value out of range, are: as one entry per reason, whose `raw` is an Arrow stream of just these rows and whose `events` says
-how many they are. So the same bytes can be sent again, and nothing is lost or doubled.
+A record that cannot be read is quarantined whole. Of one that can, only the events that name something unknown, or have
+a value out of range, are: as one entry per reason, whose `raw` is an Arrow stream of just these rows and whose `events`
+says how many they are. So the same bytes can be sent again, and nothing is lost or doubled.
 """
 
 from collections.abc import Sequence

@@ -55,7 +55,7 @@ def _id_of(data: Any, begin: int, end: int, table: Any, namespace: Any) -> Any:
 
 @nb.njit(**_JIT)
 def name_all(offsets: Any, data: Any, table: Any, namespace: Any, ids: Any) -> bool:
-    """Ids of the codes that `offsets` (n + 1) cut out of `data`, into `ids` (n). False where an offset leads outside."""
+    """Ids of the codes that `offsets` (n + 1) cut out of `data`, into `ids` (n). False: an offset leads outside."""
     for i in range(ids.shape[0]):
         begin, end = np.int64(offsets[i]), np.int64(offsets[i + 1])
         if begin < 0 or end < begin or end > data.shape[0]:

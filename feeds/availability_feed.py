@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 import structlog
 
+from engine.events import EVENT
 from engine.model import Flag, Market
 from engine.ring import Message
 from engine.symbols import Symbols
@@ -118,4 +119,4 @@ class AvailabilityFeed:
 
     async def _keep(self, entries: list[Unreadable]) -> None:
         if entries:
-            await self._outlet.decoded(Decoded(np.empty(0, json_events.EVENT), entries))
+            await self._outlet.decoded(Decoded(np.empty(0, EVENT), entries))

@@ -1,15 +1,16 @@
-"""The bytes of a poll -> one batch of events, whatever the encoding of each record. Nothing else knows how events are written."""
+"""The bytes of a poll -> one batch of events, whatever the encoding of each record."""
 
 from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
 import numpy as np
 
+from engine.events import EVENT
 from engine.symbols import Symbols
 from feeds import arrow_events, json_events
 from feeds.quarantine import Decoded, Origin, Reason, Unreadable
 
-Headers: TypeAlias = Sequence[tuple[str, bytes]]
+Headers: TypeAlias = tuple[tuple[str, bytes], ...]
 Values: TypeAlias = Sequence[bytes | None]
 
 HEADER: Final = "enc"
@@ -22,7 +23,7 @@ def _refuse(values: Sequence[bytes], symbols: Symbols, origin: Origin) -> Decode
     del symbols
     detail = f"header {HEADER} is neither {JSON.decode()} nor {ARROW.decode()}"
     entries = [origin.unreadable(at, Reason.ENCODING, detail, value) for at, value in enumerate(values)]
-    return Decoded(np.empty(0, json_events.EVENT), entries)
+    return Decoded(np.empty(0, EVENT), entries)
 
 
 _DECODERS: Final[tuple[Callable[[Sequence[bytes], Symbols, Origin], Decoded], ...]] = (
@@ -40,10 +41,10 @@ def decode(values: Values, headers: Sequence[Headers], symbols: Symbols, origin:
     Never raises for what is in a record; no statement of ours runs per record of a poll of one encoding.
     """
     present = [b"" if value is None else value for value in values] if None in values else values
-    numbers = {each: _number(each) for each in set(map(tuple, headers))}
+    numbers = {each: _number(each) for each in set(headers)}
     if len(set(numbers.values())) == 1:
         return _DECODERS[next(iter(numbers.values()))](present, symbols, origin)  # type: ignore[arg-type]
-    of_record = np.fromiter(map(numbers.__getitem__, map(tuple, headers)), np.uint8, len(values))
+    of_record = np.fromiter(map(numbers.__getitem__, headers), np.uint8, len(values))
     parts = []
     for number, decoder in enumerate(_DECODERS):
         chosen = np.flatnonzero(of_record == number)
@@ -61,7 +62,7 @@ def _number(headers: Headers) -> int:
 def _merged(parts: Sequence[Decoded]) -> Decoded:
     """Several encodings of one poll, put back into the order of their partitions."""
     if not parts:
-        return Decoded(np.empty(0, json_events.EVENT))
+        return Decoded(np.empty(0, EVENT))
     events = np.concatenate([part.events for part in parts])
     order = np.lexsort((events["offset"], events["partition"]))  # stable: the rows of one record stay in order
     unreadable: list[Unreadable] = [entry for part in parts for entry in part.unreadable]

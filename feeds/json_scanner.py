@@ -1,8 +1,8 @@
 """The compiled scanner of JSON events in canonical form (feeds/json_events.py has the form and the rules).
 
 It reads eight bytes at a time through a view whose elements overlap, and knows one order of keys, no white space and no
-escapes. Whatever it does not recognise, or cannot name, it leaves: it never decides that a record is bad. What it accepts
-a strict decoder accepts too, with the same result.
+escapes. Whatever it does not recognise, or cannot name, it leaves: it never decides that a record is bad. What it
+accepts a strict decoder accepts too, with the same result.
 """
 
 from typing import Any, Final
@@ -15,7 +15,7 @@ from engine.model import NO_DATE, SYMBOL_BYTES, Flag, Kind, Namespace, Op
 from engine.symbols import find
 
 PAD: Final = 64
-"""Zero bytes needed behind the last record: more than any primitive looks ahead. No primitive goes on past a zero byte."""
+"""Zero bytes needed behind the last record: more than any primitive looks ahead; none goes on past a zero byte."""
 
 _JIT: Final[dict[str, Any]] = {"cache": True, "nogil": True}
 _U: Final = np.uint64
@@ -250,7 +250,7 @@ def _record(words: Any, at: int, end: int, table: Any, event: Any) -> bool:
 def scan(words: Any, ends: Any, table: Any, events: Any, left: Any) -> int:
     """Fill `events[i]` from the record that ends at `ends[i]` (it begins where the one before ends), or set `left[i]`.
 
-    `words`: see `words_over`; `table`: `Symbols.table`; `events`: dtype `EVENT`; `left`: bool. Returns how many were left.
+    `words`: see `words_over`; `table`: `Symbols.table`; `events`: dtype `EVENT`; `left`: bool. Returns how many are left.
     """
     count, begin = 0, 0
     for i in range(ends.shape[0]):

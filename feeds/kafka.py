@@ -1,14 +1,13 @@
 """The events topic: one worker's share of its partitions, decoded a poll at a time into the worker's ring.
 
-There is no consumer group: worker w of n reads the partitions p with p % n == w, and where to go on is kept in the ring, in
-the engine's memory, beside the state that came of it. Neither can be newer than the other; what a killed worker had handed
-over but not noted is handed over again, and recognised by its sequence number.
+There is no consumer group: worker w of n reads the partitions p with p % n == w, and where to go on is kept in the
+ring, in the engine's memory, beside the state that came of it. Neither can be newer than the other; what a killed worker
+had handed over but not noted is handed over again, and recognised by its sequence number.
 """
 
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import chain
 from operator import attrgetter
 from typing import Final
@@ -22,7 +21,7 @@ from engine.symbols import Symbols
 from feeds.decode import decode
 from feeds.kafka_client import connected, end_of, first_to_end, partitions_of
 from feeds.kafka_reference import REFERENCE, ReferenceView
-from feeds.outlet import Outlet
+from feeds.outlet import Outlet, Spent
 from feeds.quarantine import Decoded, Origin
 
 log = structlog.get_logger()
@@ -47,17 +46,6 @@ class _AnewError(RuntimeError):
     """Close the consumer and begin again from the bootstrap servers."""
 
 
-@dataclass(slots=True)
-class Spent:
-    """Where a worker's time goes, in seconds since its start."""
-
-    fetch_s: float = 0.0
-    """Waiting for the broker, and the client's making of records."""
-    decode_s: float = 0.0
-    push_s: float = 0.0
-    """Handing over, with waiting for the engine where the ring is full."""
-
-
 class EventsFeed:
     """One worker's partitions of the events topic, followed for as long as the worker lives."""
 
@@ -72,7 +60,6 @@ class EventsFeed:
         self._known = known
         self._polls = 0
         self._asked_s = 0.0
-        self.spent = Spent()
 
     async def run(self) -> None:
         """Raises `StalledError`; a broker that goes away is waited for."""
@@ -114,7 +101,8 @@ class EventsFeed:
             self._polls += 1
 
     async def _poll(self, consumer: AIOKafkaConsumer, places: Sequence[TopicPartition]) -> None:
-        began = time.perf_counter()
+        spent, began = self._outlet.spent, time.perf_counter_ns()
+        spent[Spent.BEGAN] = spent[Spent.BEGAN] or time.time_ns()
         try:
             polled = await consumer.getmany(timeout_ms=_POLL_MS)
             positions = {place.partition: await consumer.position(place) for place in places}
@@ -124,18 +112,18 @@ class EventsFeed:
             await asyncio.sleep(_AGAIN_S)
             self._go_back(consumer, places)
             return
-        self.spent.fetch_s += time.perf_counter() - began
+        spent[Spent.FETCH] += time.perf_counter_ns() - began
         if polled:
             decoded = await self._decode(consumer, polled)
-            began = time.perf_counter()
+            began = time.perf_counter_ns()
             await self._outlet.decoded(decoded)
-            self.spent.push_s += time.perf_counter() - began
+            spent[Spent.PUSH] += time.perf_counter_ns() - began
         for partition, position in positions.items():
             self._outlet.ring.progress[partition] = position
 
     async def _decode(self, consumer: AIOKafkaConsumer, polled: dict[TopicPartition, list[ConsumerRecord]]) -> Decoded:
         """Everything of one poll; again, if it names what the reference topic has meanwhile explained."""
-        began = time.perf_counter()
+        began = time.perf_counter_ns()
         records = list(chain.from_iterable(polled.values()))
         counts = [len(part) for part in polled.values()]
         partitions = np.repeat(np.array([place.partition for place in polled], np.uint16), counts)
@@ -143,7 +131,7 @@ class EventsFeed:
         values, headers = list(map(attrgetter("value"), records)), list(map(attrgetter("headers"), records))
         origin = Origin(self._topic, TOPIC_INDEX, partitions, offsets, time.time_ns())
         decoded = decode(values, headers, self._symbols, origin)
-        self.spent.decode_s += time.perf_counter() - began
+        self._outlet.spent[Spent.DECODE] += time.perf_counter_ns() - began
         if any(entry.unknown for entry in decoded.unreadable) and await self._explained(consumer):
             return decode(values, headers, self._symbols, origin)
         return decoded

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from enum import IntEnum
 from typing import Any, Final
 
 import numpy as np
@@ -21,11 +22,28 @@ _FULL_S: Final = 0.0005
 _DRAIN_S: Final = 0.001
 
 
+_SPENT: Final = 24
+"""Of the ring's words: the cache line behind those of head, tail and ready."""
+
+
+class Spent(IntEnum):
+    """Where a worker's time went, nanoseconds in `Outlet.spent`; in shared memory, so that others can see it."""
+
+    FETCH = 0
+    """Waiting for the broker, and the client's making of records."""
+    DECODE = 1
+    PUSH = 2
+    """Handing over, with waiting for the engine where the ring is full."""
+    BEGAN = 3
+    """Not a duration: the moment of the first poll, nanoseconds since 1970."""
+
+
 class Outlet:
     """Everything that goes into a ring goes through here, one message after the other."""
 
     def __init__(self, ring: Ring) -> None:
         self.ring = ring
+        self.spent: NDArray[np.int64] = ring.segment.arrays["words"][_SPENT : _SPENT + len(Spent)]
         self._order = asyncio.Lock()
 
     async def decoded(self, decoded: Decoded) -> None:

@@ -38,6 +38,8 @@ class Security(msgspec.Struct, tag="security", frozen=True, forbid_unknown_field
 
 
 class Book(msgspec.Struct, tag="book", frozen=True, forbid_unknown_fields=True):
+    """Where activity is booked, and whose it is."""
+
     code: str
     client: str = ""
     entity: str = ""
@@ -45,11 +47,15 @@ class Book(msgspec.Struct, tag="book", frozen=True, forbid_unknown_fields=True):
 
 
 class Depot(msgspec.Struct, tag="depot", frozen=True, forbid_unknown_fields=True):
+    """Where stock lies."""
+
     code: str
     name: str = ""
 
 
 class Source(msgspec.Struct, tag="source", frozen=True, forbid_unknown_fields=True):
+    """Who numbers events: a source's numbers begin at 1 and leave none out."""
+
     code: str
     name: str = ""
 
