@@ -21,7 +21,7 @@ from feeds.simulator_faults import Expected, Fault, FaultRates, broken, damaged,
 from feeds.simulator_opening import opening_events, opening_rows
 from feeds.simulator_play import CHANCES, MIX, Plan, play, world_of
 from feeds.universe import Role, Universe
-from feeds.wire import DRAFT, Drafts, Vocabulary
+from feeds.wire import DRAFT, Drafts, Vocabulary, joined, taken
 
 BLOCK: Final = 4_096
 """Events that are made at a time, whatever number is asked for."""
@@ -100,8 +100,8 @@ class Simulator:
         while missing > 0:
             parts.append(self._make_block())
             missing -= parts[-1].size
-        made = np.concatenate(parts) if len(parts) > 1 else parts[0]
-        given, self._ready = made[:count].copy(), made[count:]
+        made = joined(parts)
+        given, self._ready = made[:count], made[count:]
         given["time_ns"] = now_ns
         self.expected.add(given)
         return given
@@ -116,15 +116,17 @@ class Simulator:
     def encode_arrow(self, drafts: Drafts, per_record: int = 1_000) -> list[bytes]:
         """Batches of `per_record` drafts of one partition; behind them, cut off, a record per unreadable draft."""
         bad = drafts["fault"] == Fault.UNREADABLE
-        records = wire.arrow_records(drafts[~bad], self.vocabulary, per_record)
-        whole = wire.arrow_records(drafts[bad], self.vocabulary, 1)
+        if not bad.any():
+            return wire.arrow_records(drafts, self.vocabulary, per_record)
+        records = wire.arrow_records(taken(drafts, ~bad), self.vocabulary, per_record)
+        whole = wire.arrow_records(taken(drafts, bad), self.vocabulary, 1)
         return records + [record[: len(record) * 2 // 3] for record in whole]
 
     def records(self, drafts: Drafts, topic: str, encoding: str, per_record: int = 1_000) -> list[Records]:
         """The drafts as records of each partition, as an embedded feed or a producer hands them over."""
         made = []
         for partition in range(self.partitions):
-            some = drafts[drafts["partition"] == partition] if self.partitions > 1 else drafts
+            some = taken(drafts, drafts["partition"] == partition) if self.partitions > 1 else drafts
             if not some.size:
                 continue
             if encoding == "json":

@@ -13,7 +13,7 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from feeds.wire import Drafts
+from feeds.wire import Drafts, joined, taken
 
 
 class Fault(IntEnum):
@@ -100,8 +100,10 @@ def broken(events: Drafts, count: int, random: np.random.Generator) -> tuple[Dra
 
 def mixed(events: Drafts, *extras: tuple[Drafts, NDArray[np.float64]]) -> Drafts:
     """The events in their order, and the extras between them."""
+    if not any(extra.size for extra, _ in extras):
+        return events
     place = np.concatenate([np.arange(events.size, dtype=np.float64), *(where for _, where in extras)])
-    return np.concatenate([events, *(extra for extra, _ in extras)])[np.argsort(place, kind="stable")]
+    return taken(joined([events, *(extra for extra, _ in extras)]), np.argsort(place, kind="stable"))
 
 
 def damaged(record: bytes, number: int) -> bytes:
@@ -110,7 +112,7 @@ def damaged(record: bytes, number: int) -> bytes:
 
 
 def _copies(events: Drafts, chosen: NDArray[np.int64], fault: Fault) -> Drafts:
-    made = events[chosen]
+    made = taken(events, chosen)
     made["fault"], made["skipped"] = fault, 0
     return made
 

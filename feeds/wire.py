@@ -40,6 +40,24 @@ DRAFT: Final = np.dtype(
 Drafts = NDArray[np.void]
 """Shape (n,), dtype `DRAFT`, in the order of sending."""
 
+_WORDS: Final = DRAFT.itemsize // 8
+
+
+def taken(drafts: Drafts, chosen: NDArray[np.intp] | NDArray[np.bool_]) -> Drafts:
+    """`drafts[chosen]`; as rows of words, because numpy copies records field by field."""
+    return words_of(drafts)[chosen].view(DRAFT).reshape(-1)
+
+
+def joined(parts: Sequence[Drafts]) -> Drafts:
+    """The parts one after the other, copied as words too."""
+    return np.concatenate([words_of(part) for part in parts]).view(DRAFT).reshape(-1)
+
+
+def words_of(drafts: Drafts) -> NDArray[np.int64]:
+    """The drafts as words, shape (n, DRAFT.itemsize // 8)."""
+    return drafts.view(np.int64).reshape(-1, _WORDS)
+
+
 _KEYS: Final = (
     b'{"src":', b',"seq":', b',"ts":', b',"op":', b',"sec":', b',"book":', b',"depot":', b',"kind":', b',"trade":',
     b',"settle":', b',"qty":', b',"flags":',
@@ -157,13 +175,29 @@ def _arrow_record(drafts: Drafts, vocabulary: Vocabulary) -> bytes:
 
 def _coded(indices: NDArray[np.int32], codes: pa.StringArray) -> pa.DictionaryArray:
     """The codes of `indices`; the dictionary has only those that occur, for it travels with every record."""
-    used, index = np.unique(indices, return_inverse=True)
-    present = codes.take(pa.array(np.where(used < 0, len(codes) - 1, used)))
-    return pa.DictionaryArray.from_arrays(pa.array(index.astype(np.int32)), present)
+    used, dense = np.empty(indices.size, np.int32), np.empty(indices.size, np.int32)
+    count = _densely(indices, np.zeros(len(codes), np.int32), used, dense)
+    return pa.DictionaryArray.from_arrays(pa.array(dense), codes.take(pa.array(used[:count])))
 
 
 def _dates(days: NDArray[np.int32]) -> pa.Array:
-    return pa.array(np.ascontiguousarray(days), pa.int32(), mask=days == NO_DATE).cast(pa.date32())
+    known = np.packbits(days != NO_DATE, bitorder="little")
+    buffers = [pa.py_buffer(known), pa.py_buffer(np.ascontiguousarray(days))]
+    return pa.Array.from_buffers(pa.date32(), days.size, buffers)
+
+
+@nb.njit(**_JIT)
+def _densely(indices: Any, number: NDArray[np.int32], used: NDArray[np.int32], dense: NDArray[np.int32]) -> int:
+    """Number the different indices in order of appearance: `indices[i] == used[dense[i]]`; returns how many there are."""
+    count = 0
+    for i in range(indices.shape[0]):
+        index = indices[i] if indices[i] >= 0 else number.shape[0] - 1
+        if number[index] == 0:
+            used[count] = index
+            count += 1
+            number[index] = count
+        dense[i] = number[index] - 1
+    return count
 
 
 @nb.njit(**_JIT)
