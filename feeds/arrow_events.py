@@ -149,7 +149,7 @@ def _view(buffer: pa.Buffer | None, dtype: str, first: int, count: int) -> NDArr
     size = np.dtype(dtype).itemsize
     if count and (buffer is None or buffer.size < (first + count) * size):
         raise _FaultError(Reason.MALFORMED, "a column is shorter than its batch")
-    view = np.frombuffer(buffer, dtype, count, first * size) if count else np.empty(0, dtype)
+    view = np.empty(0, dtype) if buffer is None or not count else np.frombuffer(buffer, dtype, count, first * size)
     if not view.flags.aligned:
         view = view.copy()
     view.flags.writeable = False

@@ -55,14 +55,16 @@ class AvailabilityFeed:
             content = await asyncio.to_thread(self._path.read_bytes)
         except OSError as error:
             if self._seen != (0, 0, 0):
-                log.error("availability file cannot be read, the former snapshot stays", error=str(error))
+                log.error(  # noqa: TRY400  where it came from helps nobody
+                    "availability file cannot be read, the former snapshot stays", error=str(error)
+                )
             self._seen = (0, 0, 0)
             return False
         self._seen = seen
         try:
             snapshot = await asyncio.to_thread(availability.parse, content, self._path.name)
         except AvailabilityError as error:
-            log.error("availability file refused, the former snapshot stays", error=str(error))
+            log.error("availability file refused, the former snapshot stays", error=str(error))  # noqa: TRY400  the same
             await self._keep([self._entry(error.line, Reason.AVAILABILITY_REFUSED, str(error), content)])
             return False
         bad = [

@@ -4,6 +4,7 @@ It reads eight bytes at a time through a view whose elements overlap, and knows 
 escapes. Whatever it does not recognise, or cannot name, it leaves: it never decides that a record is bad. What it
 accepts a strict decoder accepts too, with the same result.
 """
+# ruff: noqa: PLR2004  eight bytes to a word, ten digits, twelve months: names would say less
 
 from typing import Any, Final
 
@@ -80,7 +81,7 @@ def words_over(joined: bytes) -> NDArray[np.uint64]:
 
 
 @nb.njit(**_JIT)
-def _key(words: Any, at: int, key: int) -> int:
+def _key(words: Any, at: int, key: int) -> Any:
     """The position behind the key, or -1. So do all that follow; each takes -1 as the failure before it."""
     if at < 0 or (words[at] ^ _LITERALS[key, 0]) & _LITERALS[key, 2]:
         return -1
@@ -230,7 +231,7 @@ def _record(words: Any, at: int, end: int, table: Any, event: Any) -> bool:
         return False
     if (sec_a == 0) != (op == _RESET_BOOK) or (book_a == 0) != (op == _PRICE):
         return False
-    if depot_a != 0 and (op == _RESET_BOOK or op == _PRICE):  # noqa: PLR1714 - a tuple is slower when compiled
+    if depot_a != 0 and op in (_RESET_BOOK, _PRICE):
         return False
     source = find(table, src_a, src_b, src_c, _SOURCE)
     security = 0 if sec_a == 0 else find(table, sec_a, sec_b, sec_c, _SECURITY)

@@ -108,7 +108,7 @@ class EventsFeed:
             positions = {place.partition: await consumer.position(place) for place in places}
         except KafkaError as error:
             # the client may have dropped records of the same poll that came before the one it could not read
-            log.error("records could not be read", error=str(error), again_in_s=_AGAIN_S)
+            log.warning("records could not be read", error=str(error), again_in_s=_AGAIN_S)
             await asyncio.sleep(_AGAIN_S)
             self._go_back(consumer, places)
             return

@@ -60,7 +60,7 @@ class ReferenceFeed:
             polled = await consumer.getmany(timeout_ms=_POLL_MS)
             position = await consumer.position(place)
         except KafkaError as error:
-            log.error("reference records could not be read", error=str(error), again_in_s=_AGAIN_S)
+            log.warning("reference records could not be read", error=str(error), again_in_s=_AGAIN_S)
             await asyncio.sleep(_AGAIN_S)
             consumer.seek(place, int(self._outlet.ring.progress[REFERENCE]))
             return
@@ -88,6 +88,6 @@ class ReferenceView:
         ends = await consumer.end_offsets([self._place])
         if self._ring.progress[REFERENCE] >= ends[self._place]:
             return False
-        while self._ring.progress[REFERENCE] < ends[self._place]:
+        while self._ring.progress[REFERENCE] < ends[self._place]:  # noqa: ASYNC110  shared memory has no event
             await asyncio.sleep(_LOOK_S)
         return True

@@ -62,7 +62,7 @@ class Outlet:
                 await self._push_all(message, records, _RECORDS)
             for part in _portions(unreadable):
                 await self._push(Message.QUARANTINE, np.frombuffer(quarantine.encode(part), np.uint8))
-            while not self.ring.drained:
+            while not self.ring.drained:  # noqa: ASYNC110  shared memory has no event
                 await asyncio.sleep(_DRAIN_S)
 
     async def _push_all(self, message: Message, records: NDArray[np.void], size: int) -> None:
@@ -70,7 +70,7 @@ class Outlet:
             await self._push(message, records[first : first + size])
 
     async def _push(self, message: Message, records: NDArray[Any]) -> None:
-        while not self.ring.push(message, records):
+        while not self.ring.push(message, records):  # noqa: ASYNC110  shared memory has no event
             await asyncio.sleep(_FULL_S)
 
 

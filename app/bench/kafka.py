@@ -36,6 +36,7 @@ class BenchError(RuntimeError):
 
 
 def add(parser: argparse.ArgumentParser) -> None:
+    """Sizes, runs and, if it should be another, the broker."""
     parser.add_argument("--json-events", type=int, default=3_000_000, help="single-event JSON records (3 million)")
     parser.add_argument("--arrow-events", type=int, default=20_000_000, help="events in Arrow records (20 million)")
     parser.add_argument("--batch", type=int, default=1_000, help="events of an Arrow record (1000)")
@@ -65,7 +66,7 @@ def run(args: argparse.Namespace) -> dict[str, object]:
 
 
 def _largest(cases: dict[str, Any]) -> float:
-    return max(case["rss_mb"] for case in cases.values())
+    return max(float(case["rss_mb"]) for case in cases.values())
 
 
 def _case(bootstrap: str, load: Load, workers: int, runs: int, folder: Path) -> dict[str, float]:

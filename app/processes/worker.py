@@ -117,7 +117,9 @@ class Worker:
 
     async def _follow_engine(self) -> None:
         """The supervisor starts the workers of a restarted engine anew; one that was left behind ends by itself."""
-        while not (self.outlet.ring.segment.stale or self.tables.segment.stale):
+        while not (  # noqa: ASYNC110  shared memory has no event
+            self.outlet.ring.segment.stale or self.tables.segment.stale
+        ):
             await asyncio.sleep(_ALIVE_S)
         raise EngineGoneError("the engine's memory is gone: a new engine needs a new worker")
 

@@ -1,0 +1,245 @@
+"""Kafka with a real broker: every record is accounted for, whatever is killed, mixed, late or missing."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from aiokafka import TopicPartition
+
+from app.bench import kafka_broker, services
+from engine.tables import Word
+from feeds import kafka as kafka_feed
+from feeds import reference
+from feeds.kafka import EventsFeed, StalledError
+from feeds.kafka_reference import ReferenceFeed, ReferenceView
+from feeds.quarantine import Reason
+from feeds.simulator import Records, Simulator
+from feeds.simulator_kafka import Producer
+from tests.feeds.desk import Desk, until
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+@contextlib.asynccontextmanager
+async def _feeding(desk: Desk, bootstrap: str, topic: str) -> AsyncIterator[list[asyncio.Task[None]]]:
+    """All workers of the desk read `topic` and `topic-reference`; yields their tasks, the first is worker 0's."""
+    known = ReferenceView(f"{topic}-reference", desk.rings[0])
+    count = len(desk.rings)
+    coroutines = [
+        EventsFeed(bootstrap, topic, (number, count), desk.symbols, outlet, known).run()
+        for number, outlet in enumerate(desk.outlets)
+    ]
+    coroutines.append(ReferenceFeed(bootstrap, f"{topic}-reference", desk.markets, desk.outlets[0]).run())
+    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
+    try:
+        yield tasks
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _send(producer: Producer, simulator: Simulator, topic: str, events: int, encodings: Sequence[str]) -> None:
+    """That many events in portions, each in the next encoding; the start of day is sent by the first call."""
+    for number, first in enumerate(range(0, events, 2_000)):
+        drafts = simulator.next(min(2_000, events - first), time.time_ns())
+        for records in simulator.records(drafts, topic, encodings[number % len(encodings)], 300):
+            await producer.send(records, _now_ms())
+    await producer.flush()
+
+
+async def _begin(producer: Producer, simulator: Simulator, topic: str) -> None:
+    await producer.make_topics(topic, f"{topic}-reference", simulator.partitions)
+    await producer.send_reference(f"{topic}-reference", simulator.reference(), _now_ms())
+    for drafts in simulator.start_of_day(time.time_ns()):
+        for records in simulator.records(drafts, topic, "arrow"):
+            await producer.send(records, _now_ms())
+    await producer.flush()
+
+
+async def test_every_record_of_both_encodings_is_accounted_for(kafka: str, instance: str, tmp_path: Path) -> None:
+    topic = f"mixed-{instance}"
+    async with Desk(instance, tmp_path, workers=2) as desk, Producer(kafka) as producer:
+        simulator = desk.simulator(partitions=5)
+        await _begin(producer, simulator, topic)
+        await _send(producer, simulator, topic, 30_000, ["json", "arrow"])
+        async with _feeding(desk, kafka, topic):
+            await until(lambda: desk.count(Word.READY) == 1, "ready")
+            assert desk.observed() == simulator.expected
+            await _send(producer, simulator, topic, 10_000, ["arrow", "json"])
+            await until(lambda: desk.observed() == simulator.expected, f"{simulator.expected}")
+        assert simulator.expected.duplicates * simulator.expected.missing > 0
+        assert simulator.expected.unreadable * simulator.expected.unknown > 0
+        assert desk.rejected == []
+        ends = [int(ring.progress[partition]) for partition in range(5) for ring in [desk.rings[partition % 2]]]
+        assert all(end > 0 for end in ends)
+
+
+async def test_a_worker_that_starts_again_neither_loses_nor_doubles(kafka: str, instance: str, tmp_path: Path) -> None:
+    topic = f"again-{instance}"
+    async with Desk(instance, tmp_path) as desk, Producer(kafka) as producer:
+        simulator = desk.simulator(partitions=3)
+        await _begin(producer, simulator, topic)
+        await _send(producer, simulator, topic, 40_000, ["json"])
+        async with _feeding(desk, kafka, topic):
+            await until(lambda: desk.count(Word.EVENTS) > 0, "the first events")
+        # as if it had been killed before it could note what it had handed over
+        desk.rings[0].progress[:3] = np.maximum(desk.rings[0].progress[:3] - 500, 0)
+        again = desk.count(Word.DUPLICATES)
+        async with _feeding(desk, kafka, topic):
+            await until(lambda: desk.count(Word.READY) == 1, "ready")
+        await until(lambda: desk.rings[0].drained, "drained")
+        expected = replace(simulator.expected, duplicates=desk.count(Word.DUPLICATES))
+        assert desk.observed() == expected
+        assert again <= desk.count(Word.DUPLICATES) <= simulator.expected.duplicates + 1_500
+
+
+@pytest.fixture
+def own_broker(tmp_path: Path) -> Iterator[tuple[str, services.Server]]:
+    """A broker of the test's own, which it may stop and start."""
+    folder, port = tmp_path / "broker", services.free_port()
+    folder.mkdir()
+    try:
+        command = kafka_broker.java_command(folder, port, services.free_port())
+    except kafka_broker.NoKafkaError as error:
+        pytest.skip(str(error))
+    server = services.Server(command, folder, lambda log: b"Kafka Server started" in log.read_bytes())
+    server.start()
+    try:
+        yield f"127.0.0.1:{port}", server
+    finally:
+        server.stop()
+
+
+async def test_a_broker_that_goes_and_comes_back_is_followed_on(
+    own_broker: tuple[str, services.Server], instance: str, tmp_path: Path
+) -> None:
+    bootstrap, server = own_broker
+    async with Desk(instance, tmp_path) as desk:
+        simulator = desk.simulator(partitions=2)
+        async with Producer(bootstrap) as producer:
+            await _begin(producer, simulator, "events")
+            await _send(producer, simulator, "events", 5_000, ["json"])
+        async with _feeding(desk, bootstrap, "events") as tasks:
+            await until(lambda: desk.observed() == simulator.expected, "before")
+            await asyncio.to_thread(server.kill)
+            await asyncio.to_thread(server.start)
+            async with Producer(bootstrap) as producer:
+                await _send(producer, simulator, "events", 5_000, ["arrow"])
+            await until(lambda: desk.observed() == simulator.expected, "after")
+            assert not any(task.done() for task in tasks)
+
+
+async def test_topics_and_a_broker_that_are_not_there_yet_are_waited_for(
+    kafka: str, instance: str, tmp_path: Path
+) -> None:
+    topic = f"late-{instance}"
+    async with Desk(instance, tmp_path) as desk, Producer(kafka) as producer:
+        simulator = desk.simulator(partitions=2)
+        async with _feeding(desk, kafka, topic) as tasks, _feeding(desk, "127.0.0.1:1", topic) as waiting:
+            await _begin(producer, simulator, topic)
+            await until(lambda: desk.observed() == simulator.expected, "everything")
+            assert not any(task.done() for task in [*tasks, *waiting])
+
+
+async def test_a_code_that_the_reference_topic_explains_is_not_quarantined(
+    kafka: str, instance: str, tmp_path: Path
+) -> None:
+    topic = f"explained-{instance}"
+    async with Desk(instance, tmp_path) as desk, Producer(kafka) as producer:
+        simulator = desk.simulator(partitions=1)
+        await _begin(producer, simulator, topic)
+        async with _feeding(desk, kafka, topic):
+            await until(lambda: desk.observed() == simulator.expected, "the start of day")
+            new = reference.Security("NEWCOMER", market="US")
+            await producer.send_reference(f"{topic}-reference", [new], _now_ms())
+            await producer.send(_records(topic, [_event("NEWCOMER", 1), _event("NOBODY", 2)]), _now_ms())
+            await producer.flush()
+            await until(lambda: len(desk.unreadable) == 1, "the unknown one")
+        (entry,) = desk.unreadable
+        assert (entry.reason, b"NOBODY" in entry.raw) == (Reason.UNKNOWN_SECURITY, True)
+        assert desk.count(Word.EVENTS) == simulator.expected.events + 1
+
+
+async def test_headers_decide_and_records_without_a_value_are_kept(kafka: str, instance: str, tmp_path: Path) -> None:
+    topic = f"headers-{instance}"
+    async with Desk(instance, tmp_path) as desk, Producer(kafka) as producer:
+        simulator = desk.simulator(partitions=1)
+        await _begin(producer, simulator, topic)
+        await producer.send(replace(_records(topic, [_event("NOBODY", 1)]), encoding="avro"), _now_ms())
+        await producer.send(replace(_records(topic, [b"{}"]), encoding="arrow"), _now_ms())
+        await producer.flush()
+        async with _feeding(desk, kafka, topic):
+            await until(lambda: len(desk.unreadable) == 2, "two records")
+        assert [entry.reason for entry in desk.unreadable] == [Reason.ENCODING, Reason.MALFORMED]
+
+
+def _event(security: str, seq: int) -> bytes:
+    return (
+        f'{{"src":"stray-0","seq":{seq},"ts":1,"op":"PRICE","sec":"{security}","book":"","depot":"","kind":"FIRM",'
+        f'"trade":null,"settle":null,"qty":1,"flags":0}}'
+    ).encode()
+
+
+def _records(topic: str, values: list[bytes]) -> Records:
+    return Records(topic, 0, values, None, "json", len(values))
+
+
+class _LostClient:
+    """A client that has something to read and does not read it."""
+
+    def __init__(self, *, silent: bool = False) -> None:
+        self.silent = silent
+
+    async def end_offsets(self, places: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        if self.silent:
+            raise TimeoutError("no answer")
+        return dict.fromkeys(places, 100)
+
+    def partitions_for_topic(self, _: str) -> set[int]:
+        return {0}
+
+
+def _watching(desk: Desk, client: _LostClient, monkeypatch: pytest.MonkeyPatch) -> tuple[EventsFeed, Any]:
+    for name in ("_LOOK_S", "STALLED_S", "SILENT_S"):
+        monkeypatch.setattr(kafka_feed, name, getattr(kafka_feed, name) / 100)
+    known = ReferenceView("reference", desk.rings[0])
+    feed = EventsFeed("127.0.0.1:1", "events", (0, 1), desk.symbols, desk.outlets[0], known)
+    return feed, feed._watch(client, [TopicPartition("events", 0)], [0])
+
+
+async def test_a_client_that_does_not_go_on_ends_the_worker(
+    instance: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Desk(instance, tmp_path) as desk:
+        feed, watching = _watching(desk, _LostClient(), monkeypatch)
+        task = asyncio.create_task(watching)
+
+        def polls_on() -> bool:
+            feed._polls += 1
+            return task.done()
+
+        await until(polls_on, "the watch speaks up")
+        with pytest.raises(StalledError, match=r"events\[0\] stands at 0 of 100"):
+            task.result()
+
+
+async def test_silent_brokers_and_a_full_ring_are_not_taken_for_a_lost_client(
+    instance: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Desk(instance, tmp_path) as desk:
+        _, watching = _watching(desk, _LostClient(), monkeypatch)  # nothing polls: the ring is full
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(watching, 0.5)
+        feed, watching = _watching(desk, _LostClient(silent=True), monkeypatch)
+        feed._polls += 1
+        with pytest.raises(kafka_feed._AnewError):
+            await asyncio.wait_for(watching, 30)
