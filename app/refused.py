@@ -22,7 +22,9 @@ _REASON: Final = {
 }
 
 
-def refused(tables: Tables, topics: tuple[str, ...], events: EventArray, outcomes: NDArray[np.uint8]) -> list[Unreadable]:
+def refused(
+    tables: Tables, topics: tuple[str, ...], events: EventArray, outcomes: NDArray[np.uint8]
+) -> list[Unreadable]:
     """One entry per event; `raw` is the event's JSON form, `detail` the outcome in words."""
     return [
         Unreadable(

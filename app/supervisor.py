@@ -44,9 +44,7 @@ class Supervisor:
         self.settings = settings
         self._stopping = False
         self.engine = Child("engine", "engine")
-        self.workers = [
-            Child(f"worker{i}", "worker", {"IMS_WORKER": str(i)}) for i in range(settings.workers)
-        ]
+        self.workers = [Child(f"worker{i}", "worker", {"IMS_WORKER": str(i)}) for i in range(settings.workers)]
         self.faces = [Child("gateway", "gateway"), Child("pages", "pages")]
         self._watches: list[asyncio.Task[None]] = []
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -91,7 +89,9 @@ class Supervisor:
             child.restarts += 1
             lived_s = time.monotonic() - began
             pause_s = FIRST_PAUSE_S if lived_s > HEALTHY_S else min(2 * pause_s, LONGEST_PAUSE_S)
-            log.error("process ended, starting it again", process=child.name, code=code, in_s=pause_s, restarts=child.restarts)
+            log.error(
+                "process ended, starting it again", process=child.name, code=code, in_s=pause_s, restarts=child.restarts
+            )
             if child is self.engine:
                 await asyncio.gather(*(_end(worker.process) for worker in self.workers if worker.process is not None))
             await asyncio.sleep(pause_s)

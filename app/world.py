@@ -38,5 +38,7 @@ def calendar(at: tuple[Market, ...], now: dt.datetime, cache: Path) -> Calendar:
     local = np.array([day_of(now.astimezone(ZoneInfo(market.time_zone)).date()) for market in at]) - base
     ordinals = table[np.arange(len(at)), local]
     # the business day with an ordinal is the last date that has it: the first at or after every date before it
-    today = np.array([np.searchsorted(row, ordinal, side="right") - 1 for row, ordinal in zip(table, ordinals, strict=True)])
+    today = np.array(
+        [np.searchsorted(row, ordinal, side="right") - 1 for row, ordinal in zip(table, ordinals, strict=True)]
+    )
     return Calendar(base, table, (base + today).astype(np.int32))

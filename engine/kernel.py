@@ -9,13 +9,11 @@ from typing import Any, Final, NamedTuple
 
 import numba as nb
 import numpy as np
-from llvmlite import ir
-from numba.core import cgutils, types
-from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from engine.events import EventArray
-from engine.model import LATER, TERM_WORDS, POSITION, Flag, Kind, Op
+from engine.model import LATER, POSITION, TERM_WORDS, Flag, Kind, Op
+from engine.prefetch import prefetch
 from engine.rules import Measure
 
 MAX_QUANTITY: Final = 10**15
@@ -78,7 +76,8 @@ class Book(NamedTuple):
     """The arrays the kernel works on; see `engine.tables` for shapes. `position` is viewed as (rows, 24) words."""
 
     position: NDArray[np.int64]
-    index: NDArray[np.int32]
+    slots: NDArray[np.int32]
+    """The hash: row number + 1 by slot, 0 for none."""
     first_in_security: NDArray[np.int32]
     first_in_book: NDArray[np.int32]
     terms: NDArray[np.int64]
@@ -97,36 +96,16 @@ class Book(NamedTuple):
     dirty_mark: NDArray[np.int64]
 
 
-@intrinsic
-def _prefetch(typingctx: Any, array: Any, row: Any, column: Any) -> Any:
-    """Ask memory for `array[row, column]` without waiting for it."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        parts = context.make_array(signature.args[0])(context, builder, args[0])
-        strides = cgutils.unpack_tuple(builder, parts.strides)
-        address = builder.ptrtoint(parts.data, ir.IntType(64))
-        for i in (0, 1):
-            address = builder.add(address, builder.mul(args[1 + i], strides[i]))
-        pointer = builder.inttoptr(address, ir.IntType(8).as_pointer())
-        integer = ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [pointer.type, integer, integer, integer])
-        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        builder.call(function, [pointer, integer(0), integer(3), integer(1)])
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp, types.intp), generate
-
-
 @nb.njit(**_INLINE)
-def _slot(key: int, mask: int) -> int:
+def _slot(key: np.int64, mask: np.int64) -> np.int64:
     mixed = np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)
     return np.int64((mixed ^ (mixed >> np.uint64(32))) & np.uint64(mask))
 
 
 @nb.njit(**_INLINE)
-def _row_key(event: Any) -> int:
+def _row_key(event: Any) -> np.int64:
     low = (np.int64(event.book) << 24) | (np.int64(event.depot) << 8) | np.int64(event.kind)
-    return (np.int64(event.security) << 40) | low
+    return np.int64((np.int64(event.security) << 40) | low)
 
 
 @nb.njit(**_JIT)
@@ -205,7 +184,7 @@ def _dated(event: Any, bucket: int) -> int:
 
 
 @nb.njit(**_INLINE)
-def _find(key: int, index: NDArray[np.int32], position: NDArray[np.int64]) -> tuple[int, int]:
+def _find(key: np.int64, index: NDArray[np.int32], position: NDArray[np.int64]) -> tuple[np.int64, np.int64]:
     """The number of the row with `key`, or -1 and the slot where it belongs."""
     mask = np.int64(index.shape[0] - 1)
     at = _slot(key, mask)
@@ -264,7 +243,7 @@ def _feed(
 
 
 @nb.njit(**_INLINE)
-def _change(position: NDArray[np.int64], row: int, op: int, quantity: int, bucket: int, today: bool) -> None:
+def _change(position: NDArray[np.int64], row: int, op: int, quantity: int, bucket: int, today: bool) -> None:  # noqa: FBT001  numba binds by place
     """The row after the event (domain.md 2)."""
     if op in (_OP_BUY, _OP_INCREASE):
         position[row, _TD] += quantity
@@ -319,7 +298,7 @@ def _reset_book(
 @nb.njit(**_JIT)
 def apply(events: EventArray, outcome: NDArray[np.uint8], rows: int, mark: int, book: Book) -> Counts:
     """Apply `events` in order. `rows` is the number of rows so far; `mark` a number no batch had before."""
-    position, index, terms, market_of = book.position, book.index, book.terms, book.market_of
+    position, index, terms, market_of = book.position, book.slots, book.terms, book.market_of
     business_day, today, dirty_mark, dirty_ids = book.business_day, book.today, book.dirty_mark, book.dirty
     entries, entry_counts = book.entries, book.entry_counts
     first_in_security, first_in_book = book.first_in_security, book.first_in_book
@@ -332,19 +311,19 @@ def apply(events: EventArray, outcome: NDArray[np.uint8], rows: int, mark: int, 
     for start in range(0, events.shape[0], _BLOCK):
         stop = min(start + _BLOCK, events.shape[0])
         for i in range(start, stop):
-            _prefetch(index_lines, _slot(_row_key(events[i]), mask), 0)
+            prefetch(index_lines, _slot(_row_key(events[i]), mask), 0)
         for i in range(start, stop):
             event = events[i]
             guess = np.int64(index[_slot(_row_key(event), mask)]) - 1
             if guess >= 0:
-                _prefetch(position, guess, 0)
-                _prefetch(position, guess, _RECEIPT)
-                _prefetch(position, guess, _DELIVER)
+                prefetch(position, guess, 0)
+                prefetch(position, guess, _RECEIPT)
+                prefetch(position, guess, _DELIVER)
             if 0 < event.security < terms.shape[0] and event.kind < _KINDS:
-                _prefetch(updated_lines, event.security, 0)
-                _prefetch(mark_lines, event.security, 0)
+                prefetch(updated_lines, event.security, 0)
+                prefetch(mark_lines, event.security, 0)
                 for i_entry in range(entry_counts[event.kind]):
-                    _prefetch(terms, event.security, entries[event.kind, i_entry, 0] * TERM_WORDS)
+                    prefetch(terms, event.security, entries[event.kind, i_entry, 0] * TERM_WORDS)
         for i in range(start, stop):
             event = events[i]
             if outcome[i] != APPLIED:
@@ -362,7 +341,7 @@ def apply(events: EventArray, outcome: NDArray[np.uint8], rows: int, mark: int, 
             if row < 0:
                 if rows >= position.shape[0]:
                     return Counts(rows, dirty, missing, i)
-                row = rows
+                row = np.int64(rows)
                 rows += 1
                 position[row, _KEY] = key
                 position[row, _LINKS] = first_in_security[event.security] | (np.int64(first_in_book[event.book]) << 32)

@@ -36,6 +36,8 @@ class Namespace(IntEnum):
 
 
 class Temperature(IntEnum):
+    """How hard a security is to borrow."""
+
     UNKNOWN = 0
     GC = 1
     WARM = 2

@@ -39,6 +39,8 @@ class RulesError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Term:
+    """A named sum over rows."""
+
     name: str
     measure: Measure
     category: str
@@ -102,7 +104,9 @@ def compile_rules(texts: Mapping[str, str], markets: Sequence[str], on: date) ->
     for market in markets:
         own_name, own = active.get(market, (name, {}))
         merged = {
-            calc: _weights(own_name, calc, {**(body.get("weights") or {}), **(own.get("weights") or {}).get(calc, {})}, problems)
+            calc: _weights(
+                own_name, calc, {**(body.get("weights") or {}), **(own.get("weights") or {}).get(calc, {})}, problems
+            )
             for calc, body in calculations.items()
         }
         weights.append(merged)

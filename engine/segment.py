@@ -26,7 +26,7 @@ _PREFIX: Final = "ims."
 
 def folder() -> Path:
     """Where blocks live: the memory file system where there is one."""
-    shm = Path("/dev/shm")
+    shm = Path("/dev/shm")  # noqa: S108  the memory file system, not a place for temporary files
     return shm if shm.is_dir() else Path(tempfile.gettempdir())
 
 

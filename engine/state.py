@@ -52,7 +52,13 @@ class Machine:
     """Events and reference data in, tables and instructions out. Reads no clock; every failure leaves the tables whole."""
 
     def __init__(
-        self, name: str, capacity: Capacity, rules: Rules, markets: Sequence[Market], calendar: Calendar, generation: str
+        self,
+        name: str,
+        capacity: Capacity,
+        rules: Rules,
+        markets: Sequence[Market],
+        calendar: Calendar,
+        generation: str,
     ) -> None:
         self.tables = Tables.create(
             name,
@@ -93,7 +99,7 @@ class Machine:
         entries, entry_counts = self.rules.entries()
         return kernel.Book(
             position=position,
-            index=array["index"],
+            slots=array["index"],
             first_in_security=array["first_in_security"],
             first_in_book=array["first_in_book"],
             terms=self.tables.segment.arrays["terms"].reshape(capacity.securities + 1, -1),
@@ -229,7 +235,9 @@ class Machine:
         for identifier in ("cusip", "sedol", "figi"):
             self._symbols.put(Namespace.SECURITY, records[identifier], ids)
         markets = np.array([m.code.encode() for m in self.markets])[records["market"]]
-        listed = np.where(records["ticker"] == b"", b"", np.strings.add(np.strings.add(records["ticker"], b"@"), markets))
+        listed = np.where(
+            records["ticker"] == b"", b"", np.strings.add(np.strings.add(records["ticker"], b"@"), markets)
+        )
         self._symbols.put(Namespace.SECURITY, listed, ids)
         self._recalculate(np.unique(ids).astype(np.int32))
 

@@ -21,7 +21,7 @@ class SymbolsFullError(RuntimeError):
 
 
 @nb.njit(**_JIT)
-def slot_of(a: int, b: int, c: int, namespace: int, mask: int) -> int:
+def slot_of(a: int, b: int, c: int, namespace: int, mask: int) -> np.int64:
     """Where the search for a code begins."""
     mixed = np.uint64(a) ^ (np.uint64(b) * np.uint64(0x9E3779B97F4A7C15)) ^ np.uint64(namespace)
     mixed = (mixed ^ (mixed >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -31,14 +31,14 @@ def slot_of(a: int, b: int, c: int, namespace: int, mask: int) -> int:
 
 
 @nb.njit(**_JIT)
-def find(table: NDArray[np.uint64], a: int, b: int, c: int, namespace: int) -> int:
+def find(table: NDArray[np.uint64], a: int, b: int, c: int, namespace: int) -> np.int64:
     """The id of a code given as three words; 0 where it is unknown. `table`: shape (2**k, 4)."""
     mask = np.int64(table.shape[0] - 1)
     at = slot_of(a, b, c, namespace, mask)
     while True:
         tag = table[at, 3]
         if tag == 0:
-            return 0
+            return np.int64(0)
         if table[at, 0] == a and table[at, 1] == b and table[at, 2] == c and tag >> np.uint64(32) == namespace:
             return np.int64(tag & np.uint64(0xFFFFFFFF))
         at = (at + 1) & mask
@@ -98,7 +98,8 @@ class Symbols:
 
     def find(self, namespace: Namespace, codes: NDArray[np.bytes_]) -> NDArray[np.int64]:
         """Ids of codes, 0 where unknown. Shape of `codes`."""
-        return _find_all(self.table, words_of(codes), int(namespace))
+        ids: NDArray[np.int64] = _find_all(self.table, words_of(codes), int(namespace))
+        return ids
 
     def find_one(self, namespace: Namespace, code: str) -> int:
         """The id of one code; 0 where it is unknown or longer than a code can be."""

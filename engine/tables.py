@@ -176,7 +176,8 @@ class Tables:
 
     def rows_of(self, security: int) -> NDArray[np.int64]:
         """Row numbers of a security, newest first. Call it inside `read`."""
-        rows, row = [], int(self.array["first_in_security"][security])
+        rows: list[int] = []
+        row = int(self.array["first_in_security"][security])
         links = self.array["position"]["next_in_security"]
         while row and len(rows) <= len(links):
             rows.append(row - 1)

@@ -23,11 +23,14 @@ _SOURCE: Final = 1
 
 
 def add(parser: argparse.ArgumentParser) -> None:
+    """Sizes."""
     parser.add_argument("--events", type=int, default=10_000_000, help="events (10,000,000)")
     parser.add_argument("--books", type=int, default=2_000, help="books (2,000)")
     parser.add_argument("--securities", type=int, default=50_000, help="securities (50,000)")
     parser.add_argument("--batch", type=int, default=10_000, help="events of a batch (10,000)")
-    parser.add_argument("--popularity", choices=["zipf", "uniform"], default="zipf", help="which rows are traded (zipf)")
+    parser.add_argument(
+        "--popularity", choices=["zipf", "uniform"], default="zipf", help="which rows are traded (zipf)"
+    )
     parser.add_argument("--runs", type=int, default=3, help="runs of which the median counts (3)")
 
 

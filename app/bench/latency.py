@@ -8,20 +8,23 @@ odd moments; a MutationObserver in the page notes when the cell shows it. Both c
 import argparse
 import asyncio
 import contextlib
-import random
+import threading
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import aiokafka
 import msgspec
+import numpy as np
 import pyarrow as pa
 
 from app.bench import running, services
 from app.bench.measure import PeakMemory, medians, percentiles
 from app.bench.start import ROW
 from engine.model import PRICE_UNIT, Op
+from feeds import reference
+from feeds.simulator_kafka import Producer
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -30,6 +33,7 @@ LOADS: Final = {"arrow": 300_000, "json": 30_000}
 _CODE: Final = "PROBE"
 _SOURCE: Final = "probe"
 _EVENTS, _REFERENCE = "ims.events", "ims.reference"
+_PARTITIONS: Final = 4
 _SETTLE_S: Final = 10.0
 _LOOK: Final = """
 () => {
@@ -47,6 +51,7 @@ _LOOK: Final = """
 
 
 def add(parser: argparse.ArgumentParser) -> None:
+    """Sizes."""
     parser.add_argument("--encoding", choices=[*LOADS, "both"], default="both", help="load to measure under (both)")
     parser.add_argument("--rate", type=int, help="events per second (arrow 300,000, json 30,000)")
     parser.add_argument("--probes", type=int, default=200, help="probes of a run (200)")
@@ -65,22 +70,27 @@ def run(args: argparse.Namespace) -> dict[str, object]:
 
 def _under_load(encoding: str, rate: int, probes: int, runs: int) -> dict[str, float]:
     load = ("--to", "kafka", "--encoding", encoding, "--rate", str(rate), "--faults", "off", "--kafka")
-    with services.kafka() as broker, running.background("simulate", *load, broker), _probe(broker, encoding) as probe:
-        with running.service("--kafka", broker) as service, running.browser() as browser:
-            service.wait_ready()
-            page = browser.new_page(viewport={"width": 1720, "height": 980})
-            page.goto(f"{service.page}?sort=name:asc")
-            page.wait_for_selector(ROW, timeout=60_000)
-            _observe(page)
-            time.sleep(_SETTLE_S)
+    with (
+        services.kafka() as broker,
+        _probe(broker, encoding) as probe,
+        running.background("simulate", *load, broker),
+        running.service("--kafka", broker) as service,
+        running.browser() as browser,
+    ):
+        service.wait_ready()
+        page = browser.new_page(viewport={"width": 1720, "height": 980})
+        page.goto(f"{service.page}?sort=name:asc")
+        page.wait_for_selector(ROW, timeout=60_000)
+        _observe(page)
+        time.sleep(_SETTLE_S)
 
-            def once() -> dict[str, float]:
-                before, began = _applied(service), time.monotonic()
-                latencies = probe.measure(page, probes)
-                applied = (_applied(service) - before) / (time.monotonic() - began)
-                return percentiles(latencies) | {"events_per_s": applied}
+        def once() -> dict[str, float]:
+            before, began = _applied(service), time.monotonic()
+            latencies = probe.measure(page, probes)
+            applied = (_applied(service) - before) / (time.monotonic() - began)
+            return percentiles(latencies) | {"events_per_s": applied}
 
-            return medians(once, runs)
+        return medians(once, runs)
 
 
 def _observe(page: "Page") -> None:
@@ -90,7 +100,7 @@ def _observe(page: "Page") -> None:
 
 
 def _applied(service: running.Service) -> int:
-    with urllib.request.urlopen(f"{service.api}/metrics") as answer:
+    with urllib.request.urlopen(f"{service.api}/metrics") as answer:  # noqa: S310  our own service
         lines = answer.read().decode().splitlines()
     return int(float(next(line for line in lines if line.startswith("ims_events_total")).split()[1]))
 
@@ -98,25 +108,25 @@ def _applied(service: running.Service) -> int:
 class _Probe:
     """Sends prices of the probe security and matches them with what the page saw."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, producer: Any, encoding: str) -> None:
-        self._loop = loop
+    def __init__(self, call: Callable[[Coroutine[Any, Any, None]], None], producer: Any, encoding: str) -> None:
+        self._call = call
         self._producer = producer
         self._encoding = encoding
         self._seq = 0
 
     def measure(self, page: "Page", probes: int) -> Sequence[float]:
         """Milliseconds from produce to cell. Raises `AssertionError` if a price never came."""
-        rng = random.Random(self._seq)
+        rng = np.random.default_rng(self._seq)
         sent: dict[str, float] = {}
         page.evaluate("() => { window.seen = []; }")
         for _ in range(probes):
             self._seq += 1
             cents = 10_000 + self._seq
-            self._loop.run_until_complete(self._send(cents * PRICE_UNIT // 100))
+            self._call(self._send(cents * PRICE_UNIT // 100))
             sent[f"{cents / 100:.2f}"] = self._sent_ms
-            self._loop.run_until_complete(asyncio.sleep(rng.uniform(0.11, 0.29)))
+            time.sleep(rng.uniform(0.11, 0.29))
         page.wait_for_function(f"() => window.last === '{cents / 100:.2f}'", timeout=30_000)
-        seen = {text: at for text, at in page.evaluate("() => window.seen")}
+        seen = dict(page.evaluate("() => window.seen"))
         found = [seen[text] - at for text, at in sent.items() if text in seen]
         # two probes may fall into one frame: the page then shows the later one only
         assert len(found) >= 0.9 * probes, f"only {len(found)} of {probes} prices were seen"
@@ -136,33 +146,53 @@ class _Probe:
         text = {"src": _SOURCE, "sec": _CODE, "book": "", "depot": ""}
         columns = {name: pa.array([value]) for name, value in text.items()}
         columns |= {"op": pa.array([int(Op.PRICE)], pa.uint8()), "kind": pa.array([0], pa.uint8())}
-        columns |= {name: pa.array([v], pa.int64()) for name, v in (("seq", self._seq), ("ts", time.time_ns()), ("qty", price))}
+        columns |= {
+            name: pa.array([v], pa.int64()) for name, v in (("seq", self._seq), ("ts", time.time_ns()), ("qty", price))
+        }
         columns |= {name: pa.array([None], pa.date32()) for name in ("trade", "settle")}
         columns |= {"flags": pa.array([0], pa.uint8())}
         batch = pa.RecordBatch.from_pydict(columns)
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, batch.schema) as writer:
             writer.write_batch(batch)
-        return sink.getvalue().to_pybytes()
+        encoded: bytes = sink.getvalue().to_pybytes()
+        return encoded
 
 
 @contextlib.contextmanager
 def _probe(broker: str, encoding: str) -> Iterator[_Probe]:
     """A producer of its own, after the probe's security and source have been announced."""
+    # a loop of its own thread: Playwright keeps the one of this thread
     loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="probe", daemon=True)
+    thread.start()
+
+    def call(coroutine: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(coroutine, loop).result()
 
     async def start() -> Any:
+        security = reference.Security(
+            code=_CODE,
+            ticker=_CODE,
+            name=f" {_CODE} SECURITY",
+            currency="USD",
+            market="US",
+            temperature="GC",
+            fee=2_500,
+        )
+        async with Producer(broker) as announcer:
+            await announcer.make_topics(_EVENTS, _REFERENCE, _PARTITIONS)
+            known: list[reference.Record] = [security, reference.Source(code=_SOURCE, name="latency probe")]
+            await announcer.send_reference(_REFERENCE, known, time.time_ns() // 1_000_000)
         producer = aiokafka.AIOKafkaProducer(bootstrap_servers=broker, linger_ms=0)
         await producer.start()
-        security = {"type": "security", "code": _CODE, "ticker": "PROBE", "name": f" {_CODE} SECURITY", "market": "US"}
-        more = {"currency": "USD", "country": "US", "temperature": "GC", "fee": 2500, "rebate": None}
-        for record in (security | more, {"type": "source", "code": _SOURCE, "name": "latency probe"}):
-            await producer.send_and_wait(_REFERENCE, msgspec.json.encode(record))
         return producer
 
-    producer = loop.run_until_complete(start())
+    producer = call(start())
     try:
-        yield _Probe(loop, producer, encoding)
+        yield _Probe(call, producer, encoding)
     finally:
-        loop.run_until_complete(producer.stop())
+        call(producer.stop())
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
         loop.close()

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 READY_S: Final = 120.0
 STOP_S: Final = 20.0
 _FLAGS: Final = (
-    "--no-sandbox --disable-gpu --disable-quic --disable-background-networking --disable-component-update --disable-sync"
+    "--no-sandbox --disable-gpu --disable-quic --disable-background-networking "
+    "--disable-component-update --disable-sync"
 )
 
 

@@ -19,6 +19,7 @@ _PATIENCE_MS: Final = 60_000
 
 
 def add(parser: argparse.ArgumentParser) -> None:
+    """Sizes."""
     parser.add_argument("--runs", type=int, default=3, help="runs of which the median counts (3)")
     parser.add_argument("--securities", type=int, default=12_000, help="securities of the simulated universe (12000)")
 
@@ -59,7 +60,7 @@ def _wait_for_page(service: running.Service) -> None:
     deadline = time.monotonic() + running.READY_S
     while True:
         try:
-            with urllib.request.urlopen(address, timeout=5):
+            with urllib.request.urlopen(address, timeout=5):  # noqa: S310  our own service
                 return
         except (urllib.error.URLError, ConnectionError):
             if service.process.poll() is not None or time.monotonic() > deadline:

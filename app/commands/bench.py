@@ -15,6 +15,7 @@ BENCHES: Final = {
     "latency": "from the moment of produce to the cell in a browser",
     "locates": "locates over REST while events are applied",
     "start": "from `ims run` to first data on the page",
+    "grid": "a hundred grids that look at a table of which every row changes",
 }
 
 

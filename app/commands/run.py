@@ -16,19 +16,26 @@ from engine.model import Capacity
 
 
 def add(parser: argparse.ArgumentParser) -> None:
+    """What can be set, each with its default."""
     capacity = Capacity()
     parser.add_argument("--host", help="address to listen on (127.0.0.1)")
-    parser.add_argument("--port", type=int, help="pages; the API is on the next port, the grid's gateway on the one after (5006)")
+    parser.add_argument(
+        "--port", type=int, help="pages; the API is on the next port, the grid's gateway on the one after (5006)"
+    )
     parser.add_argument("--instance", help="name of the shared memory: one per service on a machine (main)")
     parser.add_argument("--data", help="folder of journal, quarantine and keys (.ims)")
-    parser.add_argument("--kafka", metavar="HOST:PORT", help="bootstrap servers; without it an embedded simulator feeds the desk")
+    parser.add_argument(
+        "--kafka", metavar="HOST:PORT", help="bootstrap servers; without it an embedded simulator feeds the desk"
+    )
     parser.add_argument("--events-topic", help="topic of events (ims.events)")
     parser.add_argument("--reference-topic", help="topic of reference data (ims.reference)")
     parser.add_argument("--workers", type=int, help="decode workers, each for its share of the partitions (1)")
     parser.add_argument("--rate", type=int, help="events per second of the embedded simulator (5000)")
     parser.add_argument("--seed", type=int, help="seed of the embedded simulator (1)")
     parser.add_argument("--securities", type=int, help="securities of the simulated universe (12000)")
-    parser.add_argument("--availability", metavar="FILE", help="a published stock-loan availability file; read again when it changes")
+    parser.add_argument(
+        "--availability", metavar="FILE", help="a published stock-loan availability file; read again when it changes"
+    )
     parser.add_argument("--database", metavar="URL", help="journal of locates (SQLite in the data folder)")
     parser.add_argument("--redis", metavar="URL", help="publish changed inventory to this Redis")
     parser.add_argument("--rows", type=int, help=f"capacity in position rows ({capacity.rows:,})")
@@ -72,7 +79,9 @@ def _check_ports(settings: Settings) -> None:
             try:
                 probe.bind((settings.host, port))
             except OSError as error:
-                raise SettingsError(f"{settings.host}:{port} cannot be used ({error.strerror}); choose another --port") from error
+                raise SettingsError(
+                    f"{settings.host}:{port} cannot be used ({error.strerror}); choose another --port"
+                ) from error
 
 
 def _check_availability(settings: Settings) -> None:

@@ -61,7 +61,11 @@ FOR_LOAN = [
     ([row(SET, 10_000, kind=Kind.CLIENT_FREE), row(FREE, 8_000, kind=Kind.CLIENT_FREE)], 2, [8_000] * 5),
     ([row(SET, 10_000, kind=Kind.CLIENT_SEGREGATED)], 2, [0] * 5),
     ([row(SET, 500), row(SET, -700, book=2)], 2, [0] * 5),
-    ([row(SET, 500), row(SET, 200, kind=Kind.SLAB_LOAN), row(DOWN, 200, 3, Kind.SLAB_LOAN)], 2, [300, 300, 300, 500, 500]),
+    (
+        [row(SET, 500), row(SET, 200, kind=Kind.SLAB_LOAN), row(DOWN, 200, 3, Kind.SLAB_LOAN)],
+        2,
+        [300, 300, 300, 500, 500],
+    ),
     ([row(SET, 900, kind=Kind.REPO_RECEIVED), row(SET, 900, kind=Kind.REPO_RECEIVED_LOCKED)], 2, [900] * 5),
     ([row(SET, 900, kind=Kind.EXTERNAL_EXCLUSIVE), row(SET, 50, kind=Kind.PAY_TO_HOLD)], 2, [850] * 5),
     ([row(SET, 900, kind=Kind.EXTERNAL_FIRM), row(SET, 900, kind=Kind.SYNTHETIC)], 2, [0] * 5),

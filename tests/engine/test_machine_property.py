@@ -42,7 +42,9 @@ def _batch(rows: list[dict[str, Any]]) -> Any:
 
 
 @given(st.lists(st.lists(event, max_size=30), min_size=1, max_size=4), st.lists(st.integers(0, 500), max_size=3))
-def test_incremental_equals_recomputed_from_scratch_bit_for_bit(batches: list[list[dict[str, Any]]], located: list[int]) -> None:
+def test_incremental_equals_recomputed_from_scratch_bit_for_bit(
+    batches: list[list[dict[str, Any]]], located: list[int]
+) -> None:
     with machine("property") as made:
         slow = Reference(TODAY)
         for i, rows in enumerate(batches):

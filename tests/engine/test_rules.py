@@ -17,7 +17,14 @@ NAMES = {"a": ((int(Code.TERM), 0),), "b": ((int(Code.TERM), 1),)}
 def test_conditions_select_kinds_and_days() -> None:
     terms = {term.name: term for term in compile_rules({"default.yaml": DEFAULT}, ["US"], ON).terms}
     locked = terms["pledged_locked"].days_by_kind
-    assert [f"{locked[Kind[f'REPO_PLEDGE_{n}']]:05b}" for n in range(6)] == ["00000", "00001", "00011", "00111", "01111", "11111"]
+    assert [f"{locked[Kind[f'REPO_PLEDGE_{n}']]:05b}" for n in range(6)] == [
+        "00000",
+        "00001",
+        "00011",
+        "00111",
+        "01111",
+        "11111",
+    ]
     assert [Kind(k) for k, days in enumerate(terms["collateral_in"].days_by_kind) if days] == [Kind.REPO_RECEIVED]
 
 
@@ -29,7 +36,9 @@ def test_a_market_without_rules_of_its_own_has_the_default() -> None:
 def test_rules_of_a_market_hold_only_between_their_dates() -> None:
     own = "market: TW\nversion: 1\neffective_from: 2026-02-01\neffective_to: 2026-02-28\nweights: {for_loan: {borrowed: 0}}"
     texts = {"default.yaml": DEFAULT, "tw.yaml": own}
-    on = [compile_rules(texts, ["TW"], dt.date(2026, month, 15)).weights[0]["for_loan"]["borrowed"] for month in (1, 2, 3)]
+    on = [
+        compile_rules(texts, ["TW"], dt.date(2026, month, 15)).weights[0]["for_loan"]["borrowed"] for month in (1, 2, 3)
+    ]
     assert on == [10_000, 0, 10_000]
 
 
@@ -53,7 +62,20 @@ def test_a_bad_rule_is_refused_and_its_place_named(change: tuple[str, str], mess
 
 
 @pytest.mark.parametrize(
-    "text", ["a +", "a.b", "__import__('os')", "a if b else a", "max(a)", "1.5 * a", "a ** b", "f'{a}'", "greatest()", "c", "[a]"]
+    "text",
+    [
+        "a +",
+        "a.b",
+        "__import__('os')",
+        "a if b else a",
+        "max(a)",
+        "1.5 * a",
+        "a ** b",
+        "f'{a}'",
+        "greatest()",
+        "c",
+        "[a]",
+    ],
 )
 def test_an_expression_outside_the_language_is_refused(text: str) -> None:
     with pytest.raises(ExpressionError):

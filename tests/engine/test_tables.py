@@ -1,6 +1,5 @@
 """Shared memory: one writer, many readers, nothing torn and nothing left behind."""
 
-import os
 import signal
 import stat
 import subprocess
@@ -71,15 +70,14 @@ def test_a_dead_owners_block_is_replaced_and_its_readers_see_it(instance: str) -
 
 def test_only_the_owners_user_may_look(instance: str) -> None:
     made = Segment.create(instance, {"a": Field.of("<i8", 8)}, {})
-    assert stat.S_IMODE(os.stat(made.path).st_mode) == 0o600
+    assert stat.S_IMODE(made.path.stat().st_mode) == 0o600
     made.close()
     assert not _path(instance).exists()
 
 
 def test_readers_cannot_write(instance: str) -> None:
-    with machine(instance):
-        with pytest.raises(ValueError, match="read-only"):
-            Reader(f"{instance}.tables").tables().state[Word.EVENTS] = 1
+    with machine(instance), pytest.raises(ValueError, match="read-only"):
+        Reader(f"{instance}.tables").tables().state[Word.EVENTS] = 1
 
 
 def test_a_reader_survives_the_writers_restart(instance: str) -> None:
@@ -116,14 +114,18 @@ def test_a_reader_never_sees_half_a_batch(instance: str) -> None:
 
 
 def test_a_reader_gives_up_on_a_writer_that_never_rests(instance: str) -> None:
-    with machine(instance) as made, made.tables.writing():
-        with pytest.raises(TornReadError):
-            Reader(f"{instance}.tables").tables().read(lambda: 1, patience_s=0.02)
+    with machine(instance) as made, made.tables.writing(), pytest.raises(TornReadError):
+        Reader(f"{instance}.tables").tables().read(lambda: 1, patience_s=0.02)
 
 
 def test_rows_beyond_capacity_stop_the_writer_with_a_clear_error(instance: str) -> None:
-    rows = [{"quantity": 1, "security": 1 + i % 8, "book": 1 + i // 8 % 4, "depot": i // 32} for i in range(SMALL.rows + 1)]
-    with machine(instance) as made, pytest.raises(CapacityError, match=r"all 512 rows are in use; start with --rows 1024"):
+    rows = [
+        {"quantity": 1, "security": 1 + i % 8, "book": 1 + i // 8 % 4, "depot": i // 32} for i in range(SMALL.rows + 1)
+    ]
+    with (
+        machine(instance) as made,
+        pytest.raises(CapacityError, match=r"all 512 rows are in use; start with --rows 1024"),
+    ):
         made.apply(events(*rows))
 
 

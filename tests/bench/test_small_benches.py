@@ -1,0 +1,58 @@
+"""Every bench runs, in a small size, and gives its figures under names with their units. No figure is judged here."""
+
+import json
+from typing import Any
+
+import pytest
+
+from app import cli
+
+
+def _bench(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
+    assert cli.main(["bench", *arguments, "--json"]) == 0
+    report: dict[str, Any] = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert report["bench"] == arguments[0]
+    assert report["cores"] >= 1
+    assert report["rss_mb"] > 0
+    return report
+
+
+@pytest.mark.parametrize("popularity", ["zipf", "uniform"])
+def test_kernel_agrees_with_numpy(capsys: pytest.CaptureFixture[str], popularity: str) -> None:
+    size = "--events 60000 --books 50 --securities 500 --runs 1 --popularity".split()
+    report = _bench(capsys, "kernel", *size, popularity)
+    assert report["events_per_s"] > 0
+    assert report["step_events_per_s"] > 0
+
+
+def test_kafka_applies_all_that_was_loaded(capsys: pytest.CaptureFixture[str], kafka: str) -> None:
+    size = ["--json-events", "20000", "--arrow-events", "50000", "--runs", "1", "--kafka", kafka]
+    report = _bench(capsys, "kafka", *size)
+    assert [name for name in report if name.endswith("events_per_s")]
+
+
+def test_locates_answers_while_events_are_applied(capsys: pytest.CaptureFixture[str]) -> None:
+    size = "--requests 200 --clients 4 --events 20000 --seconds 2 --securities 200 --runs 1".split()
+    report = _bench(capsys, "locates", *size)
+    assert report["requests_per_s"] > 0
+    assert report["p99_ms"] >= report["p50_ms"] > 0
+
+
+def test_grid_frames_arrive(capsys: pytest.CaptureFixture[str]) -> None:
+    size = "--sessions 4 --securities 500 --rows 20 --seconds 1 --runs 1 --million 2000".split()
+    assert _bench(capsys, "grid", *size)["p99_ms"] > 0
+
+
+@pytest.mark.usefixtures("chromium_path")
+def test_start_sees_the_first_row(capsys: pytest.CaptureFixture[str]) -> None:
+    report = _bench(capsys, "start", "--runs", "1", "--securities", "400")
+    assert report["first_data_ms"] > 0
+    assert report["page_first_data_ms"] > 0
+
+
+@pytest.mark.usefixtures("chromium_path", "kafka")
+@pytest.mark.parametrize("encoding", ["arrow", "json"])
+def test_latency_follows_prices_from_the_broker_to_the_cell(capsys: pytest.CaptureFixture[str], encoding: str) -> None:
+    size = ["--encoding", encoding, "--rate", "2000", "--probes", "10", "--runs", "1"]
+    report = _bench(capsys, "latency", *size)
+    assert report[f"{encoding}_p99_ms"] >= report[f"{encoding}_p50_ms"] > 0
