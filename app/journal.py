@@ -6,6 +6,7 @@ what was lost may be the server's answer only. So the next commit first takes ba
 """
 
 import asyncio
+import contextlib
 import os
 import queue
 import threading
@@ -19,25 +20,25 @@ import sqlalchemy as sa
 from msgspec import Struct
 from msgspec.structs import replace
 from sqlalchemy import exc
+from sqlalchemy.engine.interfaces import DBAPICursor
+from sqlalchemy.pool import PoolProxiedConnection
 
-from app.journal_schema import HISTORY, IDEMPOTENCY, LOCATES, connect, create
+from app.journal_schema import HISTORY, IDEMPOTENCY, LOCATES, Statement, connect, create
 from engine.locates import NEXT, Change, Evidence, Locate, State
 
 T = TypeVar("T")
 
 MAX_WAITING: Final = 20_000
 """Requests that may wait for the writer: beyond that the journal is too slow and says so."""
+MAX_KNOWN: Final = 1_000_000
+"""Keys held in memory, some 70 bytes each; beyond that the database is asked for every key."""
 _MAX_TOGETHER: Final = 2_000
 _VOID: Final = "taken back: the journal could not confirm it and it was never answered"
 _ENCODE: Final = msgspec.json.Encoder()
-_INSERT_LOCATE: Final = sa.insert(LOCATES)
-_UPDATE_LOCATE: Final = (
-    sa.update(LOCATES)
-    .where(LOCATES.c.sequence == sa.bindparam("which"))
-    .values({name: sa.bindparam(name) for name in ("state", "approved", "decrement", "document")})
-)
-_INSERT_HISTORY: Final = sa.insert(HISTORY)
-_INSERT_ANSWER: Final = sa.insert(IDEMPOTENCY)
+_CHANGED: Final = ("state", "approved", "decrement", "document")
+_KEPT_ANSWER: Final = sa.select(
+    IDEMPOTENCY.c.body_hash, IDEMPOTENCY.c.status, IDEMPOTENCY.c.answer, IDEMPOTENCY.c.created_ns
+).where(IDEMPOTENCY.c.scope == sa.bindparam("scope"), IDEMPOTENCY.c.key == sa.bindparam("key"))
 
 
 class JournalError(RuntimeError):
@@ -99,8 +100,15 @@ class Journal:
             create(self._engine)
         except exc.SQLAlchemyError as error:
             raise JournalError(f"the locate journal cannot be opened: {error}") from error
+        database = self._engine.dialect.loaded_dbapi
+        self._any = database.Error
+        self._refused = database.DataError, database.IntegrityError
+        self._lost = database.OperationalError, database.InterfaceError
+        self._statements = _Statements(self._engine)
+        self._connection: PoolProxiedConnection | None = None
         self._doubtful: list[_Entry] = []
         self._waiting = 0
+        self._known = self._load_known()
         self._queue: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
         self._readers = ThreadPoolExecutor(2, "journal-read")
         self._writer = threading.Thread(target=self._write_all, name="journal-write", daemon=True)
@@ -110,6 +118,10 @@ class Journal:
         """Returns once everything is on disk. Raises `JournalError` if it is not: all of it, or nothing."""
         if self._waiting >= MAX_WAITING:
             raise JournalError(f"{self._waiting:,} requests wait for the journal already")
+        if answer is not None and self._known is not None:
+            self._known.add(hash((answer.scope, answer.key)))
+            if len(self._known) > MAX_KNOWN:
+                self._known = None
         await self._enqueue(_Entry(changes, answer))
 
     async def forget_answers(self, before_ns: int) -> None:
@@ -161,11 +173,10 @@ class Journal:
 
     async def answer(self, scope: str, key: str) -> Answer | None:
         """The answer given before to the request with that key."""
-        column = IDEMPOTENCY.c
-        chosen = sa.select(column.body_hash, column.status, column.answer, column.created_ns).where(
-            column.scope == scope, column.key == key
-        )
-        row = await self._read(lambda connection: connection.execute(chosen).one_or_none())
+        if self._known is not None and hash((scope, key)) not in self._known:
+            return None  # most keys are new, and that is known without asking the database
+        given = {"scope": scope, "key": key}
+        row = await self._read(lambda connection: connection.execute(_KEPT_ANSWER, given).one_or_none())
         return None if row is None else Answer(scope, key, row[0], row[1], bytes(row[2]), row[3])
 
     def close(self) -> None:
@@ -174,6 +185,13 @@ class Journal:
         self._writer.join()
         self._readers.shutdown()
         self._engine.dispose()
+
+    def _load_known(self) -> set[int] | None:
+        """Hashes of all keys; None if there are too many to hold."""
+        chosen = sa.select(IDEMPOTENCY.c.scope, IDEMPOTENCY.c.key).limit(MAX_KNOWN + 1)
+        with self._engine.connect() as connection:
+            known = {hash((scope, key)) for scope, key in connection.execute(chosen)}
+        return known if len(known) <= MAX_KNOWN else None
 
     async def _enqueue(self, entry: _Entry) -> None:
         self._waiting += 1
@@ -213,7 +231,7 @@ class Journal:
         """Commit; if it is the data that is refused and not the database that is ill, everybody alone."""
         try:
             self._commit(entries)
-        except (exc.DataError, exc.IntegrityError) as error:
+        except self._refused as error:
             if len(entries) == 1:
                 self._report(entries, error)
             for entry in entries if len(entries) > 1 else ():
@@ -225,17 +243,65 @@ class Journal:
             self._report(entries, None)
 
     def _commit(self, entries: list[_Entry]) -> None:
-        with self._engine.begin() as connection:
-            for entry in self._doubtful:
-                _take_back(connection, entry)
-            changes = [change for entry in entries for change in entry.changes]
-            answers = [entry.answer for entry in entries if entry.answer]
-            _insert(connection, changes)
-            if answers:
-                connection.execute(_INSERT_ANSWER, [_answer_row(answer) for answer in answers])
-            if forget_ns := max(entry.forget_ns for entry in entries):
-                connection.execute(sa.delete(IDEMPOTENCY).where(IDEMPOTENCY.c.created_ns < forget_ns))
+        for entry in self._doubtful:
+            self._take_back(entry)
         self._doubtful.clear()
+        changes = [change for entry in entries for change in entry.changes]
+        answers = [entry.answer for entry in entries if entry.answer]
+        if changes or answers:
+            self._together(lambda cursor: self._statements.run(cursor, changes, answers))
+        if forget_ns := max(entry.forget_ns for entry in entries):
+            with self._engine.begin() as connection:
+                connection.execute(sa.delete(IDEMPOTENCY).where(IDEMPOTENCY.c.created_ns < forget_ns))
+
+    def _together(self, run: Callable[[DBAPICursor], None]) -> None:
+        """One transaction on the writer's own connection, kept open; one that turns out to be dead is replaced once."""
+        while True:
+            fresh = self._connection is None
+            connection = self._connection = self._connection or self._engine.raw_connection()
+            try:
+                run(connection.cursor())
+            except self._lost:
+                self._drop()
+                if fresh:
+                    raise
+                continue  # nothing was committed
+            except Exception:
+                self._drop()
+                raise
+            try:
+                connection.commit()
+            except Exception:
+                self._drop()
+                raise
+            return
+
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(self._any):  # the connection may be gone, and its transaction with it
+                connection.rollback()
+            connection.invalidate()
+
+    def _take_back(self, entry: _Entry) -> None:
+        """Undo, by further transitions, what a failed commit left behind after all."""
+        with self._engine.begin() as connection:
+            found = {
+                change.after.sequence: connection.execute(
+                    sa.select(LOCATES.c.document).where(LOCATES.c.sequence == change.after.sequence)
+                ).scalar_one_or_none()
+                for change in entry.changes
+            }
+            if entry.answer:
+                named = IDEMPOTENCY.c.scope == entry.answer.scope, IDEMPOTENCY.c.key == entry.answer.key
+                connection.execute(sa.delete(IDEMPOTENCY).where(*named))
+        voided = []
+        for change in entry.changes:
+            after, document = change.after, found[change.after.sequence]
+            if document is not None and _locate(document) == after:
+                restored = change.before or replace(after, state=State.REVOKED, decrement=0)
+                voided.append(Change(after, replace(restored, remark=_VOID), None))
+        self._together(lambda cursor: self._statements.run(cursor, voided, ()))
 
     @staticmethod
     def _report(entries: list[_Entry], error: Exception | None) -> None:
@@ -253,31 +319,27 @@ class Journal:
         entries[0].done.get_loop().call_soon_threadsafe(tell)
 
 
-def _insert(connection: sa.Connection, changes: list[Change]) -> None:
-    """Write transitions: the state of each locate, and a line of history each."""
-    documents = [_ENCODE.encode(change.after).decode() for change in changes]
-    pairs = list(zip(changes, documents, strict=True))
-    if new := [_locate_row(change.after, document) for change, document in pairs if change.before is None]:
-        connection.execute(_INSERT_LOCATE, new)
-    if changed := [_changed_row(change.after, document) for change, document in pairs if change.before is not None]:
-        connection.execute(_UPDATE_LOCATE, changed)
-    if pairs:
-        connection.execute(_INSERT_HISTORY, [_history_row(change, document) for change, document in pairs])
+class _Statements:
+    """What a commit runs."""
 
+    def __init__(self, engine: sa.Engine) -> None:
+        changing = sa.update(LOCATES).where(LOCATES.c.sequence == sa.bindparam("which"))
+        changing = changing.values({name: sa.bindparam(name) for name in _CHANGED})
+        self._insert = Statement(sa.insert(LOCATES), LOCATES.c.keys(), engine)
+        self._change = Statement(changing, (*_CHANGED, "which"), engine)
+        self._remember = Statement(
+            sa.insert(HISTORY).inline(), [column.name for column in HISTORY.c if column.name != "entry"], engine
+        )
+        self._answer = Statement(sa.insert(IDEMPOTENCY), IDEMPOTENCY.c.keys(), engine)
 
-def _take_back(connection: sa.Connection, entry: _Entry) -> None:
-    """Undo, by further transitions, what a failed commit left behind after all."""
-    for change in entry.changes:
-        after = change.after
-        chosen = sa.select(LOCATES.c.document).where(LOCATES.c.sequence == after.sequence)
-        document = connection.execute(chosen).scalar_one_or_none()
-        if document is None or _locate(document) != after:
-            continue
-        restored = change.before or replace(after, state=State.REVOKED, decrement=0)
-        _insert(connection, [Change(after, replace(restored, remark=_VOID), None)])
-    if entry.answer:
-        column, answer = IDEMPOTENCY.c, entry.answer
-        connection.execute(sa.delete(IDEMPOTENCY).where(column.scope == answer.scope, column.key == answer.key))
+    def run(self, cursor: DBAPICursor, changes: Sequence[Change], answers: Sequence[Answer]) -> None:
+        """The state of each locate, a line of history each, and the answers."""
+        documents = [_ENCODE.encode(change.after).decode() for change in changes]
+        pairs = list(zip(changes, documents, strict=True))
+        self._insert.run(cursor, [_locate_row(c.after, document) for c, document in pairs if c.before is None])
+        self._change.run(cursor, [_changed_row(c.after, document) for c, document in pairs if c.before is not None])
+        self._remember.run(cursor, [_history_row(change, document) for change, document in pairs])
+        self._answer.run(cursor, [_answer_row(answer) for answer in answers])
 
 
 def _locate(document: str) -> Locate:
