@@ -19,7 +19,8 @@ from feeds.calendars import TradingDays
 from feeds.partitions import partitions_of
 from feeds.simulator_faults import Expected, Fault, FaultRates, broken, damaged, mixed, repeats, skips
 from feeds.simulator_opening import opening_events, opening_rows
-from feeds.simulator_play import CHANCES, MIX, Plan, play, world_of
+from feeds.simulator_play import CHANCES, MIX, Plan, play
+from feeds.simulator_world import world_of
 from feeds.universe import Role, Universe
 from feeds.wire import DRAFT, Drafts, Vocabulary, joined, taken
 

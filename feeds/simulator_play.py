@@ -13,10 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.model import Flag, Kind, Op
-from feeds.calendars import TradingDays
-from feeds.simulator_opening import Rows
-from feeds.universe import Role, Universe
-from feeds.wire import DRAFT, Drafts
+from feeds.simulator_world import CONTRACTS, RECALLS, World
+from feeds.wire import Drafts
 
 _JIT: Final[dict[str, Any]] = {"cache": True, "nogil": True}
 
@@ -58,13 +56,9 @@ _OP_INCREASE, _OP_DECREASE, _OP_PRICE = int(Op.INCREASE), int(Op.DECREASE), int(
 _OP_IN, _OP_OUT, _OP_FREE = int(Op.SETTLE_RECEIPT), int(Op.SETTLE_DELIVERY), int(Op.SET_HYPOTHECATABLE)
 _CASH, _FREE, _FIRM = int(Kind.CLIENT_SEGREGATED), int(Kind.CLIENT_FREE), int(Kind.FIRM)
 _KIND_HOLD, _KIND_PLEDGE = int(Kind.PAY_TO_HOLD), int(Kind.REPO_PLEDGE_0)
-_KIND_CONTRACT: Final = (int(Kind.SLAB_BORROW), int(Kind.SLAB_LOAN), _KIND_PLEDGE)
+_KIND_CONTRACT: Final = tuple(int(kind) for kind, _, _ in CONTRACTS)
 _FLAG_CANCEL: Final = int(Flag.CANCEL)
-_RECALLS: Final = 6
 CHANCES: Final = 5
-_CONTRACTS: Final = 1 << 16
-_DUE: Final = 1 << 16
-_UNDOABLE: Final = 1 << 12
 _FIRST, _SIZE, _USUAL = 0, 1, 2
 _EVEN: Final = 0.5
 _LATE: Final = 0.02
@@ -75,41 +69,6 @@ _USABLE: Final = 0.7
 """The part of changes to clients' stock that concern its use rather than stock kept for them."""
 
 
-class World(NamedTuple):
-    """Everything that events change or look at. Rows of traders, and of lenders, lie together by security."""
-
-    rows: NDArray[np.void]
-    held: NDArray[np.int64]
-    """Contractual quantity of a row of traders; of lenders what they offer."""
-    usual: NDArray[np.int64]
-    """What it was at start of day, to which it tends to come back."""
-    traders: NDArray[np.int32]
-    lenders: NDArray[np.int32]
-    """(securities, 2): the first row of a security, and how many."""
-    price: NDArray[np.int64]
-    step: NDArray[np.int64]
-    lot: NDArray[np.int64]
-    trade: NDArray[np.int64]
-    market: NDArray[np.int64]
-    depot: NDArray[np.int32]
-    """(markets,)"""
-    desk: NDArray[np.int32]
-    """(contract kinds, markets, desks): books."""
-    ahead: NDArray[np.int32]
-    previous: NDArray[np.int32]
-    settle_days: NDArray[np.int64]
-    contract: NDArray[np.void]
-    """(contract kinds, _CONTRACTS): open contracts as drafts, oldest first, a ring each."""
-    contracts: NDArray[np.int64]
-    """(contract kinds, 3): first, size and the usual size of the ring; so for `due`."""
-    due: NDArray[np.void]
-    dues: NDArray[np.int64]
-    undoable: NDArray[np.void]
-    undoable_row: NDArray[np.int64]
-    undoables: NDArray[np.int64]
-    """How many trades were remembered so far."""
-
-
 class Plan(NamedTuple):
     """What is to happen, one entry per event; `chance` has `CHANCES` uniform numbers, `size` a normal one."""
 
@@ -117,91 +76,6 @@ class Plan(NamedTuple):
     security: NDArray[np.int64]
     chance: NDArray[np.float64]
     size: NDArray[np.float64]
-
-
-def world_of(universe: Universe, rows: Rows, days: TradingDays) -> World:
-    """The world at start of day."""
-    traders, lenders = [np.isin(rows["kind"], kinds) for kinds in ((_CASH, _FREE, _FIRM), _EXTERNAL_KINDS)]
-    acting = np.concatenate([_by_security(rows[traders]), _by_security(rows[lenders])])
-    count, split = universe.securities.size, int(np.count_nonzero(traders))
-    held = acting["quantity"] + acting["due"]
-    markets = universe.securities["market"].astype(np.int64)
-    desks = [[universe.home == market for market in range(len(universe.markets))] for _ in _KIND_CONTRACT]
-    roles = (Role.SLAB, Role.SLAB, Role.REPO)
-    chosen = [
-        [np.resize(np.flatnonzero(home & (universe.role == role)), 3) for home in homes]
-        for homes, role in zip(desks, roles, strict=True)
-    ]
-    contract, contracts = _open_contracts(rows, days, markets)
-    due, dues = _open_settlements(rows, days, markets)
-    return World(
-        rows=acting,
-        held=held,
-        usual=held.copy(),
-        traders=_ranges(acting["security"][:split], count, 0),
-        lenders=_ranges(acting["security"][split:], count, split),
-        price=universe.price.copy(),
-        step=universe.step,
-        lot=universe.lot,
-        trade=universe.trade,
-        market=markets,
-        depot=universe.depot_of[:, 0].copy(),
-        desk=np.array(chosen, np.int32),
-        ahead=days.ahead,
-        previous=days.previous,
-        settle_days=np.array([market.settle_days for market in universe.markets]),
-        contract=contract,
-        contracts=contracts,
-        due=due,
-        dues=dues,
-        undoable=np.zeros(_UNDOABLE, DRAFT),
-        undoable_row=np.zeros(_UNDOABLE, np.int64),
-        undoables=np.zeros(1, np.int64),
-    )
-
-
-_EXTERNAL_KINDS: Final = (int(Kind.EXTERNAL_EXCLUSIVE), int(Kind.EXTERNAL_FIRM), int(Kind.EXTERNAL_INDICATIVE))
-
-
-def _by_security(rows: Rows) -> Rows:
-    return rows[np.argsort(rows["security"], kind="stable")]
-
-
-def _ranges(security: NDArray[np.int32], count: int, offset: int) -> NDArray[np.int32]:
-    sizes = np.bincount(security, minlength=count)
-    return np.stack([offset + np.cumsum(sizes) - sizes, sizes], axis=1).astype(np.int32)
-
-
-def _as_drafts(rows: Rows, quantity: NDArray[np.int64], settle_date: NDArray[np.int32]) -> Drafts:
-    made = np.zeros(rows.size, DRAFT)
-    for name in ("security", "book", "depot", "kind"):
-        made[name] = rows[name]
-    made["quantity"], made["settle_date"] = quantity, settle_date
-    return made
-
-
-def _open_contracts(
-    rows: Rows, days: TradingDays, market: NDArray[np.int64]
-) -> tuple[NDArray[np.void], NDArray[np.int64]]:
-    """What was borrowed, lent and pledged before today can be given back from today on."""
-    rings = np.zeros((len(_KIND_CONTRACT), _CONTRACTS), DRAFT)
-    state = np.zeros((len(_KIND_CONTRACT), 3), np.int64)
-    for ring, (first, size) in enumerate(((Kind.SLAB_BORROW, 1), (Kind.SLAB_LOAN, 1), (Kind.REPO_PLEDGE_0, _RECALLS))):
-        some = rows[(rows["kind"] >= first) & (rows["kind"] < first + size)][: _CONTRACTS // 2]
-        some = some[np.argsort(some["book"], kind="stable")]
-        rings[ring, : some.size] = _as_drafts(some, some["quantity"], days.ahead[market[some["security"]], 0])
-        state[ring] = 0, some.size, max(64, some.size)
-    return rings, state
-
-
-def _open_settlements(
-    rows: Rows, days: TradingDays, market: NDArray[np.int64]
-) -> tuple[NDArray[np.void], NDArray[np.int64]]:
-    """What is due today; a delivery is negative."""
-    ring = np.zeros(_DUE, DRAFT)
-    some = rows[(rows["due"] != 0) & (rows["due_day"] == 0)][: _DUE // 2]
-    ring[: some.size] = _as_drafts(some, some["due"], days.ahead[market[some["security"]], 0])
-    return ring, np.array([0, some.size, _DUE])
 
 
 @nb.njit(**_JIT)
@@ -334,7 +208,7 @@ def _contract(draft: Any, security: int, ring: int, chance: Any, world: World) -
         draft.depot = world.depot[market]
         draft.kind = _KIND_CONTRACT[ring]
         if draft.kind == _KIND_PLEDGE:
-            draft.kind = _KIND_PLEDGE + np.int64(chance[2] * _RECALLS)
+            draft.kind = _KIND_PLEDGE + np.int64(chance[2] * RECALLS)
         draft.op, draft.quantity = _OP_INCREASE, world.trade[security] * np.int64(1 + 6 * chance[3])
         _date(draft, market, 0 if chance[4] < _EVEN else world.settle_days[market], world)
         contracts[(state[_FIRST] + state[_SIZE]) % contracts.shape[0]] = draft

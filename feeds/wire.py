@@ -6,6 +6,7 @@ is that of feeds/json_events.py and feeds/arrow_events.py.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
@@ -63,7 +64,7 @@ _KEYS: Final = (
     b',"settle":', b',"qty":', b',"flags":',
 )  # fmt: skip
 _SRC, _SEQ, _TS, _OP, _SEC, _BOOK, _DEPOT, _KIND, _TRADE, _SETTLE, _QTY, _FLAGS = range(len(_KEYS))
-_NUMBERS: Final = 20 * 4 + 12 * 2 + 8
+_LONGEST_NUMBERS: Final = 20 * 4 + 12 * 2 + 8
 """More than all numbers, dates and the end of a record take."""
 _BLOCK: Final = 16_384
 _JIT: Final[dict[str, Any]] = {"cache": True, "nogil": True}
@@ -86,7 +87,7 @@ def _quoted(codes: Sequence[str]) -> _Texts:
     return _texts([*map(msgspec.json.encode, codes), b'""'])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Vocabulary:
     """The codes that drafts name by index."""
 
@@ -96,8 +97,6 @@ class Vocabulary:
     depots: tuple[str, ...]
     json: tuple[_Texts, ...]
     """Keys, ops, kinds, sources, securities, books, depots."""
-    arrow: tuple[pa.StringArray, ...]
-    """Sources, securities, books, depots, each with the empty code at its end."""
     longest: int
     """The most bytes that a JSON record can take."""
 
@@ -108,8 +107,13 @@ class Vocabulary:
         codes = (tuple(sources), tuple(securities), tuple(books), tuple(depots))
         names = tuple(_texts([msgspec.json.encode(member.name) for member in enum]) for enum in (Op, Kind))
         json = (_texts(_KEYS), *names, *map(_quoted, codes))
-        longest = int(json[0].start[-1]) + sum(int(np.diff(texts.start).max()) for texts in json[1:]) + _NUMBERS
-        return cls(*codes, json, tuple(pa.array([*c, ""], pa.string()) for c in codes), longest)
+        longest = int(json[0].start[-1]) + sum(int(np.diff(texts.start).max()) for texts in json[1:]) + _LONGEST_NUMBERS
+        return cls(*codes, json, longest)
+
+    @cached_property
+    def arrow(self) -> tuple[pa.StringArray, ...]:
+        """Sources, securities, books, depots, each with the empty code at its end."""
+        return tuple(map(_strings, (self.sources, self.securities, self.books, self.depots)))
 
 
 def json_records(drafts: Drafts, vocabulary: Vocabulary) -> list[bytes]:
@@ -154,22 +158,21 @@ def _arrow_record(drafts: Drafts, vocabulary: Vocabulary) -> bytes:
     sources, securities, books, depots = vocabulary.arrow
     columns = [
         _coded(drafts["source"], sources),
-        drafts["seq"],
-        drafts["time_ns"],
-        drafts["op"],
+        _numbers(drafts["seq"], pa.int64()),
+        _numbers(drafts["time_ns"], pa.int64()),
+        _numbers(drafts["op"], pa.uint8()),
         _coded(drafts["security"], securities),
         _coded(drafts["book"], books),
         _coded(drafts["depot"], depots),
-        drafts["kind"],
+        _numbers(drafts["kind"], pa.uint8()),
         _dates(drafts["trade_date"]),
         _dates(drafts["settle_date"]),
-        drafts["quantity"],
-        drafts["flags"],
+        _numbers(drafts["quantity"], pa.int64()),
+        _numbers(drafts["flags"], pa.uint8()),
     ]
-    arrays = [column if isinstance(column, pa.Array) else pa.array(np.ascontiguousarray(column)) for column in columns]
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, _SCHEMA) as stream:
-        stream.write_batch(pa.record_batch(arrays, schema=_SCHEMA))
+        stream.write_batch(pa.RecordBatch.from_arrays(columns, schema=_SCHEMA))
     return bytes(sink.getvalue())
 
 
@@ -177,13 +180,24 @@ def _coded(indices: NDArray[np.int32], codes: pa.StringArray) -> pa.DictionaryAr
     """The codes of `indices`; the dictionary has only those that occur, for it travels with every record."""
     used, dense = np.empty(indices.size, np.int32), np.empty(indices.size, np.int32)
     count = _densely(indices, np.zeros(len(codes), np.int32), used, dense)
-    return pa.DictionaryArray.from_arrays(pa.array(dense), codes.take(pa.array(used[:count])))
+    present = codes.take(_numbers(used[:count], pa.int32()))
+    return pa.DictionaryArray.from_arrays(_numbers(dense, pa.int32()), present)
 
 
 def _dates(days: NDArray[np.int32]) -> pa.Array:
-    known = np.packbits(days != NO_DATE, bitorder="little")
-    buffers = [pa.py_buffer(known), pa.py_buffer(np.ascontiguousarray(days))]
-    return pa.Array.from_buffers(pa.date32(), days.size, buffers)
+    return _numbers(days, pa.date32(), np.packbits(days != NO_DATE, bitorder="little"))
+
+
+def _strings(codes: Sequence[str]) -> pa.StringArray:
+    raw = [code.encode() for code in codes]
+    offsets = np.cumsum([0, *map(len, raw), 0]).astype(np.int32)
+    return pa.StringArray.from_buffers(len(raw) + 1, pa.py_buffer(offsets), pa.py_buffer(b"".join(raw)))
+
+
+def _numbers(column: NDArray[Any], kind: pa.DataType, known: NDArray[np.uint8] | None = None) -> pa.Array:
+    """Over the column's own memory; pyarrow's `array` would import pandas to ask whether this is one of its own."""
+    mask = None if known is None else pa.py_buffer(known)
+    return pa.Array.from_buffers(kind, column.size, [mask, pa.py_buffer(np.ascontiguousarray(column))])
 
 
 @nb.njit(**_JIT)
