@@ -10,8 +10,8 @@ from engine.views import SecurityDetail
 ROWS_SHOWN = 300
 ROW_HEAD = ("Book", "Type", "Client", "Depot", "TD", "SD", "SD0", "SD1", "SD2", "SD3", "SD4", "AU")
 ROW_ALIGN = ("l",) * 4 + ("r",) * 7 + ("l",)
-EVENT_HEAD = ("Time UTC", "Event", "Type", "Book", "Depot", "Quantity or price", "Settles", "Source", "Seq")
-EVENT_ALIGN = ("l", "l", "l", "l", "l", "r", "l", "l", "r")
+EVENT_HEAD = ("Time UTC", "Event", "Quantity", "Book", "Type", "Depot", "Settles", "Source", "Seq")
+EVENT_ALIGN = ("l", "l", "r", "l", "l", "l", "l", "l", "r")
 
 
 def rows_by_book(detail: SecurityDetail) -> list[list[str]]:
@@ -40,10 +40,10 @@ def latest_events(detail: SecurityDetail) -> list[list[str]]:
         [
             f"{datetime.fromtimestamp(event.time_ns / 1e9, UTC):%H:%M:%S.%f}"[:-3],
             words(event.op) + (" (cancel)" if event.flags & Flag.CANCEL else ""),
-            "" if event.op == Op.PRICE.name else words(event.kind),
-            event.book,
-            event.depot,
             f"{event.quantity / PRICE_UNIT:,.4f}" if event.op == Op.PRICE.name else f"{event.quantity:,}",
+            event.book,
+            "" if event.op == Op.PRICE.name else words(event.kind),
+            event.depot,
             event.settle_date.isoformat() if event.settle_date else "",
             event.source,
             str(event.seq),

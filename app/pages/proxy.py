@@ -30,7 +30,7 @@ class ApiProxy(RequestHandler):
             allow_nonstandard_methods=True,
             follow_redirects=False,
             decompress_response=False,
-            connect_timeout=2.0,
+            connect_timeout=TIMEOUT_S,
             request_timeout=TIMEOUT_S,
         )
         try:

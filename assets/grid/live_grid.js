@@ -25,6 +25,7 @@ export class LiveGrid {
     this.rows = [];
     this.flasher = new Flasher();
     this.selected = "";
+    this.pressed = undefined;
     this.wanted = { first: 0, count: 0 };
     this.header = new Header(columns, sort, { onSort: (next) => events.onSort(next), onWidth: () => this.#widen() });
     this.pinned = make("div", { class: "pinned", role: "rowgroup" });
@@ -34,7 +35,8 @@ export class LiveGrid {
     element.append(this.header.style, this.scroller);
     this.#widen();
     this.scroller.addEventListener("scroll", () => this.#draw(), { passive: true });
-    this.space.addEventListener("click", (event) => this.#clicked(event));
+    this.space.addEventListener("pointerdown", (event) => this.#pressed(event));
+    this.space.addEventListener("click", () => this.#clicked());
     new ResizeObserver(() => this.#resize()).observe(this.scroller);
     this.#resize();
     setInterval(() => this.#ages(), 1000);
@@ -228,11 +230,16 @@ export class LiveGrid {
     this.events.onWindow(this.wanted.first, this.wanted.count);
   }
 
-  #clicked(event) {
+  // rows change places while a finger is on its way up: what was under it when it went down is what is meant
+  #pressed(event) {
     const cell = event.target.closest(".cell");
     const row = this.rows.find((each) => each.cells.get(cell?.dataset.column)?.host === cell);
-    if (!row || window.getSelection().type === "Range") return;
-    this.focus.set(row.number, cell.dataset.column);
-    this.open(row.number);
+    this.pressed = row && { row: row.number, column: cell.dataset.column, code: this.codeAt(row.number) };
+  }
+
+  #clicked() {
+    if (!this.pressed?.code || window.getSelection().type === "Range") return;
+    this.focus.set(this.pressed.row, this.pressed.column);
+    this.events.onOpen(this.pressed.code);
   }
 }
