@@ -22,7 +22,27 @@ TICK_S: Final = 0.02
 SOURCES: Final = 3
 """Sources of a simulator of one partition: its own, that of unknown securities, the availability file's (the last)."""
 _LATE_S: Final = 1.0
-"""A worker that was held up longer than this does not make up for it."""
+"""A worker that was held up longer than this makes up for so much only."""
+
+
+class Pace:
+    """How many events are due at `rate` events per second. Times in seconds, of any clock that never goes back."""
+
+    def __init__(self, rate: int, now_s: float) -> None:
+        self._rate = rate
+        self._began_s = now_s
+        self._given = 0
+
+    def due(self, now_s: float) -> int:
+        """Events since the last call; after a stall at most `_LATE_S` worth of them, the rest is let go."""
+        due = int((now_s - self._began_s) * self._rate) - self._given
+        most = int(self._rate * _LATE_S)
+        if due > most:
+            log.warning("simulator was held up, and does not make up for all of it", events=due, sent=most)
+            self._began_s, self._given = now_s, 0
+            return most
+        self._given += due
+        return due
 
 
 class EmbeddedFeed:
@@ -55,16 +75,12 @@ class EmbeddedFeed:
             await self._send(drafts)
         self._outlet.ring.ready = True
         log.info("simulated start of day sent", events=self._offset, rate=self._rate)
-        began, sent = time.monotonic(), 0
+        pace = Pace(self._rate, time.monotonic())
         while True:
             await asyncio.sleep(TICK_S)
-            due = int((time.monotonic() - began) * self._rate) - sent
-            if due > self._rate * _LATE_S:
-                log.warning("simulator was held up, and does not make up for it", events=due)
-                began, sent, due = time.monotonic(), 0, 0
+            due = pace.due(time.monotonic())
             if due:
                 await self._send(self._simulator.next(due, time.time_ns()))
-                sent += due
 
     async def _send(self, drafts: Drafts) -> None:
         for part in self._simulator.records(drafts, self._topic, self._encoding):

@@ -3,7 +3,7 @@
 import asyncio
 import datetime as dt
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -46,9 +46,10 @@ class Desk:
         self._intake = Intake(self.machine, graph, self.rings, self.unreadable.extend)
         self._task: asyncio.Task[None] | None = None
 
-    def simulator(self, partitions: int, securities: int = 300, seed: int = 1) -> Simulator:
+    def simulator(self, partitions: int, newest: Sequence[int] = (), securities: int = 300) -> Simulator:
+        """A day with many faults. `newest`: the numbers that its sources have used before."""
         days = TradingDays.of(self._calendar.business_day, self._calendar.base_date, self._calendar.today)
-        return Simulator(build_universe(self.markets, securities, seed), days, seed, partitions, FAULTS)
+        return Simulator(build_universe(self.markets, securities, 1), days, 1, partitions, FAULTS, newest=newest)
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._drain())
