@@ -5,7 +5,14 @@ from typing import Any, Final
 
 import numpy as np
 from bokeh.core.properties import value
-from bokeh.models import ColumnDataSource, DatetimeTickFormatter, FactorRange, HoverTool, NumeralTickFormatter, Range1d, Span
+from bokeh.models import (
+    ColumnDataSource,
+    DatetimeTickFormatter,
+    FactorRange,
+    HoverTool,
+    NumeralTickFormatter,
+    Range1d,
+)
 from bokeh.plotting import figure
 
 from engine.views import SecurityDetail
@@ -28,16 +35,17 @@ class Waterfall:
 
     def __init__(self, palette: Palette) -> None:
         self._palette = palette
-        self._source = ColumnDataSource({name: [] for name in ("label", "left", "right", "colour", "at", "text", "style", "note")})
+        columns = ("label", "left", "right", "colour", "at", "text", "style", "note")
+        self._source = ColumnDataSource({name: [] for name in columns})
         self._y = FactorRange(factors=[], range_padding=0.02)
-        self._x = Range1d(0, 1)
+        self._x = Range1d(start=0, end=1)
         self.figure = _figure(palette, y_range=self._y, x_range=self._x)
         bars = self.figure.hbar(y="label", left="left", right="right", height=0.72, color="colour", source=self._source)
         self.figure.text(
             x="at", y="label", text="text", x_offset=5, text_baseline="middle", text_font=value(FONT), text_font_size="10px",
             text_font_style="style", text_color=palette.text, source=self._source,
         )  # fmt: skip
-        self.figure.add_layout(Span(location=0, dimension="height", line_color=palette.muted, line_width=1))
+        self.figure.vspan(x=0, line_color=palette.muted, line_width=1)
         self.figure.add_tools(HoverTool(renderers=[bars], tooltips=[("", "@label"), ("", "@text"), ("", "@note")]))
         self.figure.xaxis.formatter = NumeralTickFormatter(format=_SHORT)
         self.figure.ygrid.visible = False
@@ -74,15 +82,15 @@ class LadderChart:
         self._source = ColumnDataSource({name: [] for name in ("day", "receipts", "deliveries", "projected")})
         self._x = FactorRange(factors=[])
         self.figure = _figure(palette, x_range=self._x)
-        width = {"width": 0.55, "source": self._source}
+        width: dict[str, Any] = {"width": 0.55, "source": self._source}
         bars = [
             self.figure.vbar(x="day", top="receipts", color=palette.plus, legend_label="Receipts", **width),
             self.figure.vbar(x="day", top="deliveries", color=palette.minus, legend_label="Deliveries", **width),
         ]
-        line = {"x": "day", "y": "projected", "source": self._source}
+        line: dict[str, Any] = {"x": "day", "y": "projected", "source": self._source}
         self.figure.line(color=palette.accent, line_width=2, legend_label="Projected", **line)
         dots = self.figure.scatter(color=palette.accent, size=6, legend_label="Projected", **line)
-        self.figure.add_layout(Span(location=0, dimension="width", line_color=palette.muted, line_width=1))
+        self.figure.hspan(y=0, line_color=palette.muted, line_width=1)
         tips = [(name.capitalize(), f"@{name}{{{_SHARES}}}") for name in ("receipts", "deliveries", "projected")]
         self.figure.add_tools(HoverTool(renderers=[*bars, dots], tooltips=[("", "@day"), *tips]))
         self.figure.yaxis.formatter = NumeralTickFormatter(format=_SHORT)
@@ -112,11 +120,18 @@ class HistoryChart:
             look: dict[str, Any] = {"color": colour, "line_dash": dash, "legend_label": label, "line_width": 2}
             self.figure.step(x="time", y=name, mode="after", source=self._source, **look)
         tips = [("", "@time{%H:%M:%S} UTC"), *((label, f"@{name}{{{_SHARES}}}") for name, label, _, _ in looks)]
-        self.figure.add_tools(HoverTool(tooltips=tips, formatters={"@time": "datetime"}, mode="vline", line_policy="prev"))
+        self.figure.add_tools(
+            HoverTool(tooltips=tips, formatters={"@time": "datetime"}, mode="vline", line_policy="prev")
+        )
         self.figure.yaxis.formatter = NumeralTickFormatter(format=_SHORT)
         self.figure.xaxis[0].ticker.desired_num_ticks = 4
         self.figure.xaxis.formatter = DatetimeTickFormatter(
-            milliseconds="%H:%M:%S", seconds="%H:%M:%S", minsec="%H:%M:%S", minutes="%H:%M", hourmin="%H:%M", hours="%H:%M"
+            milliseconds="%H:%M:%S",
+            seconds="%H:%M:%S",
+            minsec="%H:%M:%S",
+            minutes="%H:%M",
+            hourmin="%H:%M",
+            hours="%H:%M",
         )
         _legend(self.figure, palette)
 
@@ -134,7 +149,7 @@ class HistoryChart:
         _set(self._source, time=np.append(history.time_ns[known], last) / 1e6, **lines)
 
 
-def _figure(palette: Palette, **options: Any) -> figure:
+def _figure(palette: Palette, **options: Any) -> Any:
     chart = figure(
         sizing_mode="stretch_both", min_width=120, min_height=80, toolbar_location=None, tools="",
         background_fill_color=palette.surface, border_fill_color=palette.surface, outline_line_color=None,
@@ -151,7 +166,7 @@ def _figure(palette: Palette, **options: Any) -> figure:
     return chart
 
 
-def _legend(chart: figure, palette: Palette) -> None:
+def _legend(chart: Any, palette: Palette) -> None:
     legend = chart.legend[0]
     chart.add_layout(legend, "above")
     legend.update(

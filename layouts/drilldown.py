@@ -20,9 +20,22 @@ from layouts.tables import EVENT_ALIGN, EVENT_HEAD, ROW_ALIGN, ROW_HEAD, latest_
 
 log = structlog.get_logger()
 PERIOD_MS: Final = 1000
+_NONE: Final = "\N{EN DASH}"
 _DAYS: Final = [f"SD{day}" for day in range(DAYS)]
-_PANE: Final = {"flex": "1 1 0", "min-width": "0", "height": "100%", "border-left": "1px solid var(--line)", "padding": "0 4px"}
-_TITLE: Final = {"font-size": "11px", "font-weight": "600", "color": "var(--muted)", "white-space": "nowrap", "font-family": "var(--font)"}
+_PANE: Final = {
+    "flex": "1 1 0",
+    "min-width": "0",
+    "height": "100%",
+    "border-left": "1px solid var(--line)",
+    "padding": "0 4px",
+}
+_TITLE: Final = {
+    "font-size": "11px",
+    "font-weight": "600",
+    "color": "var(--muted)",
+    "white-space": "nowrap",
+    "font-family": "var(--font)",
+}
 _BUTTONS: Final = """
 .bk-btn-group { background: transparent; }
 .bk-btn-group > .bk-btn {
@@ -36,10 +49,14 @@ _BUTTONS: Final = """
 class Part:
     """One pane. What goes wrong in it is shown in it, and does not trouble the others."""
 
-    def __init__(self, title: str, body: Any, show: Callable[[SecurityDetail], None], *, grow: float, beside: Any = None) -> None:
+    def __init__(
+        self, title: str, body: Any, show: Callable[[SecurityDetail], None], *, grow: float, beside: Any = None
+    ) -> None:
         self._show = show
         self._body = body
-        self._error = pn.pane.HTML("", visible=False, styles={"color": "var(--bad)", "font-size": "12px", "padding": "8px"})
+        self._error = pn.pane.HTML(
+            "", visible=False, styles={"color": "var(--bad)", "font-size": "12px", "padding": "8px"}
+        )
         head = pn.Row(pn.pane.HTML(escape(title), styles=_TITLE, margin=(3, 4)), margin=0, height=24)
         if beside is not None:
             head.append(beside)
@@ -50,7 +67,7 @@ class Part:
         """Renew the pane."""
         try:
             self._show(detail)
-        except Exception as error:  # noqa: BLE001  a chart must not take the page along, whatever is wrong with it
+        except Exception as error:  # a chart must not take the page along, whatever is wrong with it
             log.exception("a part of the drill-down failed", security=detail.text["code"])
             self._error.object = f"This could not be shown: {escape(str(error) or type(error).__name__)}"
         else:
@@ -70,8 +87,10 @@ class DrillDown:
         self._head = pn.pane.HTML("", margin=(4, 90, 0, 10), height=22, sizing_mode="stretch_width")
         self._day = pn.widgets.RadioButtonGroup(options=_DAYS, margin=(3, 0), stylesheets=[_BUTTONS])
         self._day.param.watch(lambda _event: self._show(), "value")
-        self.view = pn.Column(sizing_mode="stretch_both", margin=0, styles={"height": "100%", "background": "var(--panel)"})
-        self._document = pn.state.curdoc
+        self.view = pn.Column(
+            sizing_mode="stretch_both", margin=0, styles={"height": "100%", "background": "var(--panel)"}
+        )
+        self._document: Any = pn.state.curdoc
         self._timer: Any = None
         link.param.watch(self._selected, "selected")
         link.param.watch(self._rebuilt, "theme")
@@ -112,11 +131,13 @@ class DrillDown:
             return pn.pane.Bokeh(made.figure, sizing_mode="stretch_both", margin=0)
 
         self._parts = [
-            Part("How it is made", chart(fall), lambda d: fall.update(d, self._shown_day()), grow=1.1, beside=self._day),
+            Part(
+                "How it is made", chart(fall), lambda d: fall.update(d, self._shown_day()), grow=1.1, beside=self._day
+            ),
             Part("Settlement ladder", chart(ladder), ladder.update, grow=0.9),
             Part("Last minutes", chart(history), history.update, grow=0.8),
-            Part("Rows by book", rows, lambda d: rows.param.update(rows=rows_by_book(d)), grow=1.85),
-            Part("Latest events", events, lambda d: events.param.update(rows=latest_events(d)), grow=1.45),
+            Part("Rows by book", rows, lambda d: setattr(rows, "rows", rows_by_book(d)), grow=1.85),
+            Part("Latest events", events, lambda d: setattr(events, "rows", latest_events(d)), grow=1.45),
         ]
         for part in self._parts:
             part.show(detail)
@@ -169,7 +190,7 @@ def _headline(detail: SecurityDetail | None, trouble: str) -> str:
     facts = [
         f"{escape(detail.market.code)} {escape(text['currency'])}",
         words(detail.temperature) if len(detail.temperature) > len("WARM") else detail.temperature,
-        "price " + ("–" if detail.price is None else f"{detail.price:,.4f}"),
+        "price " + (_NONE if detail.price is None else f"{detail.price:,.4f}"),
         "fee " + _percent(detail.fee_percent),
         "rebate " + _percent(detail.rebate_percent),
         *(["external availability is a floor (≥)"] if detail.at_least else []),
@@ -186,4 +207,4 @@ def _line(html: str) -> str:
 
 
 def _percent(rate: float | None) -> str:
-    return "–" if rate is None else f"{rate:.4f}%"
+    return _NONE if rate is None else f"{rate:.4f}%"

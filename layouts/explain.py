@@ -79,4 +79,4 @@ def day_labels(detail: SecurityDetail) -> list[str]:
 
 def _label(name: str, weight: float) -> str:
     text = name.replace("_", " ").capitalize()
-    return text if abs(weight) == 1 else f"{text} ×{abs(weight):g}"
+    return text if abs(weight) == 1 else f"{text} \N{MULTIPLICATION SIGN}{abs(weight):g}"

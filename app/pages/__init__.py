@@ -1,0 +1,1 @@
+"""The page server: pages, assets and the way to the API."""

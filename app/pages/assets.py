@@ -48,6 +48,6 @@ class AssetsHandler(StaticFileHandler):
             return None
         return path
 
-    def set_extra_headers(self, path: str) -> None:
+    def set_extra_headers(self, path: str) -> None:  # noqa: ARG002  the request knows the version too
         versioned = self.request.path.startswith(f"{address()}/")
         self.set_header("Cache-Control", f"public, max-age={_YEAR_S}, immutable" if versioned else "no-cache")

@@ -6,11 +6,13 @@ from tornado.httputil import HTTPHeaders
 from tornado.web import RequestHandler
 
 HOP_BY_HOP = frozenset(
-    ("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade")
+    "connection keep-alive proxy-authenticate proxy-authorization te trailer transfer-encoding upgrade".split()
 )
 NOT_SENT_ON = HOP_BY_HOP | {"host", "content-length", "expect", "cookie"}
 NOT_SENT_BACK = HOP_BY_HOP | {"content-length", "server", "date"}
 TIMEOUT_S = 30.0
+NO_ANSWER = 599
+"""Tornado's own code for a request that got none."""
 
 
 class ApiProxy(RequestHandler):
@@ -38,7 +40,7 @@ class ApiProxy(RequestHandler):
         except (OSError, ValueError) as error:
             self._unavailable(str(error))
             return
-        if response.code == 599:  # tornado's own code for "no answer"
+        if response.code == NO_ANSWER:
             self._unavailable(str(response.error))
             return
         self._hand_back(response)

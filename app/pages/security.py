@@ -42,7 +42,11 @@ def headers_transform(gateway_port: int) -> type[OutputTransform]:
             self._policy = policy(request.host_name, gateway_port)
 
         def transform_first_chunk(
-            self, status_code: int, headers: HTTPHeaders, chunk: bytes, finishing: bool
+            self,
+            status_code: int,
+            headers: HTTPHeaders,
+            chunk: bytes,
+            finishing: bool,  # noqa: ARG002, FBT001  tornado's signature
         ) -> tuple[int, HTTPHeaders, bytes]:
             headers["Content-Security-Policy"] = self._policy
             headers["X-Frame-Options"] = "DENY"

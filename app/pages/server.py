@@ -13,6 +13,7 @@ from app.pages import assets
 from app.pages.proxy import ApiProxy
 from app.pages.security import WILDCARDS, headers_transform, websocket_origins
 from app.settings import Settings
+from engine.views import Reader
 
 if TYPE_CHECKING:
     from panel.io.server import Server
@@ -38,17 +39,16 @@ class TicketHandler(RequestHandler):
 def make(settings: Settings) -> "Server":
     """A server that listens on the settings' port, not started. Imports Panel, which takes a second."""
     _prepare_bokeh(settings.secret)
-    from panel.io.server import get_server
+    from panel.io.server import get_server  # noqa: PLC0415  after its settings, and only in this process
 
-    from engine.views import Reader
-    from layouts.lookup import Lookup
+    from layouts.lookup import Lookup  # noqa: PLC0415  it imports Panel's world
 
     lookup = Lookup(Reader(f"{settings.instance}.tables"))
 
     def inventory() -> "Template":
-        from panel import state
+        from panel import state  # noqa: PLC0415  see above
 
-        from layouts.inventory import PageContext, page
+        from layouts.inventory import PageContext, page  # noqa: PLC0415  see above
 
         return page(
             PageContext(
@@ -73,7 +73,7 @@ def make(settings: Settings) -> "Server":
         start=False,
         show=False,
     )
-    server._tornado.add_transform(headers_transform(settings.gateway_port))
+    server._tornado.add_transform(headers_transform(settings.gateway_port))  # noqa: SLF001  Bokeh has no door for it
     return server
 
 

@@ -13,7 +13,7 @@ log = structlog.get_logger()
 
 def main(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT."""
-    from app.pages.server import make
+    from app.pages.server import make  # noqa: PLC0415  Bokeh reads its settings when it is imported
 
     server = make(settings)
     loop = server.io_loop

@@ -1,0 +1,1 @@
+"""Panel components of our own."""

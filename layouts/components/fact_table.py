@@ -1,6 +1,6 @@
 """A small table of text that is renewed in place: scrolling and selection stay where a person left them."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import param
 from panel.custom import JSComponent
@@ -63,3 +63,6 @@ class FactTable(JSComponent):
 
     _esm: ClassVar[str] = _ESM
     _stylesheets: ClassVar[list[str]] = [_STYLE]
+
+    def __init__(self, **params: Any) -> None:
+        super().__init__(**params)

@@ -1,6 +1,6 @@
 """The live table as a Panel component: Python's end of assets/grid. Its cells never pass through Python."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import param
 from panel.custom import JSComponent
@@ -28,6 +28,9 @@ class LiveGrid(JSComponent):
     """
 
     selected = param.String(default="")
-    theme = param.Selector(default="dark", objects=["dark", "light"])
+    theme: Any = param.Selector(default="dark", objects=["dark", "light"])
 
     _esm: ClassVar[str] = _ESM
+
+    def __init__(self, **params: Any) -> None:
+        super().__init__(**params)

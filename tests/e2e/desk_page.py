@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request
 
 OUTPUT = Path(os.environ.get("IMS_TEST_SCREENSHOTS", Path(__file__).parents[2] / ".cache" / "e2e"))
+NONE = "\N{EN DASH}"
 ROW = "[role=gridcell][data-column=name][data-id]"
 
 
@@ -101,4 +102,4 @@ def desk_page(browser: Browser, **options: Any) -> Iterator[DeskPage]:
 def number(text: str) -> float:
     """What a cell shows, as a number; NaN for no value."""
     bare = text.removeprefix("≥ ").replace(",", "").removesuffix("%")
-    return float("nan") if bare == "–" else float(bare)
+    return float("nan") if bare == NONE else float(bare)

@@ -156,7 +156,11 @@ class Grid(WebSocketHandler):
         counters = {"events": 1_234_567, "events_per_s": 5_012, "securities": script.securities, "rows": 214_377}
         counters |= {"duplicates": 12, "missing": 0, "rejected": 3, "quarantined": 41, "located_shares": 1_250_300}
         counters |= {"locates_live": 214, "locates_pending": 2, "negative": 3, "htb": 412}
-        ages = {"now_ms": time.time() * 1e3, "heartbeat_age_ms": 12_400 if script.state == "stale" else 5, "event_age_ms": 90}
+        ages = {
+            "now_ms": time.time() * 1e3,
+            "heartbeat_age_ms": 12_400 if script.state == "stale" else 5,
+            "event_age_ms": 90,
+        }
         self.write_message(json.dumps({"t": "stats", "state": script.state} | counters | ages))
 
 
@@ -202,6 +206,8 @@ class ScriptedGateway:
 
 
 if __name__ == "__main__":
-    gateway = ScriptedGateway(Script(securities=50_000, hz=float(sys.argv[2]), changes=int(sys.argv[3])), int(sys.argv[1]))
+    gateway = ScriptedGateway(
+        Script(securities=50_000, hz=float(sys.argv[2]), changes=int(sys.argv[3])), int(sys.argv[1])
+    )
     gateway.start()
     threading.Event().wait()

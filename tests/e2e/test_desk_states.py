@@ -9,7 +9,7 @@ from playwright.sync_api import Browser
 
 from app.bench import running
 from app.settings import Settings
-from tests.e2e.desk_page import DeskPage, desk_page
+from tests.e2e.desk_page import NONE, DeskPage, desk_page
 from tests.e2e.scripted_gateway import Script, ScriptedGateway
 
 NUMBERS_ALIGNED = """() => {
@@ -110,13 +110,17 @@ def test_cells_read_as_numbers_are_read(desk: DeskPage, settings: Settings) -> N
     with gateway(settings, script):
         desk.open(address(settings)).wait_rows()
         assert desk.cell(1, "pool").inner_text() == "≥ 10,000,000"
-        assert desk.cell(1, "fee").inner_text() == "–"
+        assert desk.cell(1, "fee").inner_text() == NONE
         assert desk.cell(1, "utilisation").inner_text() == ">999%"
         assert [desk.cell(i, "price").inner_text() for i in (1, 2)] == ["0.1234", "1,234.50"]
         assert desk.cell(2, "remaining").inner_text() == "-1,234"
         assert desk.cell(3, "name").inner_text() == "<img src=x onerror=alert(1)>"
-        red = desk.value("getComputedStyle(document.querySelector('#grid [data-id=\"2\"][data-column=remaining]')).color")
-        black = desk.value("getComputedStyle(document.querySelector('#grid [data-id=\"1\"][data-column=remaining]')).color")
+        red = desk.value(
+            "getComputedStyle(document.querySelector('#grid [data-id=\"2\"][data-column=remaining]')).color"
+        )
+        black = desk.value(
+            "getComputedStyle(document.querySelector('#grid [data-id=\"1\"][data-column=remaining]')).color"
+        )
         assert red != black
         aligned = desk.page.evaluate(NUMBERS_ALIGNED)
         assert aligned == {"name": "start", "pool": "right", "digits": "tabular-nums"}
@@ -131,7 +135,9 @@ def test_a_change_flashes_with_an_arrow_and_fades(desk: DeskPage, settings: Sett
         serving.script.changes = 30
         desk.page.wait_for_selector("#grid .cell.up")
         serving.script.changes = 0
-        picture = desk.value("getComputedStyle(document.querySelector('#grid .cell.up') ?? document.body).backgroundImage")
+        picture = desk.value(
+            "getComputedStyle(document.querySelector('#grid .cell.up') ?? document.body).backgroundImage"
+        )
         assert picture.startswith("url(") or picture == "none"
         desk.page.wait_for_function("document.querySelectorAll('#grid .up, #grid .down').length === 0")
 
@@ -217,5 +223,3 @@ def test_text_can_be_read_on_its_ground(desk: DeskPage, settings: Settings, them
     desk.open(address(settings))
     contrasts = desk.page.evaluate(script, [theme, pairs.split()])
     assert {pair: round(ratio, 2) for pair, ratio in contrasts.items() if not ratio >= 4.5} == {}
-
-

@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from app.bench import running
-from tests.e2e.desk_page import DeskPage, desk_page, number
+from tests.e2e.desk_page import NONE, DeskPage, desk_page, number
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,9 @@ def test_the_page_shows_real_rows_and_is_live(desk: DeskPage, service: running.S
     desk.picture("dark")
 
 
-def test_a_page_asks_nobody_but_its_own_server_and_complains_of_nothing(desk: DeskPage, service: running.Service) -> None:
+def test_a_page_asks_nobody_but_its_own_server_and_complains_of_nothing(
+    desk: DeskPage, service: running.Service
+) -> None:
     desk.open(service.page).wait_rows()
     desk.wait_session()
     desk.page.locator("#grid [data-column=name][data-id]").nth(1).click()
@@ -60,7 +62,9 @@ def test_a_page_asks_nobody_but_its_own_server_and_complains_of_nothing(desk: De
     assert desk.errors == []
 
 
-def test_a_changed_number_reaches_its_cell_and_stands_out_for_a_moment(desk: DeskPage, service: running.Service) -> None:
+def test_a_changed_number_reaches_its_cell_and_stands_out_for_a_moment(
+    desk: DeskPage, service: running.Service
+) -> None:
     desk.open(f"{service.page}?sort=updated_ms:desc").wait_rows()
     flashed = desk.page.wait_for_function(
         """() => {
@@ -138,7 +142,7 @@ def test_text_market_temperature_and_today_narrow_the_view(desk: DeskPage, servi
     desk.page.click("#today")
     desk.wait_rows()
     assert 0 < desk.matches() <= everything
-    assert "–" not in desk.column("updated_ms")
+    assert NONE not in desk.column("updated_ms")
 
 
 def test_a_row_opens_down_to_what_its_numbers_are_made_of(desk: DeskPage, service: running.Service) -> None:

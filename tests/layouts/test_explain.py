@@ -47,7 +47,7 @@ def test_a_number_that_is_held_at_zero_says_so(made: Machine) -> None:
 
 def test_a_weight_other_than_one_is_named(made: Machine) -> None:
     shown = {step.label: step.amount for step in steps(security_detail(made.tables, 2), 0)}
-    assert shown["External indicative ×0.5"] == 150
+    assert shown["External indicative \N{MULTIPLICATION SIGN}0.5"] == 150
     assert shown["On loan"] == -3_000
 
 

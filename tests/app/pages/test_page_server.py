@@ -119,7 +119,7 @@ def test_nothing_in_a_page_comes_from_another_server(server: Settings) -> None:
 
 def test_a_theme_that_is_asked_for_is_in_the_page_and_nothing_else_can_be(server: Settings) -> None:
     assert b'data-theme="light"' in ask(server, "/inventory?theme=light")[2]
-    body = ask(server, '/inventory?theme=%22%3E%3Cscript%3Ealert(1)%3C/script%3E')[2]
+    body = ask(server, "/inventory?theme=%22%3E%3Cscript%3Ealert(1)%3C/script%3E")[2]
     assert b"alert(1)" not in body
     assert b'data-theme="dark"' in body
 
@@ -146,7 +146,11 @@ def test_the_api_is_asked_what_the_page_server_was_asked(server: Settings, api: 
     status, answered, raw = ask(server, "/api/v1/locates?client=C%201&limit=5", method, body, headers)
     heard = json.loads(raw)
     assert (status, answered["X-Of-The-Api"]) == (200, "yes")
-    assert (heard["method"], heard["path"], heard["body"]) == (method, "/api/v1/locates?client=C%201&limit=5", body or "")
+    assert (heard["method"], heard["path"], heard["body"]) == (
+        method,
+        "/api/v1/locates?client=C%201&limit=5",
+        body or "",
+    )
     assert {name: heard["headers"].get(name) for name in headers} == headers
     assert heard["headers"]["X-Forwarded-For"] == "127.0.0.1"
 
