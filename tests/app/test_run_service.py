@@ -1,0 +1,166 @@
+"""`ims run` as a whole: what dies comes back, what stops leaves nothing, what cannot start says why."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psutil
+import pytest
+
+from app.bench import running
+from engine import segment
+from engine.tables import Reader, SegmentMissingError, Word
+
+T = TypeVar("T")
+PATIENCE_S = 60.0
+
+
+@pytest.fixture
+def service() -> Iterator[running.Service]:
+    with running.service("--securities", "400", "--rate", "500") as started:
+        started.wait_ready()
+        yield started
+
+
+def _until(look: Callable[[], T]) -> T:
+    """The first true answer of `look`, asked every few milliseconds; connections refused count as not yet."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            if found := look():
+                return found
+        except (urllib.error.URLError, ConnectionError, SegmentMissingError, TimeoutError):
+            pass
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.02)
+
+
+def _children(service: running.Service) -> dict[str, int]:
+    """Process ids by name, of those that run."""
+    found = {}
+    for child in psutil.Process(service.process.pid).children():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            command = child.cmdline()
+            if "app.child" in command:
+                found[command[-1]] = child.pid
+    return found
+
+
+def _get(address: str) -> int:
+    with urllib.request.urlopen(address, timeout=5) as answer:
+        return int(answer.status)
+
+
+def _post(service: running.Service, key: str, body: dict[str, Any]) -> dict[str, Any]:
+    headers = {"Authorization": f"Bearer {service.token}", "Content-Type": "application/json", "Idempotency-Key": key}
+    request = urllib.request.Request(f"{service.api}/api/v1/locates", json.dumps(body).encode(), headers)
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        decoded: dict[str, Any] = json.load(answer)
+        return decoded
+
+
+def _instance(service: running.Service) -> str:
+    return f"run-{os.getpid()}-{service.port}"
+
+
+def _popular(service: running.Service) -> str:
+    """The code of the security with the largest remaining pool."""
+    tables = Reader(f"{_instance(service)}.tables").tables()
+    remaining = tables.array["values"][:, tables.calculations.index("remaining"), 1]
+    return bytes(tables.array["security"][int(remaining.argmax())]["code"]).decode()
+
+
+def test_a_killed_process_comes_back_and_takes_no_other_along(service: running.Service) -> None:
+    health = {"gateway": service.port + 2, "pages": service.port, "worker": service.port + 1}
+    for name, port in health.items():
+        before = _children(service)
+        os.kill(before[name], signal.SIGKILL)
+        _until(lambda before=before, name=name: _children(service).get(name, before[name]) != before[name])
+        assert {**_children(service), name: 0} == {**before, name: 0}
+        _until(lambda port=port: _get(f"http://127.0.0.1:{port}/health/ready") == 200)
+
+
+def test_a_locate_survives_kill_9_of_the_engine_and_the_same_key_gets_the_same_answer(service: running.Service) -> None:
+    body = {"security": _until(lambda: _popular(service)), "client": "C1", "quantity": 100}
+    _until(lambda: _get(f"{service.api}/health/ready") == 200)
+    first = _post(service, "k1", body)
+    generation = Reader(f"{_instance(service)}.tables").tables().generation
+    os.kill(_children(service)["engine"], signal.SIGKILL)
+    _until(lambda: Reader(f"{_instance(service)}.tables").tables().generation != generation)
+    _until(lambda: _get(f"{service.api}/health/ready") == 200)
+    assert _post(service, "k1", body) == first
+    tables = Reader(f"{_instance(service)}.tables").tables()
+    _until(lambda: tables.count(Word.LOCATED_SHARES) == first["decrement"])
+
+
+def test_an_orderly_stop_leaves_no_memory_and_no_process(service: running.Service) -> None:
+    children = _children(service)
+    service.process.send_signal(signal.SIGTERM)
+    assert service.process.wait(PATIENCE_S) == 0
+    assert not list(segment.folder().glob(f"ims.{_instance(service)}.*"))
+    assert not [name for name, pid in children.items() if psutil.pid_exists(pid)]
+
+
+def test_children_follow_a_killed_supervisor_and_the_next_start_cleans_up(service: running.Service) -> None:
+    children = _children(service)
+    os.kill(service.process.pid, signal.SIGKILL)
+    service.process.wait()
+    _until(lambda: not [name for name, pid in children.items() if psutil.pid_exists(pid)])
+    with running.service("--securities", "400", port=service.port) as again:
+        again.wait_ready()
+        assert _get(f"{again.api}/health/live") == 200
+
+
+def _refused(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "app.cli", "run", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+
+
+def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
+    port = running.free_ports()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", port + 1))
+        taken.listen()
+        refused = _refused("--port", str(port), "--data", str(tmp_path))
+    assert refused.returncode == 2
+    assert refused.stderr.startswith(f"ims run: 127.0.0.1:{port + 1} cannot be used")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("--rows", "0"), "rows"),
+        (("--availability", "no-such-file.txt"), "no-such-file.txt"),
+    ],
+)
+def test_settings_that_cannot_be_used_are_named(tmp_path: Path, arguments: tuple[str, ...], named: str) -> None:
+    refused = _refused("--port", str(running.free_ports()), "--data", str(tmp_path), *arguments)
+    assert refused.returncode == 2
+    assert named in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_a_truncated_availability_file_is_refused_whole(tmp_path: Path) -> None:
+    file = tmp_path / "usa.txt"
+    file.write_text(
+        "#BOF|2022.08.06|22:30:03\n#SYM|CUR|NAME|CON|ISIN|REBATERATE|FEERATE|AVAILABLE|\nA|USD|AGILENT|1|X|1|0.4|5|\n"
+    )
+    refused = _refused("--port", str(running.free_ports()), "--data", str(tmp_path), "--availability", str(file))
+    assert refused.returncode == 2
+    assert "usa.txt" in refused.stderr
+    assert "#EOF" in refused.stderr
