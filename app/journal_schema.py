@@ -5,8 +5,11 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy import event
+from sqlalchemy.engine.interfaces import DBAPICursor
 
 METADATA: Final = sa.MetaData()
+_TOGETHER: Final = 256
+"""Rows of one insert at most; a power of two."""
 _KEY: Final = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 """SQLite numbers rows itself only in a column of this very type."""
 
@@ -84,19 +87,38 @@ def connect(url: str) -> sa.Engine:
 
 
 class Statement:
-    """A statement compiled once, run by the driver for many rows: SQLAlchemy's own way costs a commit 0.7 ms more."""
+    """A statement compiled once, run by the driver for many rows: SQLAlchemy's own way costs a commit 0.7 ms more.
+
+    SQLite's driver lets go of the interpreter's lock for every row and waits for it after. So its inserts go in with 2, 4, 8
+    rows at a time.
+    """
 
     def __init__(self, statement: sa.Insert | sa.Update, columns: Sequence[str], engine: sa.Engine) -> None:
         compiled = statement.compile(engine, column_keys=list(columns))
         self._text = str(compiled)
         self._order = compiled.positiontup
+        self._inserts = isinstance(statement, sa.Insert)
 
-    def run(self, cursor: sa.engine.interfaces.DBAPICursor, rows: Sequence[dict[str, Any]]) -> None:
+    def run(self, cursor: DBAPICursor, rows: Sequence[dict[str, Any]]) -> None:
         """Execute for every row, a value per column; nothing for none."""
         if not rows:
             return
         order = self._order
-        cursor.executemany(self._text, rows if order is None else [tuple(row[name] for name in order) for row in rows])
+        if order is None:
+            cursor.executemany(self._text, rows)
+        elif not self._inserts:
+            cursor.executemany(self._text, [tuple(row[name] for name in order) for row in rows])
+        else:
+            self._insert(cursor, rows, order)
+
+    def _insert(self, cursor: DBAPICursor, rows: Sequence[dict[str, Any]], order: Sequence[str]) -> None:
+        values = self._text[self._text.rindex("(") :]
+        at = 0
+        while at < len(rows):
+            size = min(_TOGETHER, 1 << (len(rows) - at).bit_length() - 1)
+            text = self._text + f", {values}" * (size - 1)
+            cursor.execute(text, [row[name] for row in rows[at : at + size] for name in order])
+            at += size
 
 
 def create(engine: sa.Engine) -> None:

@@ -1,6 +1,7 @@
 """The API as one part of the engine process: opened before its loop listens, ticked by it, closed with it."""
 
 import hashlib
+import sys
 import time
 from collections.abc import Callable, Sequence
 from importlib.resources import files
@@ -31,6 +32,8 @@ log = structlog.get_logger()
 KEEP_ANSWERS_NS: Final = 7 * 86_400 * 10**9
 """How long the answer to an Idempotency-Key is remembered."""
 _FORGET_EVERY_NS: Final = 3_600 * 10**9
+SWITCH_S: Final = 0.0005
+"""The longest one thread keeps the interpreter from another: the journal's writer asks for it after each of its steps."""
 _IDLE_S: Final = 300
 _BODY_S: Final = 30
 
@@ -91,6 +94,7 @@ class ApiService:
 
     async def start(self) -> None:
         """Listen on the API's port."""
+        sys.setswitchinterval(SWITCH_S)
         self._server.listen(self._settings.api_port, self._settings.host)
         log.info("api listens", port=self._settings.api_port, locates=self.desk.live_count + self.desk.pending_count)
 
