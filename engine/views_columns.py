@@ -80,20 +80,25 @@ class InventoryColumns:
 
     def __init__(self, tables: Tables) -> None:
         array = tables.array
+        # as they lie in memory, with their padding: a reshaped slice would be a copy, and show one moment for ever
+        values, terms = array["values"], tables.segment.arrays["terms"]
         self._flat: dict[Source, NDArray[np.int64]] = {
-            Source.VALUES: array["values"].reshape(-1),
-            Source.TERMS: array["terms"].reshape(-1),
+            Source.VALUES: values.reshape(-1),
+            Source.TERMS: terms.reshape(-1),
             Source.PRICE: array["price"],
             Source.UPDATED: array["updated_ns"],
         }
-        self._stride = {
-            Source.VALUES: len(tables.calculations) * DAYS,
-            Source.TERMS: len(tables.terms) * DAYS,
+        self._stride: dict[Source, int] = {
+            Source.VALUES: values.shape[1] * values.shape[2],
+            Source.TERMS: terms.shape[1] * terms.shape[2],
             Source.PRICE: 1,
             Source.UPDATED: 1,
         }
         names = {Source.VALUES: tables.calculations, Source.TERMS: tables.terms}
-        self._offset = {c.name: names[c.source].index(c.item) * DAYS for c in _INVENTORY if c.source in names}
+        words = {Source.VALUES: values.shape[2], Source.TERMS: terms.shape[2]}
+        self._offset: dict[str, int] = {
+            c.name: names[c.source].index(c.item) * words[c.source] for c in _INVENTORY if c.source in names
+        }
 
     def read(self, column: Column, ids: NDArray[np.int32], reference: Reference) -> NDArray[np.int64]:
         """A copy of a number column for `ids`, raw.

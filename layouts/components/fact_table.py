@@ -65,4 +65,4 @@ class FactTable(JSComponent):
     _stylesheets: ClassVar[list[str]] = [_STYLE]
 
     def __init__(self, **params: Any) -> None:
-        super().__init__(**params)
+        super().__init__(**params)  # type: ignore[no-untyped-call]

@@ -33,4 +33,4 @@ class LiveGrid(JSComponent):
     _esm: ClassVar[str] = _ESM
 
     def __init__(self, **params: Any) -> None:
-        super().__init__(**params)
+        super().__init__(**params)  # type: ignore[no-untyped-call]
