@@ -114,15 +114,20 @@ class Journal:
         self._writer = threading.Thread(target=self._write_all, name="journal-write", daemon=True)
         self._writer.start()
 
-    async def write(self, changes: Sequence[Change], answer: Answer | None = None) -> None:
-        """Returns once everything is on disk. Raises `JournalError` if it is not: all of it, or nothing."""
+    def write(self, changes: Sequence[Change], answer: Answer | None = None) -> asyncio.Future[None]:
+        """Done once everything is on disk, or failed with `JournalError`: all of it is, or nothing.
+
+        Not to be cancelled; one who may be awaits a shield of it.
+        """
+        entry = _Entry(changes, answer)
         if self._waiting >= MAX_WAITING:
-            raise JournalError(f"{self._waiting:,} requests wait for the journal already")
+            entry.done.set_exception(JournalError(f"{self._waiting:,} requests wait for the journal already"))
+            return entry.done
         if answer is not None and self._known is not None:
             self._known.add(hash((answer.scope, answer.key)))
             if len(self._known) > MAX_KNOWN:
                 self._known = None
-        await self._enqueue(_Entry(changes, answer))
+        return self._enqueue(entry)
 
     async def forget_answers(self, before_ns: int) -> None:
         """Drop the answers to keys used before that time."""
@@ -193,13 +198,10 @@ class Journal:
             known = {hash((scope, key)) for scope, key in connection.execute(chosen)}
         return known if len(known) <= MAX_KNOWN else None
 
-    async def _enqueue(self, entry: _Entry) -> None:
+    def _enqueue(self, entry: _Entry) -> asyncio.Future[None]:
         self._waiting += 1
         self._queue.put(entry)
-        try:
-            await asyncio.shield(entry.done)
-        finally:
-            self._waiting -= 1
+        return entry.done
 
     async def _read(self, run: Callable[[sa.Connection], T]) -> T:
         def job() -> T:
@@ -303,12 +305,10 @@ class Journal:
                 voided.append(Change(after, replace(restored, remark=_VOID), None))
         self._together(lambda cursor: self._statements.run(cursor, voided, ()))
 
-    @staticmethod
-    def _report(entries: list[_Entry], error: Exception | None) -> None:
+    def _report(self, entries: list[_Entry], error: Exception | None) -> None:
         def tell() -> None:
+            self._waiting -= len(entries)
             for entry in entries:
-                if entry.done.cancelled():
-                    continue
                 if error is None:
                     entry.done.set_result(None)
                 else:

@@ -49,6 +49,7 @@ class LocateDesk:
         self._open: dict[int, Locate] = {}
         self._moving: set[int] = set()
         self._held: dict[LocateType, dict[str, int]] = {kind: {} for kind in LocateType}
+        self._ids: dict[str, int] = {}
         self._unplaced: set[str] = set()
         self._pending: dict[str, set[int]] = {}
         self._tried: dict[str, tuple[object, ...]] = {}
@@ -206,7 +207,7 @@ class LocateDesk:
     def place(self) -> None:
         """Tell the inventory what is held of securities it has come to know since `restore`."""
         for code in list(self._unplaced):
-            security = self._inventory.security_id(code)
+            security = self._id(code)
             if security:
                 self._unplaced.discard(code)
                 self._publish(code, security)
@@ -224,7 +225,7 @@ class LocateDesk:
                         f"{kind} {code}: {held.get(code, 0)} held, locates say {sums[kind].get(code, 0)}"
                     )
         for code in self._held[LocateType.SHORT]:
-            security = self._inventory.security_id(code)
+            security = self._id(code)
             if security and code not in self._unplaced:
                 self._agree(code, security)
 
@@ -234,7 +235,17 @@ class LocateDesk:
         code = request.security
         if code in self._unplaced:
             self.place()
-        return judge(self._inventory, self._rules, request, self.held(code, request.type), now_ns, facts)
+        held = self.held(code, request.type)
+        return judge(self._inventory, self._rules, request, self._id(code), held, now_ns, facts)
+
+    def _id(self, code: str) -> int:
+        """The security's id, 0 where it is unknown; once known it stays."""
+        security = self._ids.get(code, 0)
+        if not security:
+            security = self._inventory.security_id(code)
+            if security:
+                self._ids[code] = security
+        return security
 
     def _again(self, locate: Locate, now_ns: int, facts: Facts) -> Sequence[Change]:
         """A pending request judged anew: nothing, or its one change."""
@@ -266,7 +277,7 @@ class LocateDesk:
 
     def _fingerprint(self, code: str) -> tuple[object, ...]:
         """Differs whenever a decision on the security might."""
-        security = self._inventory.security_id(code)
+        security = self._id(code)
         if not security:
             return (self._inventory.stale,)
         inventory = self._inventory
@@ -305,7 +316,7 @@ class LocateDesk:
         else:
             del held[code]
         if locate.request.type == LocateType.SHORT and code not in self._unplaced:
-            self._publish(code, self._inventory.security_id(code))
+            self._publish(code, self._id(code))
 
     def _publish(self, code: str, security: int) -> None:
         self._inventory.set_located(security, self.held(code))

@@ -80,13 +80,18 @@ class _Basis(Struct, frozen=True):
 
 
 def judge(
-    inventory: Inventory, rules: LocateRules, request: LocateRequest, held: int, now_ns: int, facts: Facts
+    inventory: Inventory,
+    rules: LocateRules,
+    request: LocateRequest,
+    security: int,
+    held: int,
+    now_ns: int,
+    facts: Facts,
 ) -> Outcome:
-    """Decide on `request`; `held`: live decrements of its type on its security.
+    """Decide on `request` for the security with that id (0: unknown); `held`: live decrements of its type on it.
 
     Approves no more than what is left in the pool by the *decrement*, never in spite of stale inputs.
     """
-    security = inventory.security_id(request.security)
     if security:
         basis = _basis(inventory, rules, request, security, held, now_ns)
         state, reason, approved = _verdict(request, basis)

@@ -217,28 +217,31 @@ class Decisions:
             raise
 
     async def _record(self, changes: Sequence[Change], answer: Answer | None) -> None:
-        """Write, then settle; or undo all of it. Goes on even if the one who waits is gone."""
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._moving.update((change.after.sequence, done) for change in changes)
-        await asyncio.shield(asyncio.ensure_future(self._write(changes, answer, done)))
-
-    async def _write(self, changes: Sequence[Change], answer: Answer | None, done: asyncio.Future[None]) -> None:
+        """Write, then settle; or undo all of it: whether or not the one who waits is still there."""
+        written = self.journal.write(changes, answer)
+        self._moving.update((change.after.sequence, written) for change in changes)
+        written.add_done_callback(lambda _written: self._finish(changes, written.exception()))
         try:
-            await self.journal.write(changes, answer)
-            for change in changes:
-                self.desk.settle(change)
-            self._changed(changes)
+            await asyncio.shield(written)
         except JournalError as error:
-            for change in reversed(changes):
-                self.desk.undo(change)
             raise _unavailable(error) from error
-        except LocateInvariantError as error:
-            self.broken = error
-            raise
-        finally:
-            for change in changes:
-                del self._moving[change.after.sequence]
-            done.set_result(None)
+        if self.broken:
+            raise self.broken
+
+    def _finish(self, changes: Sequence[Change], error: BaseException | None) -> None:
+        """Called once the journal has said what became of them, before anybody who waits goes on."""
+        for change in changes:
+            del self._moving[change.after.sequence]
+        try:
+            if error is None:
+                for change in changes:
+                    self.desk.settle(change)
+                self._changed(changes)
+            else:
+                for change in reversed(changes):
+                    self.desk.undo(change)
+        except LocateInvariantError as broken:
+            self.broken = broken
 
     def _facts(self, asked_as: str, fee: int | None) -> Facts:
         return Facts(asked_as, fee, self._feed_positions())

@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from engine.locates import Change
+from engine.locates import Change, Reason, State
 from engine.tables import Tables, Word
 
 MEDIA_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -68,15 +68,27 @@ class Metrics:
         )
         self._answers = Counter("ims_api_answers", "Answers by status.", ["status"], registry=self._registry)
         self.latency = self._latency.observe
+        # looking a label up costs as much as a request's JSON
+        self._by_state: dict[tuple[State, Reason | None], Counter] = {}
+        self._by_status: dict[int, Counter] = {}
 
     def changed(self, changes: Sequence[Change]) -> None:
+        """Count settled changes by state and reason."""
         for change in changes:
-            self._changes.labels(
-                change.after.state.value, change.after.reason.value if change.after.reason else ""
-            ).inc()
+            after = change.after
+            counter = self._by_state.get((after.state, after.reason))
+            if counter is None:
+                counter = self._changes.labels(after.state.value, after.reason.value if after.reason else "")
+                self._by_state[after.state, after.reason] = counter
+            counter.inc()
 
     def answered(self, status: int) -> None:
-        self._answers.labels(str(status)).inc()
+        """Count an answer of any resource."""
+        counter = self._by_status.get(status)
+        if counter is None:
+            counter = self._by_status[status] = self._answers.labels(str(status))
+        counter.inc()
 
     def text(self) -> bytes:
+        """The text that Prometheus reads."""
         return generate_latest(self._registry)

@@ -189,9 +189,10 @@ async def test_locates_are_held_before_their_securities_are_known_again(instance
 
 
 async def test_what_cannot_be_written_is_not_granted(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def broken(*_given: Any) -> None:
-        await asyncio.sleep(0)
-        raise JournalError("the disk is full")
+    def broken(*_given: Any) -> asyncio.Future[None]:
+        written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_soon(written.set_exception, JournalError("the disk is full"))
+        return written
 
     kept = await api.locate(quantity=100)
     monkeypatch.setattr(api.service.journal, "write", broken)
