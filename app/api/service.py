@@ -12,7 +12,7 @@ import numpy as np
 import structlog
 from tornado.httpserver import HTTPServer
 
-from app.api.base import DRAIN_BYTES, Context
+from app.api.base import DRAIN_BYTES, Base, Context, close_slow
 from app.api.closing import Closing
 from app.api.decisions import Decisions
 from app.api.handlers import make_app
@@ -35,7 +35,6 @@ _FORGET_EVERY_NS: Final = 3_600 * 10**9
 SWITCH_S: Final = 0.0005
 """The longest one thread keeps the interpreter from another: the journal's writer asks for it after each of its steps."""
 _IDLE_S: Final = 300
-_BODY_S: Final = 30
 
 
 class LocateRulesError(ValueError):
@@ -86,10 +85,18 @@ class ApiService:
         )
         token = settings.api_token
         scope = hashlib.sha256(token.encode()).hexdigest()[:16]
-        context = Context(token, scope, self.decisions, securities, self._metrics, self._waiting_for, documents())
-        self._server = HTTPServer(
-            make_app(context), max_body_size=DRAIN_BYTES, body_timeout=_BODY_S, idle_connection_timeout=_IDLE_S
+        self._reading: dict[Base, float] = {}
+        context = Context(
+            token=token,
+            scope=scope,
+            decisions=self.decisions,
+            securities=securities,
+            metrics=self._metrics,
+            readiness=self._waiting_for,
+            documents=documents(),
+            reading=self._reading,
         )
+        self._server = HTTPServer(make_app(context), max_body_size=DRAIN_BYTES, idle_connection_timeout=_IDLE_S)
         self._count()
 
     async def start(self) -> None:
@@ -100,6 +107,7 @@ class ApiService:
 
     async def tick(self, now_ns: int) -> None:
         """Expire, try again, forget old keys. Raises `LocateInvariantError`: the process must then stop."""
+        close_slow(self._reading)
         await self.decisions.tick(now_ns)
         if now_ns >= self._next_forget_ns:
             self._next_forget_ns = now_ns + _FORGET_EVERY_NS
