@@ -54,6 +54,7 @@ _VERDICTS: Final = {
     arrow_kernels.NO_BOOK: (Reason.UNKNOWN_BOOK, "book"),
     arrow_kernels.NO_DEPOT: (Reason.UNKNOWN_DEPOT, "depot"),
 }
+_OPTIONS: Final = pa.ipc.IpcReadOptions(use_threads=False)
 _SCHEMA_ERRORS: Final = (pa.ArrowException, OSError, ValueError, MemoryError, EOFError)
 
 
@@ -65,41 +66,44 @@ class _FaultError(ValueError):
         self.reason = reason
 
 
+class _NullsError(ValueError):
+    """One of several records has a null where none may be."""
+
+
 def decode(values: Sequence[bytes], symbols: Symbols, origin: Origin) -> Decoded:
     """The events of all records, in the order given. Never raises for what is in a record."""
     unreadable: list[Unreadable] = []
-    batches: list[tuple[int, pa.RecordBatch]] = []
+    parts: list[EventArray] = []
+    run: list[tuple[int, pa.RecordBatch]] = []
+    schema: pa.Schema | None = None
     for number, value in enumerate(values):
         try:
-            batches.append((number, _read(value)))
+            batch = _read(value, schema)
         except _FaultError as fault:
             unreadable.append(origin.unreadable(number, fault.reason, str(fault), value))
-    total = sum(batch.num_rows for _, batch in batches)
-    events, verdicts = np.empty(total, EVENT), np.zeros(total, np.uint8)
-    at, bad = 0, 0
-    for number, batch in batches:
-        rows = slice(at, at := at + batch.num_rows)
-        try:
-            found = _fill(batch, symbols, origin, number, events[rows], verdicts[rows])
-        except _FaultError as fault:
-            unreadable.append(origin.unreadable(number, fault.reason, str(fault), values[number], batch.num_rows))
-            verdicts[rows] = arrow_kernels.INVALID
-            found = batch.num_rows
-        else:
-            unreadable.extend(_set_aside(batch, verdicts[rows], origin, number) if found else ())
-        bad += found
-    return Decoded(events[verdicts == arrow_kernels.GOOD] if bad else events, unreadable)
+            continue
+        if run and not batch.schema.equals(schema):
+            parts.append(_decode_run(run, values, symbols, origin, unreadable))
+            run = []
+        schema = batch.schema
+        run.append((number, batch))
+    if run:
+        parts.append(_decode_run(run, values, symbols, origin, unreadable))
+    if len(parts) == 1:
+        return Decoded(parts[0], unreadable)
+    return Decoded(np.concatenate(parts) if parts else np.empty(0, EVENT), unreadable)
 
 
-def _read(value: bytes) -> pa.RecordBatch:
-    """The batch of a record, its schema checked. Raises `_FaultError`."""
+def _read(value: bytes, schema: pa.Schema | None) -> pa.RecordBatch:
+    """The batch of a record. `schema`: one that is known to be good. Raises `_FaultError`."""
     try:
-        with pa.ipc.open_stream(value) as stream:
-            _check_schema(stream.schema)
+        with pa.ipc.open_stream(value, options=_OPTIONS) as stream:
+            if schema is None or not stream.schema.equals(schema):
+                _check_schema(stream.schema)
             batch = stream.read_next_batch()
             if next(stream, None) is not None:
                 raise _FaultError(Reason.MALFORMED, "more than one batch in a record")
-        batch.validate()
+        batch.validate()  # that buffers are as long as they must be; what they hold is checked where it is used
     except _FaultError:
         raise
     except StopIteration:
@@ -121,78 +125,132 @@ def _check_schema(schema: pa.Schema) -> None:
             raise _FaultError(Reason.INVALID, f"column {name} is {kind}, not {' or '.join(map(str, _TYPES[name]))}")
 
 
-def _fill(
-    batch: pa.RecordBatch,
+def _decode_run(
+    run: Sequence[tuple[int, pa.RecordBatch]],
+    values: Sequence[bytes],
     symbols: Symbols,
     origin: Origin,
-    number: int,
+    unreadable: list[Unreadable],
+) -> EventArray:
+    """Records of one schema together, column by column: the cost of a column is paid once, not once per record."""
+    batches = [batch for _, batch in run]
+    ends = np.cumsum([batch.num_rows for batch in batches])
+    events, verdicts = np.empty(int(ends[-1]), EVENT), np.empty(int(ends[-1]), np.uint8)
+    origins = origin.take(np.array([number for number, _ in run], np.intp))
+    try:
+        bad = _fill(batches, ends, symbols, origins, events, verdicts)
+    except _NullsError:
+        without = [(number, batch) for number, batch in run if not _nulls(batch)]
+        for number, batch in run:
+            if said := _nulls(batch):
+                unreadable.append(origin.unreadable(number, Reason.INVALID, said, values[number], batch.num_rows))
+        return _decode_run(without, values, symbols, origin, unreadable) if without else np.empty(0, EVENT)
+    if not bad:
+        return events
+    for end, (number, batch) in zip(ends.tolist(), run, strict=True):
+        rows = slice(end - batch.num_rows, end)
+        if (verdicts[rows] == arrow_kernels.DAMAGED).any():
+            detail = "an index or an offset leads outside of its column"
+            unreadable.append(origin.unreadable(number, Reason.MALFORMED, detail, values[number], batch.num_rows))
+            verdicts[rows] = arrow_kernels.DAMAGED
+        elif verdicts[rows].any():
+            unreadable.extend(_set_aside(batch, verdicts[rows], origin, number))
+    good: EventArray = events[verdicts == arrow_kernels.GOOD]
+    return good
+
+
+def _nulls(batch: pa.RecordBatch) -> str:
+    """What is wrong with the nulls of a record; empty where nothing is."""
+    for name in _TYPES:
+        column = batch.column(name)
+        if name not in _DATES and column.null_count:
+            return f"column {name} has {column.null_count:,} nulls"
+        if isinstance(column, pa.DictionaryArray) and column.dictionary.null_count:
+            return f"the dictionary of column {name} has a null"
+    return ""
+
+
+def _fill(
+    batches: Sequence[pa.RecordBatch],
+    ends: NDArray[np.int64],
+    symbols: Symbols,
+    origin: Origin,
     events: EventArray,
     verdicts: NDArray[np.uint8],
 ) -> int:
-    """Write all rows as events and what is wrong with each; returns how many are not good. Raises `_FaultError`."""
-    columns = dict(zip(batch.schema.names, batch.columns, strict=True))
-    for name, column in columns.items():
-        if name not in _DATES and column.null_count:
-            raise _FaultError(Reason.INVALID, f"column {name} has {column.null_count:,} nulls")
-    numbers = tuple(_numbers(columns[name], dtype) for name, dtype in _NUMBERS)
-    codes = tuple(_ids(columns[name], symbols, namespace) for name, namespace in _CODES)
-    dates = (*_days(columns["trade"]), *_days(columns["settle"]))
-    place = (origin.topic_index, int(origin.partitions[number]), int(origin.offsets[number]), origin.received_ns)
+    """Write all rows as events and what is wrong with each; returns how many are not good. `ends`: rows up to a record's.
+
+    Raises `_NullsError` for a null where none may be.
+    """
+    table = pa.Table.from_batches(batches)
+    if any(table.column(name).null_count for name in _TYPES if name not in _DATES):
+        raise _NullsError
+    numbers = tuple(_numbers(table.column(name), dtype) for name, dtype in _NUMBERS)
+    codes = tuple(_ids(table.column(name), ends, symbols, namespace) for name, namespace in _CODES)
+    dates = (*_days(table.column("trade")), *_days(table.column("settle")))
+    place = (ends, origin.partitions, origin.offsets, origin.topic_index, origin.received_ns)
     return int(arrow_kernels.fill(numbers, codes, dates, place, events, verdicts))
 
 
-def _view(buffer: pa.Buffer | None, dtype: str, first: int, count: int) -> NDArray[Any]:
-    """`count` values of a buffer from value `first` on. Raises `_FaultError` where it is shorter than that.
+def _joined(column: pa.ChunkedArray) -> pa.Array:
+    """One array from row 0 on; of a single record without a copy, if it can be."""
+    return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
 
-    Always aligned and read-only: the kernels are compiled for that, once.
-    """
-    size = np.dtype(dtype).itemsize
-    if count and (buffer is None or buffer.size < (first + count) * size):
-        raise _FaultError(Reason.MALFORMED, "a column is shorter than its batch")
-    view = np.empty(0, dtype) if buffer is None or not count else np.frombuffer(buffer, dtype, count, first * size)
+
+def _view(buffer: pa.Buffer | None, dtype: str, first: int, count: int) -> NDArray[Any]:
+    """`count` values of a buffer from value `first` on; always aligned and read-only: the kernels are compiled for that."""
+    view = (
+        np.empty(0, dtype)
+        if buffer is None or not count
+        else np.frombuffer(buffer, dtype, count, first * np.dtype(dtype).itemsize)
+    )
     if not view.flags.aligned:
         view = view.copy()
     view.flags.writeable = False
     return view
 
 
-def _numbers(column: pa.Array, dtype: str) -> NDArray[Any]:
-    return _view(column.buffers()[1], dtype, column.offset, len(column))
+def _numbers(column: pa.ChunkedArray, dtype: str) -> NDArray[Any]:
+    joined = _joined(column)
+    return _view(joined.buffers()[1], dtype, joined.offset, len(joined))
 
 
-def _days(column: pa.Array) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
+def _days(column: pa.ChunkedArray) -> tuple[NDArray[np.int32], NDArray[np.uint8]]:
     """Days and the validity bitmap (empty: none is null), both from row 0 on."""
-    days = _view(column.buffers()[1], "<i4", column.offset, len(column))
-    if not column.null_count:
+    joined = _joined(column)
+    days = _view(joined.buffers()[1], "<i4", joined.offset, len(joined))
+    if not joined.null_count:
         return days, _view(None, "u1", 0, 0)
-    if column.offset:  # a bitmap cannot be cut inside a byte; this makes a new one
-        column = pa.concat_arrays([column.slice(0, 0), column])
-    return days, _view(column.buffers()[0], "u1", 0, -(-len(column) // 8))
+    if joined.offset:  # a bitmap cannot be cut inside a byte; joining makes a new one
+        joined = pa.concat_arrays([joined.slice(0, 0), joined])
+    return days, _view(joined.buffers()[0], "u1", 0, -(-len(joined) // 8))
 
 
-def _ids(column: pa.Array, symbols: Symbols, namespace: Namespace) -> NDArray[np.int32]:
-    """Ids of a column of codes, one lookup per entry of its dictionary if it has one. Shape of the column."""
-    if not isinstance(column, pa.DictionaryArray):
-        return _lookup(column, symbols, namespace)
-    if column.dictionary.null_count:
-        raise _FaultError(Reason.INVALID, "a dictionary has a null")
-    named = _lookup(column.dictionary, symbols, namespace)
-    indices = _view(column.indices.buffers()[1], "<i4", column.offset, len(column))
-    ids = np.empty(len(column), np.int32)
-    if not arrow_kernels.take(indices, named, ids):
-        raise _FaultError(Reason.MALFORMED, "an index leads outside of its dictionary")
+def _ids(column: pa.ChunkedArray, ends: NDArray[np.int64], symbols: Symbols, namespace: Namespace) -> NDArray[np.int32]:
+    """Ids of a column of codes, one lookup per entry of a record's dictionary if it has one. Shape (rows,)."""
+    if not pa.types.is_dictionary(column.type):
+        return _lookup(_joined(column), symbols, namespace)
+    dictionaries = [chunk.dictionary for chunk in column.chunks]
+    entries = pa.concat_arrays(dictionaries)
+    if entries.null_count:
+        raise _NullsError
+    named = _lookup(entries, symbols, namespace)
+    # the indices are the array's own second buffer; asking for them as an array costs five times as much
+    indices = [_view(chunk.buffers()[1], "<i4", chunk.offset, len(chunk)) for chunk in column.chunks]
+    joined = np.concatenate(indices)
+    ids = np.empty(joined.size, np.int32)
+    arrow_kernels.take(joined, ends, named, np.cumsum([len(dictionary) for dictionary in dictionaries]), ids)
     return ids
 
 
 def _lookup(texts: pa.Array, symbols: Symbols, namespace: Namespace) -> NDArray[np.int32]:
-    """Ids of plain texts. Raises `_FaultError` where their offsets lead outside."""
+    """Ids of plain texts, shape of `texts`."""
     ids = np.empty(len(texts), np.int32)
     if ids.size:
         _, offsets, data = texts.buffers()
         raw = _view(data, "u1", 0, 0 if data is None else data.size)
         cuts = _view(offsets, "<i4", texts.offset, ids.size + 1)
-        if not arrow_kernels.name_all(cuts, raw, symbols.table, np.uint64(namespace), ids):
-            raise _FaultError(Reason.MALFORMED, "a text leads outside of its column")
+        arrow_kernels.name_all(cuts, raw, symbols.table, np.uint64(namespace), ids)
     return ids
 
 

@@ -13,6 +13,8 @@ from engine.symbols import find
 
 UNKNOWN: Final = -1
 """Instead of an id: the code is in no table. 0 stands for the empty code."""
+BROKEN: Final = -2
+"""Instead of an id: an offset or an index leads outside of its buffer."""
 
 _JIT: Final[dict[str, Any]] = {"cache": True, "nogil": True}
 _U: Final = np.uint64
@@ -22,7 +24,7 @@ _ALL_FLAGS: Final = int(sum(Flag))
 _RESET_BOOK: Final = int(Op.RESET_BOOK)
 _PRICE: Final = int(Op.PRICE)
 
-GOOD, INVALID, NO_SOURCE, NO_SECURITY, NO_BOOK, NO_DEPOT = range(6)
+GOOD, INVALID, NO_SOURCE, NO_SECURITY, NO_BOOK, NO_DEPOT, DAMAGED = range(7)
 """What `fill` says of a row."""
 
 
@@ -53,30 +55,36 @@ def _id_of(data: Any, begin: int, end: int, table: Any, namespace: Any) -> Any:
 
 
 @nb.njit(**_JIT)
-def name_all(offsets: Any, data: Any, table: Any, namespace: Any, ids: Any) -> bool:
-    """Ids of the codes that `offsets` (n + 1) cut out of `data`, into `ids` (n). False: an offset leads outside."""
+def name_all(offsets: Any, data: Any, table: Any, namespace: Any, ids: Any) -> None:
+    """Ids of the codes that `offsets` (n + 1) cut out of `data`, into `ids` (n); `BROKEN` where an offset leads outside."""
     for i in range(ids.shape[0]):
         begin, end = np.int64(offsets[i]), np.int64(offsets[i + 1])
         if begin < 0 or end < begin or end > data.shape[0]:
-            return False
-        ids[i] = _id_of(data, begin, end, table, namespace)
-    return True
+            ids[i] = BROKEN
+        else:
+            ids[i] = _id_of(data, begin, end, table, namespace)
 
 
 @nb.njit(**_JIT)
-def take(indices: Any, ids: Any, taken: Any) -> bool:
-    """`taken[i] = ids[indices[i]]`. False where an index leads outside."""
-    for i in range(indices.shape[0]):
-        index = indices[i]
-        if index < 0 or index >= ids.shape[0]:
-            return False
-        taken[i] = ids[index]
-    return True
+def take(indices: Any, ends: Any, named: Any, named_ends: Any, ids: Any) -> None:
+    """Ids of rows by dictionary: `ids[i] = named[indices[i]]`, where each record has its own part of both.
+
+    Record r has the rows up to `ends[r]` and the entries up to `named_ends[r]`. `BROKEN` where an index leads outside.
+    """
+    row, first = 0, 0
+    for record in range(ends.shape[0]):
+        size = named_ends[record] - first
+        for i in range(row, ends[record]):
+            index = indices[i]
+            ids[i] = named[first + index] if 0 <= index < size else BROKEN
+        row, first = ends[record], named_ends[record]
 
 
 @nb.njit(**_JIT)
 def _verdict(op: int, kind: int, flags: int, dates: Any, source: int, security: int, book: int, depot: int) -> int:
     """What is wrong with an event; ids as `name_all` gives them. The rules are those of JSON events."""
+    if min(source, security, book, depot) == BROKEN:
+        return DAMAGED
     if op >= _OPS or kind >= _KINDS or flags > _ALL_FLAGS or dates[0] < NO_DATE or dates[1] < NO_DATE or source == 0:
         return INVALID
     if (security == 0) != (op == _RESET_BOOK) or (book == 0) != (op == _PRICE):
@@ -97,15 +105,18 @@ def fill(numbers: Any, codes: Any, dates: Any, place: Any, events: Any, verdicts
     """Write rows to `events` and what is wrong with each to `verdicts`; returns how many are not `GOOD`.
 
     `numbers`: the columns seq, ts, qty, op, kind, flags; `codes`: ids of source, security, book, depot; `dates`: days and
-    validity bitmap (empty: all valid) of trade, then of settle; `place`: topic, partition, offset and time of receipt.
+    validity bitmap (empty: all valid) of trade, then of settle; `place`: of each record the end of its rows, its partition
+    and offset, then topic and time of receipt.
     """
     # arrays are not passed on inside the loop: the compiler would count references to them, at twice the whole cost
     seq, time_ns, quantity, op, kind, flags = numbers
     source, security, book, depot = codes
     trade, trade_valid, settle, settle_valid = dates
-    topic, partition, offset, received_ns = place
-    bad = 0
+    ends, partitions, offsets, topic, received_ns = place
+    bad, record = 0, 0
     for i in range(events.shape[0]):
+        while i >= ends[record]:
+            record += 1
         event = events[i]
         trades = trade_valid.shape[0] == 0 or (trade_valid[i >> 3] >> (i & 7)) & 1
         settles = settle_valid.shape[0] == 0 or (settle_valid[i >> 3] >> (i & 7)) & 1
@@ -115,14 +126,15 @@ def fill(numbers: Any, codes: Any, dates: Any, place: Any, events: Any, verdicts
         verdict = _verdict(
             op[i], kind[i], flags[i], (trade_date, settle_date), source[i], security[i], book[i], depot[i]
         )
-        if seq[i] < 1 or time_ns[i] < 0:
+        if verdict != DAMAGED and (seq[i] < 1 or time_ns[i] < 0):
             verdict = INVALID
         event.seq, event.time_ns, event.quantity = seq[i], time_ns[i], quantity[i]
         event.op, event.kind, event.flags = op[i], kind[i], flags[i]
         event.trade_date, event.settle_date = trade_date, settle_date
         event.source, event.security = max(source[i], 0), max(security[i], 0)
         event.book, event.depot = max(book[i], 0), max(depot[i], 0)
-        event.topic, event.partition, event.offset, event.received_ns = topic, partition, offset, received_ns
+        event.partition, event.offset = partitions[record], offsets[record]
+        event.topic, event.received_ns = topic, received_ns
         verdicts[i] = verdict
         bad += verdict != GOOD
     return bad
