@@ -136,6 +136,13 @@ class Availability(Struct, frozen=True, kw_only=True):
     now: dt.datetime
 
 
+class AvailabilityPage(Struct, frozen=True, kw_only=True):
+    """Securities in the order in which they became known."""
+
+    securities: list[Availability]
+    next_cursor: Annotated[str | None, Meta(description="Ask with it for more; null at the end.")]
+
+
 def locate_id(sequence: int) -> str:
     """The number as programs see it."""
     return f"L{sequence:010d}"

@@ -9,7 +9,15 @@ from typing import Any, Final, TypeVar
 import msgspec
 from tornado import web
 
-from app.api.answers import HistoryAnswer, LocatePage, locate_answer, locate_id, sequence_of, transition_answer
+from app.api.answers import (
+    AvailabilityPage,
+    HistoryAnswer,
+    LocatePage,
+    locate_answer,
+    locate_id,
+    sequence_of,
+    transition_answer,
+)
 from app.api.base import Base, Context
 from app.api.decisions import Key
 from app.api.metrics import MEDIA_TYPE as METRICS_TYPE
@@ -17,10 +25,13 @@ from app.api.problems import Fault, ProblemError
 from app.api.requests import end_request, locate_lines
 from app.journal import Query
 from engine.locates import State
+from engine.model import Temperature
 
 T = TypeVar("T")
 
 MAX_PAGE: Final = 1_000
+MAX_FEW: Final = 100
+"""Securities of a page: some milliseconds of the loop that decides."""
 _DAY_NS: Final = 86_400 * 10**9
 _MAX_KEY: Final = 128
 _JSON: Final = msgspec.json.Encoder()
@@ -112,6 +123,28 @@ class End(Base):
         self.answer(_JSON.encode(locate_answer(locate)))
 
 
+class Availabilities(Base):
+    """/api/v1/availability."""
+
+    async def get(self) -> None:
+        """What can be lent and located now, of many securities."""
+        self.checked_body()
+        securities = self.context.securities
+        parameters = Parameters(self, ("market", "temperature", "limit", "cursor"))
+        market = parameters.read("market", securities.market_index)
+        temperature = parameters.read("temperature", _temperature)
+        limit = parameters.read("limit", _few) or MAX_FEW
+        last = parameters.read("cursor", _security_cursor) or 0
+        parameters.check()
+        found = securities.after(last, limit + 1, market, temperature)
+        now_ns = self.context.decisions.clock()
+        page = AvailabilityPage(
+            securities=[securities.availability(security, now_ns) for security in found[:limit]],
+            next_cursor=str(found[limit - 1]) if len(found) > limit else None,
+        )
+        self.answer(_JSON.encode(page))
+
+
 class Availability(Base):
     """/api/v1/availability/{security}."""
 
@@ -153,6 +186,8 @@ class Live(Open):
         self.checked_body()
         self.answer(b'{"status":"live"}')
 
+    head = get
+
 
 class Ready(Open):
     """/health/ready."""
@@ -163,6 +198,8 @@ class Ready(Open):
         missing = self.context.readiness()
         body = {"status": "waiting" if missing else "ready", "waiting_for": missing}
         self.answer(_JSON.encode(body), 503 if missing else 200)
+
+    head = get
 
 
 class MetricsPage(Open):
@@ -227,10 +264,28 @@ def sequence_of_cursor(text: str) -> int:
     return sequence
 
 
-def _page_size(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 0 < int(text[:9]) <= MAX_PAGE):
-        raise ValueError(f"Expected 1 to {MAX_PAGE:,}")
+def _number(text: str, least: int, most: int) -> int:
+    if not (text.isascii() and text.isdigit() and least <= int(text[:12]) <= most):
+        raise ValueError(f"Expected {least:,} to {most:,}")
     return int(text)
+
+
+def _page_size(text: str) -> int:
+    return _number(text, 1, MAX_PAGE)
+
+
+def _few(text: str) -> int:
+    return _number(text, 1, MAX_FEW)
+
+
+def _security_cursor(text: str) -> int:
+    return _number(text, 0, 2**31)
+
+
+def _temperature(text: str) -> Temperature:
+    if text not in Temperature.__members__:
+        raise ValueError(f"Expected one of {', '.join(Temperature.__members__)}")
+    return Temperature[text]
 
 
 def _day_ns(text: str) -> int:
@@ -247,6 +302,7 @@ def make_app(context: Context) -> web.Application:
             (r"/api/v1/locates/([^/]+)", Locate, given),
             (r"/api/v1/locates/([^/]+)/evidence", Evidence, given),
             (r"/api/v1/locates/([^/]+)/(release|cancel)", End, given),
+            (r"/api/v1/availability", Availabilities, given),
             (r"/api/v1/availability/([^/]+)", Availability, given),
             (f"(?:{documents})", Document, given),
             (r"/health/live", Live, given),

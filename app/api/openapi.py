@@ -10,6 +10,7 @@ from app.api import answers
 from app.api.problems import KINDS, Problem
 from app.api.requests import MAX_LINES, EndRequest
 from engine.locates import LocateRequest, State
+from engine.model import Temperature
 
 _TYPES: Final = (
     LocateRequest,
@@ -18,6 +19,7 @@ _TYPES: Final = (
     answers.LocatePage,
     answers.HistoryAnswer,
     answers.Availability,
+    answers.AvailabilityPage,
     Problem,
 )
 _PAGE: Final = {
@@ -141,6 +143,19 @@ def _paths() -> dict[str, Any]:
         },
         "/api/v1/locates/{id}/release": {"post": _ending("Give back what is not needed", locate, ended)},
         "/api/v1/locates/{id}/cancel": {"post": _ending("Withdraw a locate, or a pending request", locate, ended)},
+        "/api/v1/availability": {
+            "get": _operation(
+                "What can be lent and located now, of many securities",
+                {"200": _content("A page.", "AvailabilityPage")},
+                (422,),
+                parameters=[
+                    _parameter("market", "Of this market."),
+                    _parameter("temperature", "Of this temperature.", enum=list(Temperature.__members__)),
+                    _parameter("limit", "At most so many.", type="integer", minimum=1, maximum=100, default=100),
+                    _parameter("cursor", "`next_cursor` of the page before."),
+                ],
+            )
+        },
         "/api/v1/availability/{security}": {
             "get": _operation(
                 "What can be lent and located now",

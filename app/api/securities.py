@@ -7,8 +7,8 @@ import numpy as np
 
 from app.api.answers import Availability, percent, time_of
 from engine.locate_judgement import Inventory
-from engine.model import RATE_UNKNOWN, SecurityFlag
-from engine.tables import Tables
+from engine.model import RATE_UNKNOWN, SecurityFlag, Temperature
+from engine.tables import Tables, Word
 
 _TEXTS: Final = ("name", "ticker", "isin", "cusip", "sedol", "figi", "currency", "country")
 
@@ -24,6 +24,8 @@ class Securities:
         self._updated_ns = tables.array["updated_ns"]
         self._calculation = {name: tables.calculations.index(name) for name in ("for_loan", "locate_pool", "remaining")}
         self._inventory = inventory
+        self._tables = tables
+        self._markets = {market.code: index for index, market in enumerate(tables.markets)}
 
     def find(self, text: str) -> int:
         """The id a code, ISIN, CUSIP, SEDOL, FIGI or TICKER@MARKET names; 0 if none."""
@@ -37,6 +39,23 @@ class Securities:
         """Ten-thousandths of a percent a year; None where unknown."""
         fee = int(self._fees[security])
         return None if fee == RATE_UNKNOWN else fee
+
+    def market_index(self, code: str) -> int:
+        """Raises ValueError for a market there is not."""
+        if code not in self._markets:
+            raise ValueError(f"Expected one of {', '.join(self._markets)}")
+        return self._markets[code]
+
+    def after(self, last: int, limit: int, market: int | None, temperature: Temperature | None) -> list[int]:
+        """The next `limit` ids above `last` of a market and temperature (None: of any)."""
+        records = self._records[last + 1 : self._tables.count(Word.SECURITIES) + 1]
+        wanted = np.ones(records.size, bool)
+        if market is not None:
+            wanted &= records["market"] == market
+        if temperature is not None:
+            wanted &= records["temperature"] == temperature
+        found: list[int] = (np.flatnonzero(wanted)[:limit] + last + 1).tolist()
+        return found
 
     def availability(self, security: int, now_ns: int) -> Availability:
         """What can be lent and located now."""

@@ -267,6 +267,28 @@ async def test_availability_shows_what_is_there_by_any_name(api: Api) -> None:
     assert (missing.code, read(missing)["type"]) == (404, "/api/v1/docs#not-found")
 
 
+async def test_availability_is_listed_by_market_and_temperature_page_by_page(api: Api) -> None:
+    async def codes(query: str) -> list[str]:
+        return [shown["security"] for shown in read(await api.get(f"/api/v1/availability?{query}"))["securities"]]
+
+    assert await codes("") == ["S1", "S2", "S3", "S4", "S5"]
+    assert await codes("market=US") == ["S1", "S2", "S4"]
+    assert await codes("market=US&temperature=GC") == ["S2"]
+    page = read(await api.get("/api/v1/availability?market=US&limit=2"))
+    assert page["next_cursor"] == "2"
+    assert await codes("market=US&limit=2&cursor=2") == ["S4"]
+    assert page["securities"][0] == read(await api.get("/api/v1/availability/S1")) | {
+        "now": page["securities"][0]["now"]
+    }
+    wrong = await api.get("/api/v1/availability?market=XX&temperature=hot&limit=101&cursor=-1&x=1")
+    assert {e["parameter"] for e in read(wrong)["errors"]} == {"market", "temperature", "limit", "cursor", "x"}
+
+
+async def test_a_load_balancer_may_ask_by_head(api: Api) -> None:
+    answer = await api.call("HEAD", "/health/ready", token="")
+    assert (answer.code, answer.body) == (200, b"")
+
+
 # errors
 
 
