@@ -19,8 +19,10 @@ from engine.views import SecurityDetail
 from layouts.explain import day_labels, ladder, steps
 from layouts.palette import FONT, Palette
 
-_ROOM: Final = 0.65
+_ROOM: Final = 0.8
 """What is left for the figures behind the bars, as a part of the longest way from bar to bar."""
+_SHORTEST_MS: Final = 60_000
+"""The history's axis is never shorter than a minute."""
 _SHARES: Final = "0,0"
 _SHORT: Final = "0.[0]a"
 
@@ -110,7 +112,8 @@ class HistoryChart:
 
     def __init__(self, palette: Palette) -> None:
         self._source = ColumnDataSource({name: [] for name in ("time", "for_loan", "pool", "remaining")})
-        self.figure = _figure(palette, x_axis_type="datetime")
+        self._x = Range1d(start=0, end=_SHORTEST_MS)
+        self.figure = _figure(palette, x_axis_type="datetime", x_range=self._x)
         looks = (
             ("for_loan", "For loan SD0", palette.other, "solid"),
             ("pool", "Pool", palette.accent, "dashed"),
@@ -146,7 +149,9 @@ class HistoryChart:
         }
         last = max(detail.as_of_ns, int(history.time_ns[-1]) if history.time_ns.size else 0)
         lines = {name: np.append(getattr(history, name)[known], latest) for name, latest in now.items()}
-        _set(self._source, time=np.append(history.time_ns[known], last) / 1e6, **lines)
+        times = np.append(history.time_ns[known], last) / 1e6
+        _set(self._source, time=times, **lines)
+        _span(self._x, min(times[0], times[-1] - _SHORTEST_MS), times[-1])
 
 
 def _figure(palette: Palette, **options: Any) -> Any:

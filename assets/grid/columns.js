@@ -8,7 +8,7 @@ const number = (id, header, width, show, more = {}) => ({
 });
 
 const ladder = [0, 1, 2, 3, 4].map((day) =>
-  number(`for_loan_${day}`, `SD${day}`, 98, formats.quantity, { group: "For loan", tip: `For loan on SD${day}` }),
+  number(`for_loan_${day}`, `SD${day}`, 102, formats.quantity, { group: "For loan", tip: `For loan on SD${day}` }),
 );
 
 /** `floor: true`: the number is "at least" this when the row's `at_least` is 1. `hidden`: sent, not shown. */
@@ -24,9 +24,9 @@ export const INVENTORY = [
   text("currency", "Ccy", 44, { muted: true }),
   number("price", "Price", 90, formats.price),
   ...ladder,
-  number("pool", "Pool", 110, formats.quantity, { group: "Locate", floor: true, tip: "Locate pool on the day a short sale settles" }),
+  number("pool", "Pool", 116, formats.quantity, { group: "Locate", floor: true, tip: "Locate pool on the day a short sale settles" }),
   number("located", "Located", 96, formats.quantity, { group: "Locate", tip: "Decrement of live locates" }),
-  number("remaining", "Remaining", 110, formats.quantity, { group: "Locate", floor: true, strong: true, tip: "Pool less located" }),
+  number("remaining", "Remaining", 120, formats.quantity, { group: "Locate", floor: true, strong: true, tip: "Pool less located" }),
   number("utilisation", "Util", 64, formats.percent, { hot: 90, tip: "Share of the inventory that is used; marked from 90%" }),
   number("updated_ms", "Age", 52, formats.age, { age: true, compare: false, tip: "Since the last event of the security" }),
   text("code", "Code", 0, { hidden: true }),

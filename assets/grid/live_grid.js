@@ -26,6 +26,7 @@ export class LiveGrid {
     this.flasher = new Flasher();
     this.selected = "";
     this.pressed = undefined;
+    this.hovered = undefined;
     this.wanted = { first: 0, count: 0 };
     this.header = new Header(columns, sort, { onSort: (next) => events.onSort(next), onWidth: () => this.#widen() });
     this.pinned = make("div", { class: "pinned", role: "rowgroup" });
@@ -37,6 +38,8 @@ export class LiveGrid {
     this.scroller.addEventListener("scroll", () => this.#draw(), { passive: true });
     this.space.addEventListener("pointerdown", (event) => this.#pressed(event));
     this.space.addEventListener("click", () => this.#clicked());
+    this.space.addEventListener("pointerover", (event) => this.#hover(this.#under(event)));
+    this.space.addEventListener("pointerleave", () => this.#hover(undefined));
     new ResizeObserver(() => this.#resize()).observe(this.scroller);
     this.#resize();
     setInterval(() => this.#ages(), 1000);
@@ -118,6 +121,7 @@ export class LiveGrid {
 
   /** A frame of kind 2: cells of the window that changed. */
   change(frame) {
+    if (frame.first !== this.window.first) return;
     for (let k = 0; k < frame.n; k += 1) {
       const at = frame.rows[k];
       const name = this.names[frame.cells[k]];
@@ -232,9 +236,21 @@ export class LiveGrid {
 
   // rows change places while a finger is on its way up: what was under it when it went down is what is meant
   #pressed(event) {
-    const cell = event.target.closest(".cell");
-    const row = this.rows.find((each) => each.cells.get(cell?.dataset.column)?.host === cell);
-    this.pressed = row && { row: row.number, column: cell.dataset.column, code: this.codeAt(row.number) };
+    const row = this.#under(event);
+    const column = event.target.closest(".cell")?.dataset.column ?? this.focus.column;
+    this.pressed = row && { row: row.number, column, code: this.codeAt(row.number) };
+  }
+
+  #under(event) {
+    const half = event.target.closest(".row");
+    return half && this.rows.find((row) => row.host === half || row.pinned === half);
+  }
+
+  #hover(row) {
+    if (row === this.hovered) return;
+    this.hovered?.hover(false);
+    row?.hover(true);
+    this.hovered = row;
   }
 
   #clicked() {

@@ -20,10 +20,15 @@ export class LiveRow {
     this.selected = false;
     for (const half of [this.host, this.pinned]) {
       half.hidden = number < 0;
-      half.className = number % 2 ? "row odd" : "row";
+      half.classList.remove("sel");
+      half.classList.toggle("odd", number % 2 === 1);
       half.style.top = `${number * this.height}px`;
       half.setAttribute("aria-rowindex", number + 2);
     }
+  }
+
+  hover(on) {
+    for (const half of [this.host, this.pinned]) half.classList.toggle("hover", on);
   }
 
   select(on) {
@@ -34,7 +39,7 @@ export class LiveRow {
 }
 
 function part(cells, wanted) {
-  const host = make("div", { role: "row" });
+  const host = make("div", { class: "row", role: "row" });
   for (const cell of cells.values()) if (wanted(cell.column)) host.append(cell.host);
   return host;
 }

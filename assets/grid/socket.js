@@ -38,8 +38,7 @@ export class GridSocket {
     socket.onclose = () => this.#closed(socket);
     socket.onmessage = (message) => {
       this.heardAt = performance.now();
-      if (typeof message.data === "string") this.listeners.onText(JSON.parse(message.data));
-      else this.listeners.onFrame(message.data);
+      this.#heard(socket, message.data);
     };
   }
 
@@ -56,6 +55,17 @@ export class GridSocket {
   /** Milliseconds since anything was heard; 0 while not connected. */
   silenceMs() {
     return this.connected ? performance.now() - this.heardAt : 0;
+  }
+
+  // what cannot be read leaves the grid behind the truth: begin again, from a whole window
+  #heard(socket, data) {
+    try {
+      if (typeof data === "string") this.listeners.onText(JSON.parse(data));
+      else this.listeners.onFrame(data);
+    } catch (error) {
+      console.error("grid: message not understood", error);
+      socket.close();
+    }
   }
 
   #opened() {
