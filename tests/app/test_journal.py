@@ -11,9 +11,10 @@ import sqlalchemy as sa
 from msgspec.structs import replace
 
 from app.journal import Answer, Journal, JournalError, Query
-from app.journal_schema import HISTORY, IDEMPOTENCY, LOCATES, METADATA, connect
+from app.journal_schema import HISTORY, IDEMPOTENCY, LOCATES, connect
 from engine.locate_desk import LocateDesk
 from engine.locates import Change, Locate, LocateRequest, OnInsufficient, State
+from tests.app.journal_urls import STORES, journal_url
 from tests.engine.locate_inventory import NOON_NS, PlainInventory, shipped_rules
 
 
@@ -32,15 +33,9 @@ def desk() -> LocateDesk:
     return LocateDesk(inventory, shipped_rules())
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=STORES)
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'journal.db'}"
-    address = str(request.getfixturevalue("postgres_url"))
-    engine = connect(address)
-    METADATA.drop_all(engine)
-    engine.dispose()
-    return address
+    return journal_url(request.param, request, tmp_path)
 
 
 @pytest.fixture

@@ -12,11 +12,17 @@ from app.api import base
 from app.journal import JournalError
 from engine.tables import Word
 from tests.app.api.api_world import NOON_NS, Api, fill, read, serving, set_ready
+from tests.app.journal_urls import STORES, journal_url
+
+
+@pytest.fixture(params=STORES)
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return journal_url(request.param, request, tmp_path)
 
 
 @pytest.fixture
-async def api(instance: str, tmp_path: Path) -> AsyncIterator[Api]:
-    async with serving(instance, tmp_path) as made:
+async def api(instance: str, tmp_path: Path, database: str) -> AsyncIterator[Api]:
+    async with serving(instance, tmp_path, database=database) as made:
         yield made
 
 
@@ -166,11 +172,11 @@ async def test_a_key_that_cannot_be_kept_is_refused(api: Api, key: str) -> None:
     assert (answer.code, read(answer)["errors"][0]["header"]) == (422, "Idempotency-Key")
 
 
-async def test_answers_and_keys_survive_a_restart(instance: str, tmp_path: Path) -> None:
+async def test_answers_and_keys_survive_a_restart(instance: str, tmp_path: Path, database: str) -> None:
     body = {"security": "S1", "client": "FUND1", "quantity": 600}
-    async with serving(instance, tmp_path) as api:
+    async with serving(instance, tmp_path, database=database) as api:
         first = await api.post(body, Idempotency_Key="k1")
-    async with serving(instance, tmp_path) as api:
+    async with serving(instance, tmp_path, database=database) as api:
         assert remaining(api) == 400
         again = await api.post(body, Idempotency_Key="k1")
         assert (again.code, again.body) == (first.code, first.body)
@@ -178,10 +184,12 @@ async def test_answers_and_keys_survive_a_restart(instance: str, tmp_path: Path)
         assert (await api.locate(quantity=600))["approved"] == 400
 
 
-async def test_locates_are_held_before_their_securities_are_known_again(instance: str, tmp_path: Path) -> None:
-    async with serving(instance, tmp_path) as api:
+async def test_locates_are_held_before_their_securities_are_known_again(
+    instance: str, tmp_path: Path, database: str
+) -> None:
+    async with serving(instance, tmp_path, database=database) as api:
         await api.locate(quantity=600)
-    async with serving(instance, tmp_path, prepare=lambda _machine: None) as api:
+    async with serving(instance, tmp_path, lambda _machine: None, database) as api:
         fill(api.machine)
         assert (await api.locate(quantity=600))["approved"] == 400
 

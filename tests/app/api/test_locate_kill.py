@@ -18,6 +18,7 @@ from app.bench.http_client import Connection, GoneError
 from app.settings import Settings
 from tests.app.api.api_world import free_port
 from tests.app.api.engine_process import CAPACITY, EngineProcess
+from tests.app.journal_urls import STORES, journal_url
 
 CLIENTS = 200
 SECONDS = float(os.environ.get("IMS_HAMMER_S", "10"))
@@ -100,9 +101,10 @@ class Hammer:
             cursor = f"&cursor={page['next_cursor']}"
 
 
-@pytest.fixture
-def settings(instance: str, tmp_path: Path) -> Settings:
-    return Settings(instance=instance, port=free_port(), data=str(tmp_path), capacity=CAPACITY)
+@pytest.fixture(params=STORES)
+def settings(request: pytest.FixtureRequest, instance: str, tmp_path: Path) -> Settings:
+    database = journal_url(request.param, request, tmp_path)
+    return Settings(instance=instance, port=free_port(), data=str(tmp_path), capacity=CAPACITY, database=database)
 
 
 async def test_no_grant_is_lost_or_given_twice_when_the_engine_is_killed(settings: Settings) -> None:
