@@ -1,6 +1,5 @@
 """From the rings of the decode workers into the machine: reference data first where it comes first, events in large batches."""
 
-import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -34,10 +33,9 @@ class Intake:
         """Take at most one batch from each ring; returns the number of messages used (0: all rings are empty)."""
         used = sum(self._drain_one(ring) for ring in self._rings)
         state = self._machine.tables.state
+        state[Word.FEED_NS] = min(ring.alive_ns for ring in self._rings)
         if not state[Word.READY] and all(ring.ready and ring.drained for ring in self._rings):
             state[Word.READY] = 1
-        if used:
-            state[Word.FEED_NS] = time.time_ns()
         return used
 
     @property

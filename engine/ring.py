@@ -18,6 +18,7 @@ from engine.segment import Field, Segment
 _HEAD: Final = 0
 _TAIL: Final = 8
 _READY: Final = 16
+_ALIVE: Final = 24
 _ROUND: Final = 64
 PARTITIONS: Final = 256
 
@@ -77,6 +78,15 @@ class Ring:
     @ready.setter
     def ready(self, value: bool) -> None:
         self._words[_READY] = int(value)
+
+    @property
+    def alive_ns(self) -> int:
+        """When the producer last knew that its source answers and that it is abreast of it; 0: not yet."""
+        return int(self._words[_ALIVE])
+
+    @alive_ns.setter
+    def alive_ns(self, value: int) -> None:
+        self._words[_ALIVE] = value
 
     @property
     def backlog_bytes(self) -> int:

@@ -14,11 +14,9 @@ from engine.model import Capacity, Market, Namespace, SecurityFlag, Temperature
 from engine.ring import Message
 from engine.rules import Rules
 from engine.symbols import Symbols
-from engine.tables import CALENDAR_DAYS, HISTORY_MEASURES, HISTORY_SLOTS, RECENT_EVENTS, Tables, Word
+from engine.tables import CALENDAR_DAYS, FEED_STALE_NS, HISTORY_MEASURES, HISTORY_SLOTS, RECENT_EVENTS, Tables, Word
 
 HISTORY_EVERY_NS: Final = 10_000_000_000
-STALE_AFTER_NS: Final = 10_000_000_000
-"""Without a sign of life of the feeds for this long, nothing is approved without a person."""
 _KNOWN: Final = {
     Message.BOOKS: (Namespace.BOOK, "book", Word.BOOKS),
     Message.DEPOTS: (Namespace.DEPOT, "depot", Word.DEPOTS),
@@ -286,7 +284,7 @@ class Inventory:
 
     @property
     def stale(self) -> bool:
-        """Whether the feeds have been silent too long, or have not yet handed over what existed at start."""
+        """Whether a feed has been silent or behind too long, or has not yet handed over what existed at start."""
         state = self._machine.tables.state
         silent_ns = int(state[Word.HEARTBEAT_NS]) - int(state[Word.FEED_NS])
-        return not state[Word.READY] or silent_ns > STALE_AFTER_NS
+        return not state[Word.READY] or silent_ns > FEED_STALE_NS

@@ -20,6 +20,8 @@ CALENDAR_DAYS: Final = 512
 HISTORY_SLOTS: Final = 60
 HISTORY_MEASURES: Final = ("for_loan", "locate_pool", "remaining")
 RECENT_EVENTS: Final = 1 << 20
+FEED_STALE_NS: Final = 10_000_000_000
+"""Without a sign of life of a feed for this long, numbers are shown as stale and nothing is approved without a person."""
 
 
 class Word(IntEnum):
@@ -59,7 +61,7 @@ class Word(IntEnum):
     LOCATED_SHARES = 21
     """Live decrements over all securities."""
     FEED_NS = 22
-    """When a feed last gave a sign of life (the writer's clock)."""
+    """Up to when every feed is known to be alive and abreast of its source."""
 
 
 class TornReadError(RuntimeError):

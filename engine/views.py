@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.model import Temperature
-from engine.tables import Reader, SegmentMissingError, Tables, TornReadError, Word
+from engine.tables import FEED_STALE_NS, Reader, SegmentMissingError, Tables, TornReadError, Word
 from engine.views_columns import COLUMNS, TEMPERATURES, Column, InventoryColumns, Scales, Source, Window, changes, shown
 from engine.views_query import Query, QueryError, Read, arrange, candidates, midnights_ns
 from engine.views_reference import Reference
@@ -59,6 +59,7 @@ class Totals:
     locates_live: int
     locates_pending: int
     heartbeat_ns: int
+    feed_ns: int
     last_event_ns: int
     ready: bool
 
@@ -96,6 +97,7 @@ def totals(tables: Tables) -> Totals:
         locates_live=count(Word.LOCATES_LIVE),
         locates_pending=count(Word.LOCATES_PENDING),
         heartbeat_ns=count(Word.HEARTBEAT_NS),
+        feed_ns=count(Word.FEED_NS),
         last_event_ns=count(Word.LAST_EVENT_NS),
         ready=bool(count(Word.READY)),
     )
@@ -182,6 +184,7 @@ class Inventory:
 
 __all__ = [
     "COLUMNS",
+    "FEED_STALE_NS",
     "TEMPERATURES",
     "Column",
     "History",

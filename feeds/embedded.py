@@ -78,6 +78,7 @@ class EmbeddedFeed:
         pace = Pace(self._rate, time.monotonic())
         while True:
             await asyncio.sleep(TICK_S)
+            self._outlet.ring.alive_ns = time.time_ns()
             due = pace.due(time.monotonic())
             if due:
                 await self._send(self._simulator.next(due, time.time_ns()))

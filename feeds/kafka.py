@@ -152,9 +152,10 @@ class EventsFeed:
         """Raises `StalledError`, or `_AnewError` where the topic or its brokers changed; says when they are silent."""
         still_s = dict.fromkeys(places, 0.0)
         silent_since: float | None = None
+        ends: dict[int, int] = {}
         while True:
             before = {place: int(self._outlet.ring.progress[place.partition]) for place in places}
-            polls = self._polls
+            polls, known = self._polls, ends
             await asyncio.sleep(_LOOK_S)
             try:
                 ends = await asyncio.wait_for(end_of(consumer, self._topic, [p.partition for p in places]), _ANSWER_S)
@@ -171,6 +172,8 @@ class EventsFeed:
                 log.info("kafka answers again", bootstrap=self._bootstrap)
             if sorted(consumer.partitions_for_topic(self._topic) or every) != list(every):
                 raise _AnewError("the topic has other partitions now")
+            if all(offset >= known.get(place.partition, 0) for place, offset in before.items()):
+                self._outlet.ring.alive_ns = time.time_ns()
             # a worker that waits for room in its ring does not poll, and has not lost its way
             polled = self._polls > polls
             for place, offset in before.items():

@@ -22,8 +22,6 @@ from engine.tables import Tables
 
 BOOKS: Final = 200
 _STEP_S: Final = 0.01
-_KEEP_ALIVE: Final = 2
-"""Events of a step at least: without any the engine would call its inputs stale."""
 _CYCLE: Final = 1 << 16
 
 
@@ -62,8 +60,9 @@ def _feed(ring: Ring, rate: int, securities: int, shares: int, today: int) -> No
         return
     ring.ready = True
     cycle = _trades(securities)
-    seq, due, count = securities + 1, time.monotonic(), max(_KEEP_ALIVE, round(rate * _STEP_S))
+    seq, due, count = securities + 1, time.monotonic(), max(1, round(rate * _STEP_S))
     while True:
+        ring.alive_ns = time.time_ns()
         at = (seq // 2 * 2) % (_CYCLE - count)
         if not _push(ring, Message.EVENTS, _stamped(cycle[at : at + count].copy(), seq, today)):
             return

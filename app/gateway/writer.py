@@ -8,7 +8,7 @@ from concurrent.futures import Executor
 from typing import Any, Final, ParamSpec, TypeVar
 
 from app.gateway.messages import Stats
-from engine.views import Inventory, SegmentMissingError, Tables, totals
+from engine.views import FEED_STALE_NS, Inventory, SegmentMissingError, Tables, totals
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -51,6 +51,8 @@ class Attachment:
         now = totals(self.tables)
         if now.heartbeat_ns and now_ns - now.heartbeat_ns > STALE_AFTER_MS * _NS_PER_MS:
             return "stale"
+        if now.ready and now.feed_ns and now_ns - now.feed_ns > FEED_STALE_NS:
+            return "stale"
         return "live" if now.ready and now.heartbeat_ns else "starting"
 
     def stats(self, now_ns: int) -> Stats:
@@ -60,6 +62,7 @@ class Attachment:
             now_ms=now_ns // _NS_PER_MS,
             state=self.state(now_ns),
             heartbeat_age_ms=_age_ms(now_ns, now.heartbeat_ns),
+            feed_age_ms=_age_ms(now_ns, now.feed_ns),
             event_age_ms=_age_ms(now_ns, now.last_event_ns),
             events=now.events,
             events_per_s=self._events_per_s(now_ns / 1e9, now.events),

@@ -29,6 +29,8 @@ from feeds.outlet import Outlet
 log = structlog.get_logger()
 
 _LOOK_S: Final = 0.02
+_NOTHING_TO_DO_NS: Final = 2**62
+"""A feed without a source is never late."""
 _ALIVE_S: Final = 0.5
 _TIDY_S: Final = 30.0
 _AVAILABILITY: Final = REFERENCE - 1
@@ -89,6 +91,7 @@ class Worker:
     async def _from_simulator(self) -> None:
         if self.number != 0:  # one simulator is enough, whatever the number of workers
             self.outlet.ring.ready = True
+            self.outlet.ring.alive_ns = _NOTHING_TO_DO_NS
             await asyncio.Event().wait()
         from feeds.calendars import TradingDays  # noqa: PLC0415  not needed with a broker
         from feeds.embedded import SOURCES, EmbeddedFeed  # noqa: PLC0415

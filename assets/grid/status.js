@@ -22,7 +22,12 @@ export function judge(link, stats) {
   if (stats === null || stats.state === "starting") {
     return { name: "starting", text: "STARTING", tip: "The engine is loading its start of day" };
   }
-  const since = age(Math.max(stats.heartbeat_age_ms ?? 0, 0) + link.silenceMs);
+  const engineMs = Math.max(stats.heartbeat_age_ms ?? 0, 0);
+  const since = age(engineMs + link.silenceMs);
+  if (stats.state === "stale" && (stats.feed_age_ms ?? 0) > engineMs) {
+    const tip = "A feed is silent or behind: no locate is approved without a person";
+    return { name: "stale", text: `STALE ${age(stats.feed_age_ms + link.silenceMs)}`, tip };
+  }
   if (stats.state === "stale") return { name: "stale", text: `STALE ${since}`, tip: "The engine has stopped updating" };
   if (stats.state === "down") return { name: "down", text: "ENGINE DOWN", tip: `No engine for ${since}; last numbers shown` };
   return { name: "live", text: "LIVE", tip: "Numbers are current" };
