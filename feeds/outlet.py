@@ -22,8 +22,8 @@ _FULL_S: Final = 0.0005
 _DRAIN_S: Final = 0.001
 
 
-_SPENT: Final = 24
-"""Of the ring's words: the cache line behind those of head, tail and ready."""
+_SPENT: Final = 56
+"""Of the ring's words: the last cache line, far from those that the ring itself uses."""
 
 
 class Spent(IntEnum):
