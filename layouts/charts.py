@@ -49,6 +49,7 @@ class Waterfall:
         )  # fmt: skip
         self.figure.vspan(x=0, line_color=palette.muted, line_width=1)
         self.figure.add_tools(HoverTool(renderers=[bars], tooltips=[("", "@label"), ("", "@text"), ("", "@note")]))
+        self.figure.xaxis[0].ticker.desired_num_ticks = 4
         self.figure.xaxis.formatter = NumeralTickFormatter(format=_SHORT)
         self.figure.ygrid.visible = False
 

@@ -24,11 +24,12 @@ _NONE: Final = "\N{EN DASH}"
 _DAYS: Final = [f"SD{day}" for day in range(DAYS)]
 _PANE: Final = {
     "flex": "1 1 0",
-    "min-width": "0",
     "height": "100%",
     "border-left": "1px solid var(--line)",
     "padding": "0 4px",
 }
+_LEAST_PX: Final = 265
+"""Below this, times its share, a pane cannot be read: the drill-down scrolls sideways."""
 _TITLE: Final = {
     "font-size": "11px",
     "font-weight": "600",
@@ -60,7 +61,7 @@ class Part:
         head = pn.Row(pn.pane.HTML(escape(title), styles=_TITLE, margin=(3, 4)), margin=0, height=24)
         if beside is not None:
             head.append(beside)
-        styles = _PANE | {"flex-grow": str(grow)}
+        styles = _PANE | {"flex-grow": str(grow), "min-width": f"{round(grow * _LEAST_PX)}px"}
         self.view = pn.Column(head, self._error, body, margin=0, sizing_mode="stretch_both", styles=styles)
 
     def show(self, detail: SecurityDetail) -> None:
@@ -141,7 +142,8 @@ class DrillDown:
         ]
         for part in self._parts:
             part.show(detail)
-        panes = pn.Row(*(part.view for part in self._parts), sizing_mode="stretch_both", margin=0)
+        views = [part.view for part in self._parts]
+        panes = pn.Row(*views, sizing_mode="stretch_both", margin=0, styles={"overflow": "auto hidden"})
         self.view[:] = [self._head, panes]
 
     async def _renew(self) -> None:
