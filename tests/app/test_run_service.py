@@ -80,14 +80,13 @@ def _popular(service: running.Service) -> str:
     return bytes(tables.array["security"][int(remaining.argmax())]["code"]).decode()
 
 
-def test_a_killed_process_comes_back_and_takes_no_other_along(service: running.Service) -> None:
-    health = {"gateway": service.port + 2, "pages": service.port, "worker": service.port + 1}
-    for name, port in health.items():
-        before = _children(service)
-        os.kill(before[name], signal.SIGKILL)
-        _until(lambda before=before, name=name: _children(service).get(name, before[name]) != before[name])
-        assert {**_children(service), name: 0} == {**before, name: 0}
-        _until(lambda port=port: _get(f"http://127.0.0.1:{port}/health/ready") == 200)
+@pytest.mark.parametrize(("name", "offset"), [("gateway", 2), ("pages", 0), ("worker", 1)])
+def test_a_killed_process_comes_back_and_takes_no_other_along(service: running.Service, name: str, offset: int) -> None:
+    before = _children(service)
+    os.kill(before[name], signal.SIGKILL)
+    _until(lambda: _children(service).get(name, before[name]) != before[name])
+    assert {**_children(service), name: 0} == {**before, name: 0}
+    _until(lambda: _get(f"http://127.0.0.1:{service.port + offset}/health/ready") == 200)
 
 
 def test_a_locate_survives_kill_9_of_the_engine_and_the_same_key_gets_the_same_answer(service: running.Service) -> None:
