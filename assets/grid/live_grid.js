@@ -1,5 +1,6 @@
 // A live table: a tall empty space that scrolls, and as many rows as fit, moved and written as the view asks.
-// AG Grid was measured in this place, see tests/bench/RESULTS.md: it took a multiple of this to draw and to scroll.
+// AG Grid stood in this place and was measured on two shared cores, 750 cells changing at 20 Hz: frame to cell p50 39 ms,
+// p99 128 ms, while scrolling p95 117-183 ms from picture to picture; this took 7, 84 and 50-67, and loads 0.7 MB less.
 
 import { Flasher } from "./flash.js";
 import { Focus } from "./focus.js";
