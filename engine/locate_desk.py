@@ -188,6 +188,7 @@ class LocateDesk:
             del self._open[after.sequence]
             if before is not None:
                 self._open[after.sequence] = before
+                self._take(before)
         if before is not None:
             self._tried.pop(before.request.security, None)
             heapq.heappush(self._expiry, (before.expires_ns, before.sequence))
