@@ -331,3 +331,17 @@ def test_the_evidence_tells_what_the_decision_was_made_on() -> None:
     assert (evidence.as_of_ns, evidence.decided_ns) == (NOON_NS - 1, NOON_NS)
     assert (evidence.requested_by, evidence.decided_by) == ("anna", "rules")
     assert (evidence.feed_positions, change.after.asked_as) == (positions, "X@JP")
+
+
+def test_a_pending_request_whose_approval_could_not_be_kept_waits_again() -> None:
+    inventory = PlainInventory()
+    security = inventory.add("X", 0)
+    desk = desk_of(inventory)
+    decided(desk, request(quantity=300, on_insufficient=OnInsufficient.PEND))
+    inventory.gross[security] = 300
+    (change,) = desk.retry_pending(NOON_NS)
+    assert inventory.remaining(security) == 0
+    desk.undo(change)
+    assert (inventory.remaining(security), desk.pending_count, desk.waiting("X")) == (300, 1, True)
+    (change,) = desk.retry_pending(NOON_NS)
+    assert (change.after.state, change.after.approved) == (State.APPROVED, 300)
