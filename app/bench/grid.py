@@ -130,9 +130,14 @@ def _child(work: Callable[[Load, Connection], None], load: Load) -> Iterator[Con
 @contextmanager
 def _gateway(settings: Settings) -> Iterator[psutil.Process]:
     environment = os.environ | {"IMS_SETTINGS": settings.to_json()}
-    command = [sys.executable, "-m", "app.processes.gateway"]
+    command = [sys.executable, "-m", "app.child", "gateway"]
     with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        command,
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
     ) as child:
         try:
             if child.stdout is None or child.stdout.readline().strip() != "READY":

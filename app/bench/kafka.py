@@ -28,7 +28,6 @@ from feeds.outlet import Outlet, Spent
 
 _PATIENCE_S: Final = 600.0
 _LOOK_S: Final = 0.002
-_MB: Final = 1 << 20
 
 
 class BenchError(RuntimeError):
@@ -86,14 +85,17 @@ def _once(bootstrap: str, load: Load, workers: int, folder: Path) -> dict[str, f
         workers=workers,
     )
     with _service(settings) as processes:
-        tables = _attached(settings, processes)
+        tables, outlets = _attached(settings, processes)
+        _begun(outlets, processes)
+        before = [_cpu_s(process) for process in processes]
         ended = _applied(tables, load.events, processes)
-        spent = _spent(settings)
+        engine_s, *workers_s = (_cpu_s(process) - cpu_s for process, cpu_s in zip(processes, before, strict=True))
+        spent = _spent(outlets)
         figures = {
             "events_per_s": load.events / (ended - spent.pop("began_s")),
-            "engine_cpu_s": sum(processes[0].cpu_times()[:2]),
-            "workers_cpu_s": sum(sum(worker.cpu_times()[:2]) for worker in processes[1:]),
-            "rss_mb": sum(_rss_mb(process) for process in processes),
+            "engine_cpu_s": engine_s,
+            "workers_cpu_s": sum(workers_s),
+            "rss_mb": _peak_mb(processes),
         }
         if tables.count(Word.EVENTS) != load.events or tables.count(Word.QUARANTINED) or tables.count(Word.REJECTED):
             raise BenchError(f"{tables.count(Word.EVENTS):,} events applied, not {load.events:,}")
@@ -126,11 +128,13 @@ def _service(settings: Settings) -> Iterator[list[psutil.Process]]:
                 process.wait()
 
 
-def _attached(settings: Settings, processes: list[psutil.Process]) -> Tables:
+def _attached(settings: Settings, processes: list[psutil.Process]) -> tuple[Tables, list[Outlet]]:
+    """Waits until the engine has made its tables and rings."""
     deadline = time.monotonic() + _PATIENCE_S
     while True:
         with contextlib.suppress(SegmentMissingError):
-            return Tables.attach(f"{settings.instance}.tables")
+            tables = Tables.attach(f"{settings.instance}.tables")
+            return tables, [Outlet(Ring.attach(f"{settings.instance}.ring{n}")) for n in range(settings.workers)]
         _check(processes, deadline)
         time.sleep(_LOOK_S)
 
@@ -149,9 +153,16 @@ def _check(processes: list[psutil.Process], deadline: float) -> None:
         raise BenchError("the service ended, or did not come to its end in time")
 
 
-def _spent(settings: Settings) -> dict[str, float]:
+def _begun(outlets: list[Outlet], processes: list[psutil.Process]) -> None:
+    """Waits until a worker polls."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while not any(outlet.spent[Spent.BEGAN] for outlet in outlets):
+        _check(processes, deadline)
+        time.sleep(_LOOK_S)
+
+
+def _spent(outlets: list[Outlet]) -> dict[str, float]:
     """Where the workers' time went, summed over them, and when the first began, in seconds."""
-    outlets = [Outlet(Ring.attach(f"{settings.instance}.ring{number}")) for number in range(settings.workers)]
     total = {
         f"{what.name.lower()}_s": float(sum(outlet.spent[what] for outlet in outlets)) / 1e9
         for what in (Spent.FETCH, Spent.DECODE, Spent.PUSH)
@@ -160,6 +171,15 @@ def _spent(settings: Settings) -> dict[str, float]:
     return total | {"began_s": min(moment for moment in began if moment) / 1e9}
 
 
-def _rss_mb(process: psutil.Process) -> float:
-    """Resident now; the peak of a steady load. Shared memory is counted with each process that has touched it."""
-    return float(process.memory_info().rss) / _MB
+def _cpu_s(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+def _peak_mb(processes: list[psutil.Process]) -> float:
+    """Peak resident memory of all, with the engine's shared memory counted once."""
+    total = 0
+    for number, process in enumerate(processes):
+        status = dict(line.split(":", 1) for line in Path(f"/proc/{process.pid}/status").read_text().splitlines())
+        total += int(status["VmHWM"].split()[0]) - (int(status["RssShmem"].split()[0]) if number else 0)
+    return total / 1024

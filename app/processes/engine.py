@@ -3,10 +3,8 @@
 import asyncio
 import datetime as dt
 import gc
-import os
 import secrets
 import signal
-import sys
 import time
 from typing import Any, Final
 
@@ -144,8 +142,3 @@ def main(settings: Settings) -> None:
         await Engine(settings).run()
 
     uvloop.run(serve())
-
-
-if __name__ == "__main__":
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    main(Settings.from_json(os.environ["IMS_SETTINGS"]))

@@ -2,12 +2,9 @@
 
 import asyncio
 import gc
-import os
 import signal
 import sys
 from collections.abc import Callable
-
-import structlog
 
 from app.gateway.server import serving
 from app.settings import Settings
@@ -18,7 +15,6 @@ SWITCH_S = 0.001
 
 def main(settings: Settings) -> None:
     """Serve on `settings.gateway_port`; prints READY once the port is open."""
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     sys.setswitchinterval(SWITCH_S)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_serve(settings))
@@ -42,7 +38,3 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     import uvloop  # noqa: PLC0415  not made for every platform
 
     return uvloop.new_event_loop
-
-
-if __name__ == "__main__":
-    main(Settings.from_json(os.environ["IMS_SETTINGS"]))

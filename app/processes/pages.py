@@ -1,8 +1,6 @@
 """The page server process. It needs no engine to start: a page without one says so and waits."""
 
-import os
 import signal
-import sys
 
 import structlog
 
@@ -28,8 +26,3 @@ def main(settings: Settings) -> None:
     loop.start()
     server.stop(wait=False)
     log.info("pages stopped")
-
-
-if __name__ == "__main__":
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    main(Settings.from_json(os.environ["IMS_SETTINGS"]))

@@ -7,9 +7,9 @@ import gc
 import logging
 import os
 import signal
-import sys
+from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 import uvloop
@@ -25,6 +25,11 @@ from feeds.decode import warm
 from feeds.kafka_client import first_to_end
 from feeds.kafka_reference import REFERENCE
 from feeds.outlet import Outlet
+
+if TYPE_CHECKING:
+    from feeds.availability import Snapshot
+    from feeds.calendars import TradingDays
+    from feeds.universe import Universe
 
 log = structlog.get_logger()
 
@@ -93,19 +98,15 @@ class Worker:
             self.outlet.ring.ready = True
             self.outlet.ring.alive_ns = _NOTHING_TO_DO_NS
             await asyncio.Event().wait()
-        from feeds.calendars import TradingDays  # noqa: PLC0415  not needed with a broker
-        from feeds.embedded import SOURCES, EmbeddedFeed  # noqa: PLC0415
+        from feeds.embedded import SOURCES, EmbeddedFeed  # noqa: PLC0415  not needed with a broker
         from feeds.simulator import Simulator  # noqa: PLC0415
-        from feeds.universe import build  # noqa: PLC0415
 
         settings, markets = self.settings, self.tables.markets
         published = self._availability(SOURCES - 1)
         if published is not None:
             await published.look()
         snapshot = published.snapshot if published is not None else None
-        calendar = world.calendar(markets, dt.datetime.now(dt.UTC), settings.folder / "calendars")
-        days = TradingDays.of(calendar.business_day, calendar.base_date, calendar.today)
-        universe = build(markets, settings.securities, settings.seed, snapshot)
+        universe, days = _invent(settings, snapshot) if snapshot is not None else _invented(settings)
         sent = self.outlet.ring.progress[: SOURCES if snapshot is not None else SOURCES - 1].tolist()
         simulator = Simulator(universe, days, settings.seed, newest=sent)
         feed = EmbeddedFeed(
@@ -127,6 +128,23 @@ class Worker:
         raise EngineGoneError("the engine's memory is gone: a new engine needs a new worker")
 
 
+def _invent(settings: Settings, snapshot: "Snapshot | None") -> "tuple[Universe, TradingDays]":
+    """The simulated world: its securities, and when they are traded."""
+    from feeds.calendars import TradingDays  # noqa: PLC0415  not needed with a broker
+    from feeds.universe import build  # noqa: PLC0415
+
+    markets = world.markets()
+    calendar = world.calendar(markets, dt.datetime.now(dt.UTC), settings.folder / "calendars")
+    days = TradingDays.of(calendar.business_day, calendar.base_date, calendar.today)
+    return build(markets, settings.securities, settings.seed, snapshot), days
+
+
+@cache
+def _invented(settings: Settings) -> "tuple[Universe, TradingDays]":
+    """The world without a published file: made while the engine starts, used when it is there."""
+    return _invent(settings, None)
+
+
 async def _tidy() -> None:
     """What errors and connections leave behind is collected now and then, between polls."""
     while True:
@@ -141,6 +159,8 @@ async def serve(settings: Settings, number: int) -> None:
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(signal_number, task.cancel)
     with contextlib.suppress(asyncio.CancelledError):
+        if settings.kafka is None and settings.availability is None and number == 0:
+            _invented(settings)
         worker = await Worker.attach(settings, number)
         warm(worker.symbols)
         gc.collect()
@@ -156,8 +176,3 @@ def main(settings: Settings) -> None:
     # the client repeats itself ten times a second while its broker is away; feeds.kafka says it once
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     uvloop.run(serve(settings, int(os.environ.get("IMS_WORKER", "0"))))
-
-
-if __name__ == "__main__":
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    main(Settings.from_json(os.environ["IMS_SETTINGS"]))

@@ -23,9 +23,11 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """Settings of a running page server; its gateway is the test's."""
     port = running.free_ports()
     made = Settings(instance=f"states-{port}", port=port, data=str(tmp_path_factory.mktemp("data")))
-    command = [sys.executable, "-m", "app.processes.pages"]
+    command = [sys.executable, "-m", "app.child", "pages"]
     environment = os.environ | {"IMS_SETTINGS": made.to_json()}
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "READY\n"
         yield made

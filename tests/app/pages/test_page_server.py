@@ -55,8 +55,10 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 def server(settings: Settings) -> Iterator[Settings]:
     """A page server with neither engine nor gateway."""
     environment = os.environ | {"IMS_SETTINGS": settings.to_json(), "IMS_SECRET": SECRET}
-    command = [sys.executable, "-m", "app.processes.pages"]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+    command = [sys.executable, "-m", "app.child", "pages"]
+    with subprocess.Popen(
+        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "READY\n"
         yield settings
