@@ -74,6 +74,8 @@ def _list(store: QuarantineStore, reason: str | None, limit: int | None, *, as_j
             f"{entry.received_at}  {entry.topic}[{entry.partition}]@{entry.offset}  {entry.reason}: {entry.detail}\n"
         )
         out.write(f"    {_printable(raw)}{cut}\n")
+    if not counts:
+        out.write("nothing is in quarantine\n")
     for name, (number, events) in counts.items():
         out.write(f"{name:24}{number:>12,} entries{events:>14,} events\n")
 
