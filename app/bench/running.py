@@ -123,4 +123,4 @@ def browser() -> Iterator["Browser"]:
 
 
 def _ims(*arguments: str) -> Sequence[str]:
-    return (sys.executable, "-m", "app.cli", *arguments)
+    return (*services.dies_with_us(), sys.executable, "-m", "app.cli", *arguments)

@@ -46,7 +46,7 @@ class Server:
         cwd: Path | None = None,
         env: Mapping[str, str] | None = None,
     ) -> None:
-        self._command = [*_dies_with_us(death), *command]
+        self._command = [*dies_with_us(death), *command]
         self._ready = ready
         self._stop_signal = stop_signal
         self._cwd = cwd or folder
@@ -258,10 +258,10 @@ def _as_postgres(folder: Path) -> list[str]:
     if os.geteuid() != 0:
         return []
     shutil.chown(folder, "postgres", "postgres")
-    return [_program("setpriv"), "--reuid=postgres", "--regid=postgres", "--init-groups", *_dies_with_us()[1:]]
+    return [_program("setpriv"), "--reuid=postgres", "--regid=postgres", "--init-groups", *dies_with_us()[1:]]
 
 
-def _dies_with_us(death: signal.Signals = signal.SIGKILL) -> list[str]:
+def dies_with_us(death: signal.Signals = signal.SIGKILL) -> list[str]:
     """The command's beginning that has the kernel kill it when we go, however we go (Linux)."""
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", death.name.removeprefix("SIG")] if setpriv else []
