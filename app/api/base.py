@@ -1,7 +1,6 @@
 """What every resource of the API has in common: token, limits of the body, and problem documents for all that fails."""
 
 import hmac
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,6 +14,7 @@ from app.api.decisions import Decisions
 from app.api.metrics import Metrics
 from app.api.problems import ProblemError
 from app.api.securities import Securities
+from app.api.server import Waits
 from app.journal import JournalError
 
 log = structlog.get_logger()
@@ -36,12 +36,8 @@ class Context:
     """What keeps the service from being ready, in words."""
     documents: dict[str, tuple[str, bytes]]
     """Path -> media type and body of what is only shown."""
-    reading: "dict[Base, float]"
-    """Requests whose body has not come whole, and since when (seconds, monotonic)."""
-
-
-BODY_S: Final = 30.0
-"""How long a body may take."""
+    waits: Waits
+    """Who is being waited for."""
 
 
 class Base(web.RequestHandler):
@@ -66,7 +62,8 @@ class Base(web.RequestHandler):
         headers = self.request.headers
         if self.guarded:
             self.refusal = self._unauthorized(headers.get("Authorization", ""))
-        self.context.reading[self] = time.monotonic()
+        self.stream = self.request.connection.stream if isinstance(self.request.connection, HTTP1Connection) else None
+        self.context.waits.body(self.stream)
         length = headers.get("Content-Length", "0")
         size = int(length) if length.isdigit() else 0
         if size > MAX_BODY_BYTES:
@@ -96,7 +93,7 @@ class Base(web.RequestHandler):
 
     def checked_body(self) -> bytes:
         """The body, if this request may be served. Raises `ProblemError`."""
-        self.context.reading.pop(self, None)
+        self.context.waits.nothing(self.stream)
         if self.refusal:
             raise self.refusal
         kind = self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
@@ -131,19 +128,6 @@ class Base(web.RequestHandler):
         if not isinstance(value, (ProblemError, JournalError, web.HTTPError)):
             log.error("a request failed", path=self.request.path, exc_info=(typ, value, tb))
 
-    def on_connection_close(self) -> None:
-        self.context.reading.pop(self, None)
-        super().on_connection_close()
-
     def on_finish(self) -> None:
-        self.context.reading.pop(self, None)
+        self.context.waits.request(self.stream)
         self.context.metrics.answered(self.get_status())
-
-
-def close_slow(reading: dict[Base, float]) -> None:
-    """Close connections whose body takes too long. One sweep a tick: a timer for each request costs a fifth of it."""
-    now = time.monotonic()
-    for handler in [handler for handler, since in reading.items() if now - since > BODY_S]:
-        del reading[handler]
-        if isinstance(handler.request.connection, HTTP1Connection):
-            handler.request.connection.close()

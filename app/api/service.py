@@ -10,15 +10,15 @@ from typing import Final
 import msgspec
 import numpy as np
 import structlog
-from tornado.httpserver import HTTPServer
 
-from app.api.base import DRAIN_BYTES, Base, Context, close_slow
+from app.api.base import DRAIN_BYTES, Context
 from app.api.closing import Closing
 from app.api.decisions import Decisions
 from app.api.handlers import make_app
 from app.api.metrics import Metrics
 from app.api.openapi import documents
 from app.api.securities import Securities
+from app.api.server import Server, Waits
 from app.journal import Journal, JournalError
 from app.settings import Settings
 from engine.locate_desk import LocateDesk
@@ -34,7 +34,6 @@ KEEP_ANSWERS_NS: Final = 7 * 86_400 * 10**9
 _FORGET_EVERY_NS: Final = 3_600 * 10**9
 SWITCH_S: Final = 0.0005
 """The longest one thread keeps the interpreter from another: the journal's writer asks for it after each of its steps."""
-_IDLE_S: Final = 300
 
 
 class LocateRulesError(ValueError):
@@ -85,7 +84,7 @@ class ApiService:
         )
         token = settings.api_token
         scope = hashlib.sha256(token.encode()).hexdigest()[:16]
-        self._reading: dict[Base, float] = {}
+        self._waits = Waits()
         context = Context(
             token=token,
             scope=scope,
@@ -94,9 +93,9 @@ class ApiService:
             metrics=self._metrics,
             readiness=self._waiting_for,
             documents=documents(),
-            reading=self._reading,
+            waits=self._waits,
         )
-        self._server = HTTPServer(make_app(context), max_body_size=DRAIN_BYTES, idle_connection_timeout=_IDLE_S)
+        self._server = Server(make_app(context), waits=self._waits, max_body_size=DRAIN_BYTES)
         self._count()
 
     async def start(self) -> None:
@@ -107,7 +106,7 @@ class ApiService:
 
     async def tick(self, now_ns: int) -> None:
         """Expire, try again, forget old keys. Raises `LocateInvariantError`: the process must then stop."""
-        close_slow(self._reading)
+        self._waits.sweep()
         await self.decisions.tick(now_ns)
         if now_ns >= self._next_forget_ns:
             self._next_forget_ns = now_ns + _FORGET_EVERY_NS

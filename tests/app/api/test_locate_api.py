@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from app.api import base
+from app.api import server
 from app.journal import JournalError
 from engine.tables import Word
 from tests.app.api.api_world import NOON_NS, Api, fill, read, serving, set_ready
@@ -389,7 +389,7 @@ async def test_an_error_of_the_program_is_a_500_that_tells_nothing(api: Api, mon
 
 
 async def test_a_body_that_never_comes_loses_its_connection(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(base, "BODY_S", 0.0)
+    monkeypatch.setattr(server, "BODY_S", 0.0)
     reader, writer = await asyncio.open_connection("127.0.0.1", api.settings.api_port)
     writer.write(b"POST /api/v1/locates HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{")
     tick = asyncio.create_task(_tick_for_ever(api))
@@ -397,6 +397,15 @@ async def test_a_body_that_never_comes_loses_its_connection(api: Api, monkeypatc
     tick.cancel()
     writer.close()
     assert (await api.locate())["state"] == "approved"
+
+
+async def test_a_connection_without_requests_is_closed(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "IDLE_S", 0.0)
+    reader, writer = await asyncio.open_connection("127.0.0.1", api.settings.api_port)
+    tick = asyncio.create_task(_tick_for_ever(api))
+    assert await reader.read() == b""
+    tick.cancel()
+    writer.close()
 
 
 async def _tick_for_ever(api: Api) -> None:
