@@ -67,8 +67,9 @@ class EventsFeed:
             try:
                 async with connected(self._bootstrap) as consumer:
                     await self._follow(consumer)
-            except _AnewError as why:
-                log.warning("connecting to kafka anew", topic=self._topic, why=str(why))
+            except (_AnewError, KafkaError) as why:
+                log.warning("connecting to kafka anew", topic=self._topic, why=str(why) or type(why).__name__)
+                await asyncio.sleep(_AGAIN_S)
 
     async def _follow(self, consumer: AIOKafkaConsumer) -> None:
         every = await partitions_of(consumer, self._topic)

@@ -149,7 +149,8 @@ def _applied(tables: Tables, events: int, processes: list[psutil.Process]) -> fl
 
 
 def _check(processes: list[psutil.Process], deadline: float) -> None:
-    if time.monotonic() > deadline or not all(process.is_running() for process in processes):
+    # a child that ended stays a zombie until it is waited for
+    if time.monotonic() > deadline or any(process.status() == psutil.STATUS_ZOMBIE for process in processes):
         raise BenchError("the service ended, or did not come to its end in time")
 
 

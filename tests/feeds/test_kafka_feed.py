@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 from aiokafka import TopicPartition
+from aiokafka.errors import KafkaTimeoutError
 
 from app.bench import kafka_broker, services
 from engine.tables import Word
 from feeds import kafka as kafka_feed
-from feeds import reference
+from feeds import kafka_client, reference
 from feeds.kafka import EventsFeed, StalledError
 from feeds.kafka_reference import ReferenceFeed, ReferenceView
 from feeds.quarantine import Reason
@@ -148,6 +149,27 @@ async def test_topics_and_a_broker_that_are_not_there_yet_are_waited_for(
             await _begin(producer, simulator, topic)
             await until(lambda: desk.observed() == simulator.expected, "everything")
             assert not any(task.done() for task in [*tasks, *waiting])
+
+
+async def test_a_broker_that_goes_while_the_feed_begins_is_asked_again(
+    kafka: str, instance: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic = f"begins-{instance}"
+    asked: list[str] = []
+
+    async def end_of(consumer: Any, name: str, partitions: list[int]) -> dict[int, int]:
+        asked.append(name)
+        if len(asked) < 3:
+            raise KafkaTimeoutError("no answer")
+        return await kafka_client.end_of(consumer, name, partitions)
+
+    monkeypatch.setattr(kafka_feed, "end_of", end_of)
+    async with Desk(instance, tmp_path) as desk, Producer(kafka) as producer:
+        simulator = desk.simulator(partitions=1)
+        await _begin(producer, simulator, topic)
+        async with _feeding(desk, kafka, topic):
+            await until(lambda: desk.observed() == simulator.expected, "everything")
+    assert len(asked) >= 3
 
 
 async def test_a_code_that_the_reference_topic_explains_is_not_quarantined(
