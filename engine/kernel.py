@@ -61,6 +61,7 @@ _CANCEL, _START_OF_DAY = Flag.CANCEL.value, Flag.START_OF_DAY.value
 _FIRST_EXTERNAL, _LAST_EXTERNAL = Kind.EXTERNAL_EXCLUSIVE.value, Kind.DEPOT.value
 _KINDS: Final = len(Kind)
 _LOW: Final = np.int64(0xFFFFFFFF)
+_ROW: Final = np.uint64(0xFFFFFFFF)
 
 
 class Counts(NamedTuple):
@@ -76,8 +77,8 @@ class Book(NamedTuple):
     """The arrays the kernel works on; see `engine.tables` for shapes. `position` is viewed as (rows, 24) words."""
 
     position: NDArray[np.int64]
-    slots: NDArray[np.int32]
-    """The hash: row number + 1 by slot, 0 for none."""
+    slots: NDArray[np.uint64]
+    """The hash: by slot the upper half of the key's hash, and row number + 1; 0 for none."""
     first_in_security: NDArray[np.int32]
     first_in_book: NDArray[np.int32]
     terms: NDArray[np.int64]
@@ -97,9 +98,9 @@ class Book(NamedTuple):
 
 
 @nb.njit(**_INLINE)
-def _slot(key: np.int64, mask: np.int64) -> np.int64:
+def _hash(key: np.int64) -> np.uint64:
     mixed = np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)
-    return np.int64((mixed ^ (mixed >> np.uint64(32))) & np.uint64(mask))
+    return mixed ^ (mixed >> np.uint64(32))
 
 
 @nb.njit(**_INLINE)
@@ -184,15 +185,27 @@ def _dated(event: Any, bucket: int) -> int:
 
 
 @nb.njit(**_INLINE)
-def _find(key: np.int64, index: NDArray[np.int32], position: NDArray[np.int64]) -> tuple[np.int64, np.int64]:
-    """The number of the row with `key`, or -1 and the slot where it belongs."""
-    mask = np.int64(index.shape[0] - 1)
-    at = _slot(key, mask)
+def _guess(hashed: np.uint64, slots: NDArray[np.uint64]) -> np.int64:
+    """The row whose key very likely has this hash, by the hash's upper half alone; -1 if there is none."""
+    mask = np.uint64(slots.shape[0] - 1)
+    at = hashed & mask
     while True:
-        row = np.int64(index[at]) - 1
+        entry = slots[at]
+        if entry == 0 or (entry ^ hashed) >> np.uint64(32) == 0:
+            return np.int64(entry & _ROW) - 1
+        at = (at + np.uint64(1)) & mask
+
+
+@nb.njit(**_INLINE)
+def _find(key: np.int64, slots: NDArray[np.uint64], position: NDArray[np.int64]) -> tuple[np.int64, np.uint64]:
+    """The number of the row with `key`, or -1 and the slot where it belongs."""
+    mask = np.uint64(slots.shape[0] - 1)
+    at = _hash(key) & mask
+    while True:
+        row = np.int64(slots[at] & _ROW) - 1
         if row < 0 or position[row, _KEY] == key:
             return row, at
-        at = (at + 1) & mask
+        at = (at + np.uint64(1)) & mask
 
 
 @nb.njit(**_INLINE)
@@ -298,32 +311,37 @@ def _reset_book(
 @nb.njit(**_JIT)
 def apply(events: EventArray, outcome: NDArray[np.uint8], rows: int, mark: int, book: Book) -> Counts:
     """Apply `events` in order. `rows` is the number of rows so far; `mark` a number no batch had before."""
-    position, index, terms, market_of = book.position, book.slots, book.terms, book.market_of
+    position, slots, terms, market_of = book.position, book.slots, book.terms, book.market_of
     business_day, today, dirty_mark, dirty_ids = book.business_day, book.today, book.dirty_mark, book.dirty
     entries, entry_counts = book.entries, book.entry_counts
     first_in_security, first_in_book = book.first_in_security, book.first_in_book
     price, updated_ns = book.price, book.updated_ns
     found, buckets = np.empty(_BLOCK, np.int64), np.empty(_BLOCK, np.int64)
-    index_lines, updated_lines, mark_lines = index.reshape(-1, 1), updated_ns.reshape(-1, 1), dirty_mark.reshape(-1, 1)
-    mask = np.int64(index.shape[0] - 1)
+    keys, hashes = np.empty(_BLOCK, np.int64), np.empty(_BLOCK, np.uint64)
+    slot_lines, updated_lines, mark_lines = slots.reshape(-1, 1), updated_ns.reshape(-1, 1), dirty_mark.reshape(-1, 1)
+    mask = np.uint64(slots.shape[0] - 1)
     dirty = 0
     missing = _recognise(events, outcome, book.seen, book.newest)
     for start in range(0, events.shape[0], _BLOCK):
         stop = min(start + _BLOCK, events.shape[0])
-        for i in range(start, stop):
-            prefetch(index_lines, _slot(_row_key(events[i]), mask), 0)
-        for i in range(start, stop):
-            event = events[i]
-            guess = np.int64(index[_slot(_row_key(event), mask)]) - 1
-            if guess >= 0:
-                prefetch(position, guess, 0)
-                prefetch(position, guess, _RECEIPT)
-                prefetch(position, guess, _DELIVER)
+        # loops that only ask are kept short: the more of them the processor has in sight, the more it asks at once
+        for i in range(stop - start):
+            keys[i] = _row_key(events[start + i])
+            hashes[i] = _hash(keys[i])
+            prefetch(slot_lines, np.int64(hashes[i] & mask), 0)
+        for i in range(stop - start):
+            found[i] = _guess(hashes[i], slots)
+        for i in range(stop - start):
+            prefetch(position, found[i], 0)
+            prefetch(position, found[i], _RECEIPT)
+            prefetch(position, found[i], _DELIVER)
+        for i in range(stop - start):
+            event = events[start + i]
             if 0 < event.security < terms.shape[0] and event.kind < _KINDS:
                 prefetch(updated_lines, event.security, 0)
                 prefetch(mark_lines, event.security, 0)
-                for i_entry in range(entry_counts[event.kind]):
-                    prefetch(terms, event.security, entries[event.kind, i_entry, 0] * TERM_WORDS)
+                for entry in range(entry_counts[event.kind]):
+                    prefetch(terms, event.security, entries[event.kind, entry, 0] * TERM_WORDS)
         for i in range(start, stop):
             event = events[i]
             if outcome[i] != APPLIED:
@@ -336,8 +354,10 @@ def apply(events: EventArray, outcome: NDArray[np.uint8], rows: int, mark: int, 
             outcome[i] = at
             if at != APPLIED or event.op >= _OP_RESET:
                 continue
-            key = _row_key(event)
-            row, slot = _find(key, index, position)
+            key, row = keys[i - start], found[i - start]
+            if row >= 0 and position[row, _KEY] == key:
+                continue
+            row, slot = _find(key, slots, position)
             if row < 0:
                 if rows >= position.shape[0]:
                     return Counts(rows, dirty, missing, i)
@@ -345,7 +365,8 @@ def apply(events: EventArray, outcome: NDArray[np.uint8], rows: int, mark: int, 
                 rows += 1
                 position[row, _KEY] = key
                 position[row, _LINKS] = first_in_security[event.security] | (np.int64(first_in_book[event.book]) << 32)
-                index[slot] = first_in_security[event.security] = first_in_book[event.book] = rows
+                slots[slot] = (hashes[i - start] & ~_ROW) | np.uint64(rows)
+                first_in_security[event.security] = first_in_book[event.book] = rows
             found[i - start] = row
         for i in range(start, stop):
             if outcome[i] != APPLIED:

@@ -83,7 +83,7 @@ def layout(capacity: Capacity, terms: int, calculations: int, markets: int) -> d
         "source": Field.of(NAMED, capacity.sources + 1),
         "symbols": Field.of("<u8", 1 << (2 * codes - 1).bit_length(), 4),
         "position": Field.of(POSITION, capacity.rows),
-        "index": Field.of("<i4", slots),
+        "index": Field.of("<u8", slots),
         "first_in_security": Field.of("<i4", securities),
         "first_in_book": Field.of("<i4", capacity.books + 1),
         "terms": Field.of("<i8", securities, terms, TERM_WORDS),
