@@ -1,10 +1,14 @@
 """`ims bench NAME`: measure this machine. A bench's module is imported only when it is asked for."""
 
 import argparse
+import contextlib
+import fcntl
 import importlib
 import json
 import sys
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Final
 
 from app.bench import measure
@@ -36,7 +40,8 @@ def run(args: argparse.Namespace) -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     module.add(parser)
     own = parser.parse_args(args.options)
-    figures: Mapping[str, object] = module.run(own)
+    with _alone():
+        figures: Mapping[str, object] = module.run(own)
     # what the bench says of itself comes first, and stands
     report = {"bench": name} | dict(figures)
     for key, value in ({"rss_mb": measure.own_peak_mb()} | measure.machine()).items():
@@ -55,3 +60,15 @@ def _shown(value: object) -> str:
     if isinstance(value, float):
         return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.2f}"  # noqa: PLR2004
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """Two benches at once would measure each other: the second one of a machine waits."""
+    with (Path(tempfile.gettempdir()) / "ims-bench.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("ims bench: waiting for another bench on this machine to end", file=sys.stderr)  # noqa: T201
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
