@@ -10,6 +10,7 @@ import contextlib
 import os
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -33,6 +34,8 @@ MAX_WAITING: Final = 20_000
 MAX_KNOWN: Final = 1_000_000
 """Keys held in memory, some 70 bytes each; beyond that the database is asked for every key."""
 _MAX_TOGETHER: Final = 2_000
+COMMIT_EVERY_S: Final = 0.002
+"""The least time between the starts of two commits. Who comes after a pause does not wait."""
 _VOID: Final = "taken back: the journal could not confirm it and it was never answered"
 _ENCODE: Final = msgspec.json.Encoder()
 _CHANGED: Final = ("state", "approved", "decrement", "document")
@@ -216,10 +219,13 @@ class Journal:
     # the writer's thread
 
     def _write_all(self) -> None:
-        stopping = False
+        stopping, next_s = False, 0.0
         while not stopping:
             entries: list[_Entry] = []
             entry = self._queue.get()
+            # the interpreter's lock changes hands a dozen times a commit: many small ones would starve the loop
+            time.sleep(max(0.0, next_s - time.monotonic()))
+            next_s = time.monotonic() + COMMIT_EVERY_S
             while entry is not None:
                 entries.append(entry)
                 if len(entries) == _MAX_TOGETHER or self._queue.empty():
