@@ -25,6 +25,8 @@ _SHORTEST_MS: Final = 60_000
 """The history's axis is never shorter than a minute."""
 _SHARES: Final = "0,0"
 _SHORT: Final = "0.[0]a"
+_FINE: Final = "0.[000]a"
+"""For an axis that does not begin at 0, where neighbouring ticks may differ by little."""
 
 
 def shares(quantity: float) -> str:
@@ -127,8 +129,8 @@ class HistoryChart:
         self.figure.add_tools(
             HoverTool(tooltips=tips, formatters={"@time": "datetime"}, mode="vline", line_policy="prev")
         )
-        self.figure.yaxis.formatter = NumeralTickFormatter(format=_SHORT)
-        self.figure.xaxis[0].ticker.desired_num_ticks = 4
+        self.figure.yaxis.formatter = NumeralTickFormatter(format=_FINE)
+        self.figure.xaxis[0].ticker.desired_num_ticks = 3
         self.figure.xaxis.formatter = DatetimeTickFormatter(
             milliseconds="%H:%M:%S",
             seconds="%H:%M:%S",
