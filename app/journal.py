@@ -18,16 +18,18 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 import sqlalchemy as sa
+import structlog
 from msgspec import Struct
 from msgspec.structs import replace
 from sqlalchemy import exc
 from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.pool import PoolProxiedConnection
 
-from app.journal_schema import HISTORY, IDEMPOTENCY, LOCATES, Statement, connect, create
+from app.journal_schema import HISTORY, IDEMPOTENCY, LOCATES, Statement, carry_over, connect, create
 from engine.locates import NEXT, Change, Evidence, Locate, State
 
 T = TypeVar("T")
+log = structlog.get_logger()
 
 MAX_WAITING: Final = 20_000
 """Requests that may wait for the writer: beyond that the journal is too slow and says so."""
@@ -35,6 +37,7 @@ MAX_KNOWN: Final = 1_000_000
 """Keys held in memory, some 70 bytes each; beyond that the database is asked for every key."""
 _MAX_TOGETHER: Final = 2_000
 COMMIT_EVERY_S: Final = 0.002
+CARRY_EVERY_S: Final = 0.5
 """The least time between the starts of two commits. Who comes after a pause does not wait."""
 _VOID: Final = "taken back: the journal could not confirm it and it was never answered"
 _ENCODE: Final = msgspec.json.Encoder()
@@ -116,6 +119,10 @@ class Journal:
         self._readers = ThreadPoolExecutor(2, "journal-read")
         self._writer = threading.Thread(target=self._write_all, name="journal-write", daemon=True)
         self._writer.start()
+        self._closing = threading.Event()
+        self._carrier = threading.Thread(target=self._carry_over, name="journal-carry", daemon=True)
+        if self._engine.dialect.name == "sqlite":
+            self._carrier.start()
 
     def write(self, changes: Sequence[Change], answer: Answer | None = None) -> asyncio.Future[None]:
         """Done once everything is on disk, or failed with `JournalError`: all of it is, or nothing.
@@ -191,6 +198,9 @@ class Journal:
         """Write what waits, then let go. Blocks for as long as that takes."""
         self._queue.put(None)
         self._writer.join()
+        self._closing.set()
+        if self._carrier.ident is not None:
+            self._carrier.join()
         self._readers.shutdown()
         self._engine.dispose()
 
@@ -234,6 +244,15 @@ class Journal:
             stopping = entry is None
             if entries:
                 self._write_together(entries)
+
+    def _carry_over(self) -> None:
+        """In its own thread: what SQLite would do inside a commit now and then."""
+        while not self._closing.wait(CARRY_EVERY_S):
+            try:
+                with self._engine.connect() as connection:
+                    carry_over(connection)
+            except exc.SQLAlchemyError as error:
+                log.warning("the journal's log was not carried over", error=str(error))
 
     def _write_together(self, entries: list[_Entry]) -> None:
         """Commit; if it is the data that is refused and not the database that is ill, everybody alone."""

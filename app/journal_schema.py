@@ -59,6 +59,8 @@ IDEMPOTENCY: Final = sa.Table(
 )
 """The answers given to requests with a key, byte for byte."""
 
+_LONG_LOG_PAGES: Final = 8_192
+_LONGEST_LOG_PAGES: Final = 65_536
 _APPEND_ONLY: Final = {
     "sqlite": tuple(
         f"""CREATE TRIGGER locate_history_no_{what} BEFORE {what} ON locate_history
@@ -134,4 +136,13 @@ def _prepare_sqlite(connection: sa.engine.interfaces.DBAPIConnection, _record: o
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=FULL")
+    # the journal carries its log over in a thread of its own: done by a commit, it makes everybody wait for 30 ms
+    cursor.execute(f"PRAGMA wal_autocheckpoint={_LONGEST_LOG_PAGES}")
     cursor.close()
+
+
+def carry_over(connection: sa.Connection) -> None:
+    """Bring SQLite's log into its database while commits go on; a log that has grown long is begun anew."""
+    pages = connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)").one()[1]
+    if pages > _LONG_LOG_PAGES:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(RESTART)")

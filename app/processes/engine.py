@@ -28,6 +28,8 @@ log = structlog.get_logger()
 IDLE_S: Final = 0.002
 """How long the writer rests when the rings are empty: a tenth of the time between two frames of a grid."""
 TICK_S: Final = 0.25
+SETTLE_S: Final = 300.0
+"""How often all of the heap is searched for cycles; between that only what is new since the last tick."""
 
 
 class Engine:
@@ -79,8 +81,8 @@ class Engine:
             loop.add_signal_handler(number, self._stopping.set)
         self.machine.tick(time.time_ns())
         await self.api.start()
-        gc.collect()
-        gc.freeze()
+        _settle_heap()
+        gc.disable()  # a full collection of its own choosing stops the writer for 30 ms, a few times a second
         parts = [self._drain(), self._tick()] + ([self.publisher.run()] if self.publisher is not None else [])
         tasks = [asyncio.create_task(part) for part in parts]
         print("READY", flush=True)  # noqa: T201  the supervisor waits for this line
@@ -102,7 +104,12 @@ class Engine:
             await asyncio.sleep(0 if used else IDLE_S)
 
     async def _tick(self) -> None:
+        settle_s = time.monotonic() + SETTLE_S
         while True:
+            gc.collect(0)
+            if time.monotonic() > settle_s:
+                settle_s = time.monotonic() + SETTLE_S
+                _settle_heap()
             now_ns = time.time_ns()
             self.machine.tick(now_ns)
             await self.api.tick(now_ns)
@@ -117,6 +124,13 @@ class Engine:
             ring.close()
         self.machine.close()
         log.info("engine stopped")
+
+
+def _settle_heap() -> None:
+    """Collect everything, and keep what is left out of later collections."""
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
 
 
 def _publisher(settings: Settings, machine: Machine) -> tuple[Any, OnChanged | None]:
