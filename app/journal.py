@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 import sqlalchemy as sa
@@ -25,7 +25,8 @@ from sqlalchemy import exc
 from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.pool import PoolProxiedConnection
 
-from app.journal_schema import HISTORY, IDEMPOTENCY, LOCATES, Statement, carry_over, connect, create
+from app.journal_rows import Answer, Statements, locate_of
+from app.journal_schema import HISTORY, IDEMPOTENCY, LOCATES, carry_over, connect, create
 from engine.locates import NEXT, Change, Evidence, Locate, State
 
 T = TypeVar("T")
@@ -40,8 +41,6 @@ COMMIT_EVERY_S: Final = 0.002
 CARRY_EVERY_S: Final = 0.5
 """The least time between the starts of two commits. Who comes after a pause does not wait."""
 _VOID: Final = "taken back: the journal could not confirm it and it was never answered"
-_ENCODE: Final = msgspec.json.Encoder()
-_CHANGED: Final = ("state", "approved", "decrement", "document")
 _KEPT_ANSWER: Final = sa.select(
     IDEMPOTENCY.c.body_hash, IDEMPOTENCY.c.status, IDEMPOTENCY.c.answer, IDEMPOTENCY.c.created_ns
 ).where(IDEMPOTENCY.c.scope == sa.bindparam("scope"), IDEMPOTENCY.c.key == sa.bindparam("key"))
@@ -49,17 +48,6 @@ _KEPT_ANSWER: Final = sa.select(
 
 class JournalError(RuntimeError):
     """What was to be written is not written, and has not happened."""
-
-
-class Answer(Struct, frozen=True):
-    """An answer kept under the key of its request. `body_hash`: SHA-256 of path and body, in hexadecimal."""
-
-    scope: str
-    key: str
-    body_hash: str
-    status: int
-    body: bytes
-    created_ns: int
 
 
 class Query(Struct, frozen=True, kw_only=True):
@@ -110,7 +98,7 @@ class Journal:
         self._any = database.Error
         self._refused = database.DataError, database.IntegrityError
         self._lost = database.OperationalError, database.InterfaceError
-        self._statements = _Statements(self._engine)
+        self._statements = Statements(self._engine)
         self._connection: PoolProxiedConnection | None = None
         self._doubtful: list[_Entry] = []
         self._waiting = 0
@@ -150,13 +138,13 @@ class Journal:
         with self._engine.connect() as connection:
             documents = connection.execute(chosen).scalars().all()
             last = connection.execute(sa.select(sa.func.max(LOCATES.c.sequence))).scalar_one()
-        return [_locate(document) for document in documents], last or 0
+        return [locate_of(document) for document in documents], last or 0
 
     async def get(self, sequence: int) -> Locate | None:
         """The locate as it was last committed."""
         chosen = sa.select(LOCATES.c.document).where(LOCATES.c.sequence == sequence)
         document = await self._read(lambda connection: connection.execute(chosen).scalar_one_or_none())
-        return None if document is None else _locate(document)
+        return None if document is None else locate_of(document)
 
     async def history(self, sequence: int) -> list[Transition]:
         """All transitions of a locate, oldest first; empty if there is none of that number."""
@@ -166,7 +154,7 @@ class Journal:
             .order_by(HISTORY.c.entry)
         )
         rows = await self._read(lambda connection: connection.execute(chosen).all())
-        return [Transition(_locate(d), None if e is None else msgspec.json.decode(e, type=Evidence)) for d, e in rows]
+        return [Transition(locate_of(d), None if e is None else msgspec.json.decode(e, type=Evidence)) for d, e in rows]
 
     async def find(self, query: Query) -> list[Locate]:
         """Locates that match, newest first."""
@@ -184,7 +172,7 @@ class Journal:
             wanted.append(column.sequence < query.before)
         chosen = sa.select(column.document).where(*wanted).order_by(column.sequence.desc()).limit(query.limit)
         documents = await self._read(lambda connection: connection.execute(chosen).scalars().all())
-        return [_locate(document) for document in documents]
+        return [locate_of(document) for document in documents]
 
     async def answer(self, scope: str, key: str) -> Answer | None:
         """The answer given before to the request with that key."""
@@ -325,7 +313,7 @@ class Journal:
         voided = []
         for change in entry.changes:
             after, document = change.after, found[change.after.sequence]
-            if document is not None and _locate(document) == after:
+            if document is not None and locate_of(document) == after:
                 restored = change.before or replace(after, state=State.REVOKED, decrement=0)
                 voided.append(Change(after, replace(restored, remark=_VOID), None))
         self._together(lambda cursor: self._statements.run(cursor, voided, ()))
@@ -342,77 +330,3 @@ class Journal:
                     entry.done.set_exception(failure)
 
         entries[0].done.get_loop().call_soon_threadsafe(tell)
-
-
-class _Statements:
-    """What a commit runs."""
-
-    def __init__(self, engine: sa.Engine) -> None:
-        changing = sa.update(LOCATES).where(LOCATES.c.sequence == sa.bindparam("which"))
-        changing = changing.values({name: sa.bindparam(name) for name in _CHANGED})
-        self._insert = Statement(sa.insert(LOCATES), LOCATES.c.keys(), engine)
-        self._change = Statement(changing, (*_CHANGED, "which"), engine)
-        self._remember = Statement(
-            sa.insert(HISTORY).inline(), [column.name for column in HISTORY.c if column.name != "entry"], engine
-        )
-        self._answer = Statement(sa.insert(IDEMPOTENCY), IDEMPOTENCY.c.keys(), engine)
-
-    def run(self, cursor: DBAPICursor, changes: Sequence[Change], answers: Sequence[Answer]) -> None:
-        """The state of each locate, a line of history each, and the answers."""
-        documents = [_ENCODE.encode(change.after).decode() for change in changes]
-        pairs = list(zip(changes, documents, strict=True))
-        self._insert.run(cursor, [_locate_row(c.after, document) for c, document in pairs if c.before is None])
-        self._change.run(cursor, [_changed_row(c.after, document) for c, document in pairs if c.before is not None])
-        self._remember.run(cursor, [_history_row(change, document) for change, document in pairs])
-        self._answer.run(cursor, [_answer_row(answer) for answer in answers])
-
-
-def _locate(document: str) -> Locate:
-    return msgspec.json.decode(document, type=Locate)
-
-
-def _locate_row(locate: Locate, document: str) -> dict[str, Any]:
-    request = locate.request
-    return {
-        "sequence": locate.sequence,
-        "state": locate.state.value,
-        "security": request.security,
-        "client": request.client,
-        "type": request.type.value,
-        "requested": request.quantity,
-        "approved": locate.approved,
-        "decrement": locate.decrement,
-        "received_ns": locate.received_ns,
-        "document": document,
-    }
-
-
-def _changed_row(locate: Locate, document: str) -> dict[str, Any]:
-    return {
-        "which": locate.sequence,
-        "state": locate.state.value,
-        "approved": locate.approved,
-        "decrement": locate.decrement,
-        "document": document,
-    }
-
-
-def _history_row(change: Change, document: str) -> dict[str, Any]:
-    return {
-        "sequence": change.after.sequence,
-        "at_ns": change.after.updated_ns,
-        "state": change.after.state.value,
-        "document": document,
-        "evidence": _ENCODE.encode(change.evidence).decode() if change.evidence else None,
-    }
-
-
-def _answer_row(answer: Answer) -> dict[str, Any]:
-    return {
-        "scope": answer.scope,
-        "key": answer.key,
-        "body_hash": answer.body_hash,
-        "status": answer.status,
-        "answer": answer.body,
-        "created_ns": answer.created_ns,
-    }

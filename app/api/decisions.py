@@ -15,7 +15,8 @@ from msgspec.structs import replace
 from app.api.answers import locate_answer, locate_id
 from app.api.problems import ProblemError
 from app.api.securities import Securities
-from app.journal import Answer, Journal, JournalError
+from app.journal import Journal, JournalError
+from app.journal_rows import Answer
 from engine.locate_desk import (
     LocateBusyError,
     LocateDesk,

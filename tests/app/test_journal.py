@@ -10,7 +10,8 @@ import pytest
 import sqlalchemy as sa
 from msgspec.structs import replace
 
-from app.journal import Answer, Journal, JournalError, Query
+from app.journal import Journal, JournalError, Query
+from app.journal_rows import Answer
 from app.journal_schema import HISTORY, IDEMPOTENCY, LOCATES, connect
 from engine.locate_desk import LocateDesk
 from engine.locates import Change, Locate, LocateRequest, OnInsufficient, State
