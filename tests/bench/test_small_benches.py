@@ -31,18 +31,6 @@ def test_kafka_applies_all_that_was_loaded(capsys: pytest.CaptureFixture[str], k
     assert [name for name in report if name.endswith("events_per_s")]
 
 
-def test_locates_answers_while_events_are_applied(capsys: pytest.CaptureFixture[str]) -> None:
-    size = "--requests 200 --clients 4 --events 20000 --seconds 2 --securities 200 --runs 1".split()
-    report = _bench(capsys, "locates", *size)
-    assert report["requests_per_s"] > 0
-    assert report["p99_ms"] >= report["p50_ms"] > 0
-
-
-def test_grid_frames_arrive(capsys: pytest.CaptureFixture[str]) -> None:
-    size = "--sessions 4 --securities 500 --rows 20 --seconds 1 --runs 1 --million 2000".split()
-    assert _bench(capsys, "grid", *size)["p99_ms"] > 0
-
-
 @pytest.mark.usefixtures("chromium_path")
 def test_start_sees_the_first_row(capsys: pytest.CaptureFixture[str]) -> None:
     report = _bench(capsys, "start", "--runs", "1", "--securities", "400")
