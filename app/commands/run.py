@@ -6,6 +6,7 @@ import signal
 import socket
 import sys
 from pathlib import Path
+from typing import Final
 
 import msgspec
 import structlog
@@ -13,6 +14,9 @@ import structlog
 from app.settings import Settings, SettingsError
 from app.supervisor import StartError, Supervisor
 from engine.model import Capacity
+
+
+_OWN_MACHINE: Final = ("127.0.0.1", "::1", "localhost")
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -54,6 +58,8 @@ def run(args: argparse.Namespace) -> int:
     except (SettingsError, ValueError) as error:
         print(f"ims run: {error}", file=sys.stderr)  # noqa: T201
         return 2
+    if settings.host not in _OWN_MACHINE:
+        print(f"ims run: pages have no login yet: whoever reaches {settings.host} sees them", file=sys.stderr)  # noqa: T201
     return asyncio.run(_serve(settings))
 
 
