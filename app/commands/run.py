@@ -15,7 +15,6 @@ from app.settings import Settings, SettingsError
 from app.supervisor import StartError, Supervisor
 from engine.model import Capacity
 
-
 _OWN_MACHINE: Final = ("127.0.0.1", "::1", "localhost")
 
 
