@@ -136,10 +136,10 @@ class Machine:
             counts = kernel.apply(events, outcome, int(state[Word.ROWS]), int(state[Word.BATCHES]) + 1, self._book)
             changed = self._dirty[: counts.dirty].copy()
             self._recalculate(changed)
-            self._remember(events)
             duplicates = int(np.count_nonzero(outcome == kernel.DUPLICATE))
             refused = outcome > kernel.DUPLICATE
             rejected = int(np.count_nonzero(refused))
+            self._remember(events[outcome == kernel.APPLIED] if duplicates or rejected else events)
             state[Word.ROWS] = counts.rows
             state[Word.BATCHES] += 1
             state[Word.DUPLICATES] += duplicates
@@ -195,7 +195,7 @@ class Machine:
         recalculate(ids, ids.size, book.market_of, programs.code, programs.span, book.terms, self._values)
 
     def _remember(self, events: EventArray) -> None:
-        """Keep the newest events for "which events made this row"."""
+        """Keep the newest applied events for "which events made this row"."""
         recent, written = self.tables.array["recent"], int(self.tables.state[Word.RECENT])
         # numpy copies records field by field, words at the speed of memory
         recent = recent.view("<u8").reshape(RECENT_EVENTS, -1)

@@ -6,6 +6,7 @@ import pytest
 
 from engine.model import Flag, Kind, Op
 from engine.state import Machine
+from engine.tables import Word
 from tests.engine.machines import TODAY, events, machine
 
 SET, BUY, SELL, SHORT = Op.SET, Op.BUY, Op.SELL, Op.SHORT_SELL
@@ -106,3 +107,13 @@ def test_a_start_of_day_snapshot_replaces_its_book_and_leaves_the_others(instanc
         made.apply(events(*before, row(Op.RESET_BOOK, 0), row(SET, 40, security=4)))
         assert values(made, "for_loan", 2) == [75] * 5
         assert values(made, "for_loan", 4) == [40] * 5
+
+
+def test_only_events_that_were_applied_are_remembered(instance: str) -> None:
+    with machine(instance) as made:
+        batch = events(row(SET, 100), row(BUY, -5), row(BUY, 5, -1), row(SET, 40, security=4))
+        made.apply(batch)
+        made.apply(batch)
+        tables = made.tables
+        assert tables.count(Word.RECENT) == 2
+        assert tables.array["recent"][:3]["quantity"].tolist() == [100, 40, 0]
