@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> dict[str, object]:
 def _sessions(args: argparse.Namespace, *, shared: bool) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         instance = f"bench-grid-{os.getpid()}"
-        settings = Settings(instance=instance, data=folder, frame_ms=args.frame_ms, port=services.free_port() - 2)
+        settings = Settings(instance=instance, data=folder, frame_ms=args.frame_ms, port=services.free_port())
         load = Load(
             instance=instance,
             port=settings.gateway_port,

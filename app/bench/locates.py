@@ -7,7 +7,6 @@ stall counts for everything that had to wait. Afterwards all clients ask as fast
 import argparse
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
 
+from app.bench import services
 from app.bench.measure import PeakMemory, medians
 from app.settings import Settings
 from engine.model import Capacity
@@ -102,7 +102,7 @@ def _service(args: argparse.Namespace, data: str) -> Iterator[Settings]:
     instance = f"bench-locates-{os.getpid()}"
     settings = Settings(
         instance=instance,
-        port=_free_port(),
+        port=services.free_port(),
         data=data,
         database=args.database,
         capacity=Capacity(securities=args.securities, books=256, depots=8, sources=4, rows=210 * args.securities),
@@ -145,16 +145,3 @@ def _wait_ready(engine: subprocess.Popen[bytes], instance: str, log: Path) -> No
             raise RuntimeError(f"the feed did not finish: {log.read_text()[-2_000:]}")
         time.sleep(0.05)
     tables.close()
-
-
-def _free_port() -> int:
-    """A port whose neighbour above is free."""
-    while True:
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port = int(first.getsockname()[1])
-            try:
-                second.bind(("127.0.0.1", port + 1))
-            except OSError:
-                continue
-            return port

@@ -62,19 +62,11 @@ class Service:
             time.sleep(0.01)
 
 
-def free_ports() -> int:
-    """The first of three free ports next to each other."""
-    while True:
-        port = services.free_port()
-        if port < 65_000 and all(services.port_is_free(port + i) for i in (1, 2)):  # noqa: PLR2004  below the last port
-            return port
-
-
 @contextlib.contextmanager
 def service(*arguments: str, data: Path | None = None, port: int | None = None) -> Iterator[Service]:
     """`ims run` with `arguments`, not necessarily ready yet; stopped, or killed, at the end. `data` is kept if given."""
     with tempfile.TemporaryDirectory(prefix="ims-run-") as folder:
-        at = port or free_ports()
+        at = port or services.free_port()
         log = Path(folder) / "log"
         place = data or Path(folder) / "data"
         own = ("--port", str(at), "--instance", f"run-{os.getpid()}-{at}", "--data", str(place))

@@ -8,6 +8,7 @@ Each is a context manager that gives an address. A service runs in a process gro
 
 import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -22,6 +23,7 @@ from app.bench import kafka_broker
 
 _READY_S: Final = 90.0
 _STOP_S: Final = 15.0
+_PORTS: Final = (15_000, 32_000)
 
 
 class ServiceUnavailableError(RuntimeError):
@@ -221,15 +223,23 @@ def chromium() -> str:
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on now."""
+    """A TCP port of 127.0.0.1 that nobody has, and neither the two after it.
+
+    Below the ports that the kernel gives to outgoing connections, or one of those could take it before its server does.
+    """
+    while True:
+        port = random.randrange(*_PORTS)  # noqa: S311  any will do
+        if all(_can_bind(port + i) for i in range(3)):
+            return port
+
+
+def _can_bind(port: int) -> bool:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def port_is_free(port: int) -> bool:
-    """Whether nobody listens on that port of 127.0.0.1 now."""
-    return not _accepts(port)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def _accepts(port: int) -> bool:

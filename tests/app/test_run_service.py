@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import psutil
 import pytest
 
-from app.bench import running
+from app.bench import running, services
 from engine import segment
 from engine.tables import Reader, SegmentMissingError, Word
 
@@ -131,7 +131,7 @@ def _refused(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
-    port = running.free_ports()
+    port = services.free_port()
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", port + 1))
         taken.listen()
@@ -148,7 +148,7 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
     ],
 )
 def test_settings_that_cannot_be_used_are_named(tmp_path: Path, arguments: tuple[str, ...], named: str) -> None:
-    refused = _refused("--port", str(running.free_ports()), "--data", str(tmp_path), *arguments)
+    refused = _refused("--port", str(services.free_port()), "--data", str(tmp_path), *arguments)
     assert refused.returncode == 2
     assert named in refused.stderr
     assert "Traceback" not in refused.stderr
@@ -159,7 +159,7 @@ def test_a_truncated_availability_file_is_refused_whole(tmp_path: Path) -> None:
     file.write_text(
         "#BOF|2022.08.06|22:30:03\n#SYM|CUR|NAME|CON|ISIN|REBATERATE|FEERATE|AVAILABLE|\nA|USD|AGILENT|1|X|1|0.4|5|\n"
     )
-    refused = _refused("--port", str(running.free_ports()), "--data", str(tmp_path), "--availability", str(file))
+    refused = _refused("--port", str(services.free_port()), "--data", str(tmp_path), "--availability", str(file))
     assert refused.returncode == 2
     assert "usa.txt" in refused.stderr
     assert "#EOF" in refused.stderr

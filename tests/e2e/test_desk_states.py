@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser
 
-from app.bench import running
+from app.bench import running, services
 from app.settings import Settings
 from tests.e2e.desk_page import NONE, DeskPage, desk_page
 from tests.e2e.scripted_gateway import Script, ScriptedGateway
@@ -21,7 +21,7 @@ NUMBERS_ALIGNED = """() => {
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """Settings of a running page server; its gateway is the test's."""
-    port = running.free_ports()
+    port = services.free_port()
     made = Settings(instance=f"states-{port}", port=port, data=str(tmp_path_factory.mktemp("data")))
     command = [sys.executable, "-m", "app.child", "pages"]
     environment = os.environ | {"IMS_SETTINGS": made.to_json()}

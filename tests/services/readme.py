@@ -9,10 +9,8 @@ Before the first service block a service with its defaults runs. The ports of th
 data folder `.ims` are replaced by ones of the test, which has its own instance too.
 """
 
-import contextlib
 import os
 import re
-import socket
 import subprocess
 import sys
 import urllib.error
@@ -22,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
-from app.bench.services import Server
+from app.bench.services import Server, free_port
 
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
 README: Final = CHECKOUT / "README.md"
@@ -74,7 +72,7 @@ class Reader:
         self._broker = broker
         self._service: tuple[str, Server] | None = None
         self._folder = folder
-        self.port = _three_free_ports()
+        self.port = free_port()
 
     def __enter__(self) -> Self:
         return self
@@ -145,15 +143,3 @@ def _answers(port: int, health: str) -> bool:
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False
-
-
-def _three_free_ports() -> int:
-    """The first of three free ports next to each other."""
-    while True:
-        with socket.socket() as first:
-            first.bind(("127.0.0.1", 0))
-            port = int(first.getsockname()[1])
-            with contextlib.ExitStack() as stack, contextlib.suppress(OSError, OverflowError):
-                for number in (port + 1, port + 2):
-                    stack.enter_context(socket.socket()).bind(("127.0.0.1", number))
-                return port

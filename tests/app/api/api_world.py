@@ -1,7 +1,6 @@
 """The API over a real machine with a few securities, in this process, on a free port."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ from tornado.httpclient import AsyncHTTPClient, HTTPResponse
 from tornado.httputil import HTTPHeaders
 
 from app.api.service import ApiService
+from app.bench.services import free_port
 from app.settings import Settings
 from engine.model import Temperature
 from engine.ring import Message
@@ -22,19 +22,6 @@ from tests.engine.machines import MARKETS, TODAY, events, machine, security_reco
 NOON_NS = (TODAY * 86_400 + 15 * 3_600) * 10**9
 """Friday 2024-10-04, 11:00 in New York."""
 CODES = [market.code for market in MARKETS]
-
-
-def free_port() -> int:
-    """A port whose neighbour above is free now."""
-    while True:
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port = int(first.getsockname()[1])
-            try:
-                second.bind(("127.0.0.1", port + 1))
-            except OSError:
-                continue
-            return port
 
 
 def securities() -> Any:

@@ -15,8 +15,8 @@ import msgspec
 import pytest
 
 from app.bench.http_client import Connection, GoneError
+from app.bench.services import free_port
 from app.settings import Settings
-from tests.app.api.api_world import free_port
 from tests.app.api.engine_process import CAPACITY, EngineProcess
 from tests.app.journal_urls import STORES, journal_url
 

@@ -35,7 +35,7 @@ def writer_process(name: str, generation: str) -> Iterator[subprocess.Popen[str]
 
 
 def test_the_process_is_ready_without_an_engine_and_stops_in_order(gateway_settings: Settings, instance: str) -> None:
-    settings = Settings(instance=instance, data=gateway_settings.data, port=free_port() - 2)
+    settings = Settings(instance=instance, data=gateway_settings.data, port=free_port())
     environment = os.environ | {"IMS_SETTINGS": settings.to_json()}
     command = [sys.executable, "-m", "app.child", "gateway"]
     with subprocess.Popen(

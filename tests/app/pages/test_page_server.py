@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from app import tickets
-from app.bench.running import free_ports
+from app.bench.services import free_port
 from app.pages import assets
 from app.pages.security import policy, websocket_origins
 from app.settings import Settings
@@ -47,7 +47,7 @@ class Echo(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    port = free_ports()
+    port = free_port()
     return Settings(instance=f"pages-{port}", port=port, data=str(tmp_path_factory.mktemp("data")))
 
 
