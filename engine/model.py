@@ -52,6 +52,8 @@ class Flag(IntEnum):
     """Reverse exactly what the event names."""
     START_OF_DAY = 2
     """Part of a snapshot: does not count as a change of today."""
+    QUANTO = 4
+    """Settles in another currency: where the market says so, a day later than it is dated (`Market.quanto_days`)."""
 
 
 class SecurityFlag(IntEnum):
@@ -61,6 +63,61 @@ class SecurityFlag(IntEnum):
     """A lender published a floor ("more than"), not a measured quantity."""
     MASKED_ISIN = 2
     """The ISIN shown is incomplete and must not be looked up."""
+    DESIGNATED = 4
+    """The market permits short selling of it."""
+    THRESHOLD = 8
+    """On a list of persistent settlement failures."""
+
+
+class Classification(IntEnum):
+    """What sort of instrument a security is."""
+
+    UNKNOWN = 0
+    EQUITY = 1
+    ETF = 2
+    DEPOSITARY_RECEIPT = 3
+    PREFERRED = 4
+    BOND = 5
+    RIGHT = 6
+
+
+class Fact(IntEnum):
+    """Numbers of a security, not of its rows, that calculations may use: int64, 0 where unknown."""
+
+    PRICE = 0
+    """Millionths of the security's currency."""
+    FX = 1
+    """Billionths of the reporting currency for one unit of the security's."""
+    FEE = 2
+    """Borrow fee, millionths a year."""
+    DAY_COUNT = 3
+    """Days of an interest year in the security's currency."""
+    VOLUME_30D = 4
+    """Average shares traded a day."""
+    OUTSTANDING = 5
+    """Shares issued."""
+
+
+class Clock(IntEnum):
+    """What the time of day decides for a market, per ladder day: 1 or 0."""
+
+    LENDING_OPEN = 0
+    """Stock can still be lent for that day."""
+
+
+class Decided(IntEnum):
+    """Quantities that decisions hold, not rows."""
+
+    SHORT_LOCATES = 0
+    """Decrements of live short locates."""
+    LONG_LOCATES = 1
+    APPROVED_SHORT_LOCATES = 2
+    """Approved quantities, whole."""
+    APPROVED_LONG_LOCATES = 3
+    OPEN_LONG_SELLS = 4
+    """Approved long sells, not yet executed."""
+    SHORT_SELLS = 5
+    """Approved short sells that were not cancelled; executed ones stay counted."""
 
 
 class Op(IntEnum):
@@ -86,6 +143,8 @@ class Op(IntEnum):
     """Empty every row of the book: the first event of its start-of-day snapshot."""
     PRICE = 14
     """The security's price, in millionths of its currency; no row is touched."""
+    SET_RATE = 15
+    """What a contract row costs, ten-thousandths of a percent a year."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +180,14 @@ class Kind(IntEnum):
     REPO_PLEDGE_4 = 17
     REPO_PLEDGE_5 = 18
     """A pledge that takes five days or more to call back."""
+    OPEN_ORDER = 19
+    """Working orders: what is to be bought is a receipt, what is to be sold a delivery, on the day it would settle."""
+    SWAP_PLEDGE_0 = 20
+    SWAP_PLEDGE_1 = 21
+    SWAP_PLEDGE_2 = 22
+    SWAP_PLEDGE_3 = 23
+    SWAP_PLEDGE_4 = 24
+    SWAP_PLEDGE_5 = 25
 
 
 def _attributes(kind: Kind) -> KindAttributes:
@@ -129,8 +196,8 @@ def _attributes(kind: Kind) -> KindAttributes:
         return KindAttributes("EXTERNAL", external_kind=name.removeprefix("EXTERNAL_"))
     if name.startswith("REPO_RECEIVED"):
         return KindAttributes("REPO_RECEIVED", reusable=kind == Kind.REPO_RECEIVED)
-    if name.startswith("REPO_PLEDGE_"):
-        return KindAttributes("REPO_PLEDGE", recall_days=int(name[-1]))
+    if "_PLEDGE_" in name:
+        return KindAttributes(name[:-2], recall_days=int(name[-1]))
     return KindAttributes(name)
 
 
@@ -171,11 +238,15 @@ SECURITY: Final = np.dtype(
         ("market", "u1"),
         ("temperature", "u1"),
         ("flags", "u1"),
+        ("classification", "u1"),
         ("fee", "<i4"),
         ("rebate", "<i4"),
+        ("event_date", "<i4"),
+        ("volume_30d", "<i8"),
+        ("outstanding", "<i8"),
     ]
 )
-"""Reference data of a security. Text is UTF-8, padded with zeros. `market` is an index into the markets."""
+"""`event_date`: the next dividend or corporate action, 0 for none known. Reference data of a security. Text is UTF-8, padded with zeros. `market` is an index into the markets."""
 
 BOOK: Final = np.dtype(
     [
@@ -190,6 +261,10 @@ NAMED: Final = np.dtype([("code", f"S{SYMBOL_BYTES}"), ("name", "S40")])
 """Depots and sources: a code and what a person calls it."""
 
 
+CURRENCY: Final = np.dtype([("code", "S3"), ("day_count", "<i4"), ("fx", "<i8")])
+"""`fx`: billionths of the reporting currency for one unit; 0 where unknown."""
+
+
 @dataclass(frozen=True, slots=True)
 class Market:
     """One market as data (assets/markets.yaml); its index in the tuple is `SECURITY.market`."""
@@ -200,6 +275,12 @@ class Market:
     currency: str
     close: str
     settle_days: int
+    roll: str = "00:00"
+    """When its business day begins, in its own time."""
+    lending_cutoff: str | None = None
+    """Until when stock can be lent for the same day, in its own time; None: all day."""
+    quanto_days: int = 0
+    """By how many days a quanto trade dated for the next day settles later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +292,9 @@ class Capacity:
     depots: int = 1_000
     sources: int = 64
     rows: int = 2_000_000
+    components: int = 40
+    """Sums over rows that the rules may need."""
+    calculations: int = 32
 
     def __post_init__(self) -> None:
         limits = {
@@ -219,6 +303,8 @@ class Capacity:
             "depots": (2**16, self.depots),
             "sources": (2**16, self.sources),
             "rows": (2**30, self.rows),
+            "components": (65, self.components),
+            "calculations": (65, self.calculations),
         }
         for name, (limit, value) in limits.items():
             if not 0 < value < limit:
