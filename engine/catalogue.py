@@ -57,6 +57,8 @@ class InputInfo(Struct, frozen=True):
     rule: str
     document: str
     version: int
+    note: str = ""
+    """What the rule says of itself."""
 
 
 class DocumentInfo(Struct, frozen=True):
