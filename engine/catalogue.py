@@ -17,6 +17,8 @@ class TermInfo(Struct, frozen=True):
     measure: str
     rows: str
     component: int
+    source: str = ""
+    """What a term that is not from rows reads: the name of a Decided, Fact or Clock, in small letters."""
 
 
 class ComponentInfo(Struct, frozen=True):
