@@ -15,7 +15,7 @@ class SettingsError(ValueError):
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything a process of the service needs to know. Ports: pages, then API, then gateway, next to each other."""
+    """Everything a process of the service needs to know. Ports: pages, then API, gateway and analyst, next to each other."""
 
     instance: str = "main"
     """Names the shared memory: two services on one machine need two names (and two ports)."""
@@ -52,6 +52,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def gateway_port(self) -> int:
         return self.port + 2
+
+    @property
+    def analyst_port(self) -> int:
+        """Of 127.0.0.1 only."""
+        return self.port + 3
 
     @property
     def folder(self) -> Path:
