@@ -42,6 +42,8 @@ class CalculationInfo(Struct, frozen=True):
     unit: str
     show: str
     role: str
+    postfix: tuple[tuple[int, int] | str, ...] = ()
+    """The expression as `engine.expression.Expression`: readers can run it without a parser."""
 
 
 class InputInfo(Struct, frozen=True):
