@@ -5,6 +5,9 @@ The canonical form is exactly these keys in this order without white space (`fla
     {"src":"sim-0","seq":17,"ts":1790000000000000000,"op":"BUY","sec":"US0378331005","book":"B0001","depot":"DTC",
      "kind":"FIRM","trade":"2026-11-20","settle":"2026-11-23","qty":100,"flags":0}
 
+`op` and `kind` are names, `flags` a sum, of `Op`, `Kind` and `Flag`. `qty` is in whole shares; of PRICE in millionths of the
+currency, of SET_RATE in ten-thousandths of a percent a year.
+
 A poll of canonical records is read by one call of a compiled scanner. What it leaves is read one by one by a strict
 decoder, which also takes other orders, white space and escapes, and which says what is wrong with what it cannot take.
 """

@@ -1,5 +1,6 @@
 """Reference data on the wire: one tagged JSON object per record, turned into the arrays the engine's ring carries."""
 
+import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final, TypeAlias
@@ -9,17 +10,35 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from engine.model import BOOK, NAMED, RATE_UNKNOWN, SECURITY, Market, SecurityFlag, Temperature
+from engine.model import (
+    BOOK,
+    CURRENCY,
+    NAMED,
+    RATE_UNKNOWN,
+    SECURITY,
+    Classification,
+    Market,
+    SecurityFlag,
+    Temperature,
+)
 from engine.ring import Message
 from feeds.quarantine import Origin, Reason, Unreadable
 
 _ALL_FLAGS: Final = int(sum(SecurityFlag))
 Flags: TypeAlias = Annotated[int, Meta(ge=0, le=_ALL_FLAGS)]
 Rate: TypeAlias = Annotated[int, Meta(gt=RATE_UNKNOWN, lt=2**31)]
+Shares: TypeAlias = Annotated[int, Meta(ge=0, le=10**15)]
+Fx: TypeAlias = Annotated[int, Meta(ge=0, le=10**15)]
+InterestYear: TypeAlias = Annotated[int, Meta(ge=360, le=366)]
+_EPOCH: Final = dt.date(1970, 1, 1)
 
 
 class Security(msgspec.Struct, tag="security", frozen=True, forbid_unknown_fields=True):
-    """`market` is a market's code, `temperature` a name of `Temperature`; rates in `RATE_UNIT`, None where unknown."""
+    """`market` is a market's code, `temperature` and `classification` are names of the enumerations of those names.
+
+    Rates are in `RATE_UNIT`, None where unknown. `event_date`: the next dividend or corporate action, None where none is
+    known. `volume_30d`: average shares traded a day, `outstanding`: shares issued, 0 where unknown.
+    """
 
     code: str
     ticker: str = ""
@@ -35,6 +54,18 @@ class Security(msgspec.Struct, tag="security", frozen=True, forbid_unknown_field
     flags: Flags = 0
     fee: Rate | None = None
     rebate: Rate | None = None
+    classification: str = "UNKNOWN"
+    event_date: dt.date | None = None
+    volume_30d: Shares = 0
+    outstanding: Shares = 0
+
+
+class Currency(msgspec.Struct, tag="currency", frozen=True, forbid_unknown_fields=True):
+    """`day_count`: days of an interest year. `fx`: billionths of the reporting currency for one unit, 0 where unknown."""
+
+    code: Annotated[str, Meta(pattern="^[A-Z]{3}$")]
+    day_count: InterestYear
+    fx: Fx = 0
 
 
 class Book(msgspec.Struct, tag="book", frozen=True, forbid_unknown_fields=True):
@@ -60,7 +91,7 @@ class Source(msgspec.Struct, tag="source", frozen=True, forbid_unknown_fields=Tr
     name: str = ""
 
 
-Record: TypeAlias = Security | Book | Depot | Source
+Record: TypeAlias = Currency | Security | Book | Depot | Source
 Array: TypeAlias = NDArray[np.void]
 
 
@@ -119,6 +150,22 @@ def arrays(records: Sequence[Record], markets: Sequence[Market]) -> list[tuple[M
     return decoded.messages
 
 
+def securities(records: Array, markets: Sequence[Market]) -> list[Security]:
+    """Securities in the engine's form (dtype `SECURITY`) as records of the topic: what `decode` makes of these is the same."""
+    made = []
+    for row in records.tolist():
+        fields: dict[str, Any] = dict(zip(SECURITY.names or (), row, strict=True))
+        fields |= {name: fields[name].decode() for name in _SECURITY_TEXTS}
+        fields["market"] = markets[fields["market"]].code
+        fields["temperature"] = Temperature(fields["temperature"]).name
+        fields["classification"] = Classification(fields["classification"]).name
+        fields |= {name: None for name in ("fee", "rebate") if fields[name] == RATE_UNKNOWN}
+        days = fields["event_date"]
+        fields["event_date"] = _EPOCH + dt.timedelta(days=days) if days else None
+        made.append(Security(**fields))
+    return made
+
+
 def _text(record: Record, dtype: np.dtype[Any], name: str) -> bytes:
     """The column's bytes; text is never cut to fit, because a shortened code names something else."""
     text: str = getattr(record, name)
@@ -139,10 +186,21 @@ def _security_row(record: Any, market_index: dict[str, int]) -> tuple[Any, ...]:
     temperature = Temperature.__members__.get(record.temperature)
     if temperature is None:
         raise _FaultError(Reason.UNKNOWN_TEMPERATURE, f"no temperature {record.temperature!r}")
+    classification = Classification.__members__.get(record.classification)
+    if classification is None:
+        raise _FaultError(Reason.INVALID, f"no classification {record.classification!r}")
     fee = RATE_UNKNOWN if record.fee is None else record.fee
     rebate = RATE_UNKNOWN if record.rebate is None else record.rebate
+    event_date = 0 if record.event_date is None else (record.event_date - _EPOCH).days
+    if record.event_date is not None and event_date < 1:
+        raise _FaultError(Reason.INVALID, f"event_date {record.event_date} is not after {_EPOCH}")
     texts = (_text(record, SECURITY, name) for name in _SECURITY_TEXTS)
-    return (*texts, market, int(temperature), record.flags, fee, rebate)
+    numbers = (market, int(temperature), record.flags, int(classification), fee, rebate, event_date)
+    return (*texts, *numbers, record.volume_30d, record.outstanding)
+
+
+def _currency_row(record: Any, _: dict[str, int]) -> tuple[Any, ...]:
+    return record.code.encode(), record.day_count, record.fx
 
 
 def _book_row(record: Any, _: dict[str, int]) -> tuple[Any, ...]:
@@ -162,6 +220,7 @@ class _Layout:
 
 _SECURITY_TEXTS: Final = tuple(name for name in SECURITY.names or () if SECURITY[name].kind == "S")
 _LAYOUTS: Final[dict[type[Record], _Layout]] = {
+    Currency: _Layout(Message.CURRENCIES, CURRENCY, _currency_row),
     Security: _Layout(Message.SECURITIES, SECURITY, _security_row),
     Book: _Layout(Message.BOOKS, BOOK, _book_row),
     Depot: _Layout(Message.DEPOTS, NAMED, _named_row),

@@ -7,12 +7,12 @@ take the place of the simulated ones of their market.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.model import BOOK, NAMED, PRICE_UNIT, RATE_UNIT, RATE_UNKNOWN, SECURITY, Market, Temperature
+from engine.model import BOOK, NAMED, PRICE_UNIT, RATE_UNIT, SECURITY, Market, Temperature
 from feeds import availability, reference
 from feeds.availability import Snapshot
 from feeds.identifiers import CONSONANTS_AND_DIGITS, Text, figi, isin, joined, scattered, sedol, written
@@ -96,14 +96,7 @@ class Universe:
 
     def reference(self) -> list[reference.Record]:
         """Everything as records of the reference topic, without the sources of events."""
-        market = [market.code for market in self.markets]
-        temperature = [temperature.name for temperature in Temperature]
-        records: list[reference.Record] = []
-        for row in self.securities.tolist():
-            fields: list[Any] = [field.decode() for field in row[:9]]
-            fields += market[row[9]], temperature[row[10]], row[11]
-            fields += (None if rate == RATE_UNKNOWN else rate for rate in row[12:])
-            records.append(reference.Security(*fields))
+        records: list[reference.Record] = [*reference.securities(self.securities, self.markets)]
         records.extend(reference.Book(*(field.decode() for field in row)) for row in self.books.tolist())
         records.extend(reference.Depot(*(field.decode() for field in row)) for row in self.depots.tolist())
         return records

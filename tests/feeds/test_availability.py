@@ -38,12 +38,13 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return REAL
     universe = build(world.markets()[:1], 17_461, 1)
     lines = []
-    for number, row in enumerate(universe.securities.tolist()):
-        masked = row[2].decode() if number % 7 == 0 else f"XXXXXXX{row[2].decode()[7:]}"
+    for number, row in enumerate(universe.securities):
+        isin, name = row["isin"].decode(), row["name"].decode().upper().replace(" ", " &amp; ", 1)
+        masked = isin if number % 7 == 0 else f"XXXXXXX{isin[7:]}"
         quantity = ">10000000" if number < 791 else str(100 + number)
-        rates = ("NA", "NA") if 1_000 <= number < 1_035 else (f"{row[13] / 10_000:.4f}", f"{row[12] / 10_000:.4f}")
-        name = row[6].decode().upper().replace(" ", " &amp; ", 1)
-        lines.append(f"{row[1].decode()}|USD|{name}|{10_000 + number}|{masked}|{'|'.join(rates)}|{quantity}|")
+        known = not 1_000 <= number < 1_035
+        rates = [f"{row[rate] / 10_000:.4f}" if known else "NA" for rate in ("rebate", "fee")]
+        lines.append(f"{row['ticker'].decode()}|USD|{name}|{10_000 + number}|{masked}|{'|'.join(rates)}|{quantity}|")
     path = tmp_path_factory.mktemp("availability") / REAL.name
     path.write_bytes(file_of(*lines))
     return path

@@ -1,12 +1,14 @@
 """Reference records: everything that can be stored arrives in its column, everything else is named with its reason."""
 
+import datetime as dt
+
 import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.model import RATE_UNKNOWN, Market, Temperature
+from engine.model import RATE_UNKNOWN, Classification, Market, SecurityFlag, Temperature
 from engine.ring import Message
 from feeds import reference
 from feeds.quarantine import Origin, Reason
@@ -18,6 +20,15 @@ MARKETS = (
 SECURITY = reference.Security(
     code="TW0002330008", ticker="2330", isin="TW0002330008", name="台積電", market="TW", temperature="HTB", fee=12_500
 )
+DETAILED = msgspec.structs.replace(
+    SECURITY,
+    flags=int(SecurityFlag.DESIGNATED | SecurityFlag.THRESHOLD),
+    classification="DEPOSITARY_RECEIPT",
+    event_date=dt.date(2026, 12, 3),
+    volume_30d=31_000_000,
+    outstanding=25_930_380_458,
+)
+YEN = reference.Currency("JPY", 365, 6_612_345)
 
 
 def _decode(*values: bytes) -> reference.Decoded:
@@ -32,6 +43,27 @@ def test_a_security_lands_in_its_columns() -> None:
     assert row["code"] == b"TW0002330008"
     assert row["name"].decode() == "台積電"
     assert (row["market"], row["temperature"], row["fee"], row["rebate"]) == (1, Temperature.HTB, 12_500, RATE_UNKNOWN)
+
+
+def test_what_rules_ask_of_a_security_lands_in_its_columns() -> None:
+    row = _decode(reference.encode(DETAILED)).messages[0][1][0]
+    assert (row["classification"], row["flags"]) == (Classification.DEPOSITARY_RECEIPT, 4 + 8)
+    assert row["event_date"] == np.datetime64("2026-12-03").astype(int)
+    assert (row["volume_30d"], row["outstanding"]) == (31_000_000, 25_930_380_458)
+    plain = _decode(b'{"type":"security","code":"A","market":"US","event_date":null}').messages[0][1][0]
+    assert (plain["classification"], plain["event_date"], plain["volume_30d"], plain["outstanding"]) == (0, 0, 0, 0)
+
+
+def test_a_currency_is_exact_and_comes_before_the_securities_in_it() -> None:
+    decoded = _decode(reference.encode(DETAILED), b'{"type":"currency","code":"JPY","day_count":365,"fx":6612345}')
+    assert [message for message, _ in decoded.messages] == [Message.CURRENCIES, Message.SECURITIES]
+    assert decoded.messages[0][1].tolist() == [(b"JPY", 365, 6_612_345)]
+    assert dict(reference.arrays([YEN], MARKETS))[Message.CURRENCIES].tolist() == [(b"JPY", 365, 6_612_345)]
+
+
+def test_records_of_stored_securities_are_stored_as_the_same() -> None:
+    ((_, stored),) = _decode(reference.encode(SECURITY), reference.encode(DETAILED)).messages
+    assert reference.securities(stored, MARKETS) == [SECURITY, DETAILED]
 
 
 def test_kinds_become_one_message_each_and_keep_their_order() -> None:
@@ -57,7 +89,12 @@ def test_kinds_become_one_message_each_and_keep_their_order() -> None:
         ({"name": "é" * 33}, Reason.TOO_LONG),
         ({"market": "XX"}, Reason.UNKNOWN_MARKET),
         ({"temperature": "BOILING"}, Reason.UNKNOWN_TEMPERATURE),
-        ({"flags": 4}, Reason.INVALID),
+        ({"flags": 16}, Reason.INVALID),
+        ({"classification": "equity"}, Reason.INVALID),
+        ({"event_date": dt.date(1970, 1, 1)}, Reason.INVALID),
+        ({"event_date": dt.date(1815, 6, 18)}, Reason.INVALID),
+        ({"volume_30d": -1}, Reason.INVALID),
+        ({"outstanding": 10**15 + 1}, Reason.INVALID),
         ({"fee": 2**31}, Reason.INVALID),
         ({"fee": RATE_UNKNOWN}, Reason.INVALID),
     ],
@@ -80,6 +117,13 @@ def test_what_cannot_be_stored_is_refused_with_its_reason(change: dict[str, obje
         (b'{"type":"depot","code":"A","colour":"red"}', Reason.INVALID),
         (b'{"type":"depot","code":"\xff"}', Reason.MALFORMED),
         (b'{"type":"depot"}', Reason.INVALID),
+        (b'{"type":"security","code":"A","market":"US","event_date":"2026-02-30"}', Reason.INVALID),
+        (b'{"type":"currency","code":"yen","day_count":365}', Reason.INVALID),
+        (b'{"type":"currency","code":"YENS","day_count":365}', Reason.INVALID),
+        (b'{"type":"currency","code":"JPY"}', Reason.INVALID),
+        (b'{"type":"currency","code":"JPY","day_count":30}', Reason.INVALID),
+        (b'{"type":"currency","code":"JPY","day_count":365,"fx":0.0066}', Reason.INVALID),
+        (b'{"type":"currency","code":"JPY","day_count":365,"fx":-1}', Reason.INVALID),
     ],
 )
 def test_what_cannot_be_read_is_refused_with_its_reason(raw: bytes, reason: Reason) -> None:
