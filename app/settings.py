@@ -35,6 +35,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 1
     securities: int = 12_000
     """Securities of the simulated universe."""
+    reporting_currency: str = "USD"
+    """The currency that values of all securities can be added up in; rates of `currency` records are in it."""
     availability: str | None = None
     """A published stock-loan availability file."""
     database: str | None = None
