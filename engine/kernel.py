@@ -11,10 +11,24 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
+from engine import later
 from engine.events import EventArray
-from engine.model import LATER, POSITION, TERM_WORDS, Flag, Kind, Op
+from engine.model import LATER, TERM_WORDS, Fact, Flag, Kind, Op
 from engine.prefetch import prefetch
-from engine.rules import Measure
+from engine.row import (
+    DELIVER,
+    DYNAMIC,
+    KEY,
+    LINKS,
+    MAINTAINED,
+    RECEIPT,
+    TD,
+    TOUCHES,
+    change,
+    feed,
+    has_later,
+    look,
+)
 
 MAX_QUANTITY: Final = 10**15
 """Beyond this a quantity is an error of its source; sums of rows stay far inside int64 and exact in a browser."""
@@ -42,22 +56,20 @@ OUTCOMES: Final = (
     "unknown operation, kind, security, book or depot",
 )
 
-# columns of POSITION as 64-bit words
-_WORD: Final = {name: offset[1] // 8 for name, offset in (POSITION.fields or {}).items()}
-_KEY, _LINKS, _TD, _SD = _WORD["key"], _WORD["next_in_security"], _WORD["td"], _WORD["sd"]
-_FREE, _RESERVED, _CA = _WORD["hypothecatable"], _WORD["reserved"], _WORD["ca_pending"]
-_RECEIPT, _DELIVER = _WORD["receipt"], _WORD["deliver"]
-# what Op.SET_HYPOTHECATABLE and the operations after it replace
-_ATTRIBUTE: Final = (_FREE, _WORD["hypothecated"], _WORD["segregated"], _RESERVED, _CA)
-_BUY, _SELL, _SHORT = _WORD["intraday_buy"], _WORD["intraday_sell"], _WORD["intraday_short"]
-_LONG_M, _SHORT_M, _FREE_M = Measure.LONG.value, Measure.SHORT.value, Measure.FREE.value
-_RESERVED_M, _CA_M = Measure.RESERVED.value, Measure.CA_PENDING.value
-_OP_BUY, _OP_SELL, _OP_SHORT = Op.BUY.value, Op.SELL.value, Op.SHORT_SELL.value
-_OP_INCREASE, _OP_DECREASE = Op.INCREASE.value, Op.DECREASE.value
+# words of a security's head
+HEAD_UPDATED: Final = 0
+HEAD_MARK: Final = 1
+HEAD_TOUCHED: Final = 2
+"""A bit for each component that rows of the security ever fed."""
+HEAD_FACTS: Final = 3
+HEAD_WORDS: Final = 16
+_PRICE: Final = HEAD_FACTS + Fact.PRICE.value
+
 _OP_SETTLE_IN, _OP_SETTLE_OUT, _OP_SET = Op.SETTLE_RECEIPT.value, Op.SETTLE_DELIVERY.value, Op.SET.value
-_OP_FREE, _OP_CA = Op.SET_HYPOTHECATABLE.value, Op.SET_CA_PENDING.value
+_OP_CA, _OP_RATE, _OP_DECREASE = Op.SET_CA_PENDING.value, Op.SET_RATE.value, Op.DECREASE.value
+_OP_BUY, _OP_INCREASE = Op.BUY.value, Op.INCREASE.value
 _OP_RESET, _OP_PRICE = Op.RESET_BOOK.value, Op.PRICE.value
-_CANCEL, _START_OF_DAY = Flag.CANCEL.value, Flag.START_OF_DAY.value
+_CANCEL, _START_OF_DAY, _QUANTO = Flag.CANCEL.value, Flag.START_OF_DAY.value, Flag.QUANTO.value
 _FIRST_EXTERNAL, _LAST_EXTERNAL = Kind.EXTERNAL_EXCLUSIVE.value, Kind.DEPOT.value
 _KINDS: Final = len(Kind)
 _LOW: Final = np.int64(0xFFFFFFFF)
@@ -65,11 +77,13 @@ _ROW: Final = np.uint64(0xFFFFFFFF)
 
 
 class Counts(NamedTuple):
-    """What a batch did. `stopped_at` is the index of the first event for which there was no row left, or -1."""
+    """What a batch did. `stopped_at` is the index of the first event for which there was no room left, or -1."""
 
     rows: int
     dirty: int
     missing: int
+    unclassified: int
+    """Rows made without a class: none of their attributes' combination is known yet, and they feed nothing so far."""
     stopped_at: int
 
 
@@ -82,23 +96,34 @@ class Book(NamedTuple):
     first_in_security: NDArray[np.int32]
     first_in_book: NDArray[np.int32]
     terms: NDArray[np.int64]
-    """(securities, terms * TERM_WORDS): the whole cache line of each term."""
-    price: NDArray[np.int64]
-    updated_ns: NDArray[np.int64]
+    """(securities, components * TERM_WORDS): the whole cache line of each sum."""
+    head: NDArray[np.int64]
+    """(securities, HEAD_WORDS): time of the last change, mark of the last batch, touched components, facts."""
     market_of: NDArray[np.uint8]
     business_day: NDArray[np.int32]
     today: NDArray[np.int32]
-    """Per market: the business day it is, the date of `business_day`'s first column, and today's ordinal."""
+    """Per market: the business day it is, the date of `business_day`'s first column, today's ordinal, quanto days."""
+    row_class: NDArray[np.uint16]
     entries: NDArray[np.int64]
-    entry_counts: NDArray[np.int64]
+    """(classes, most, ENTRY_WORDS): see `engine.row`; class 0 feeds nothing."""
+    counts: NDArray[np.int64]
+    """(classes, COUNT_WORDS)"""
+    combinations: NDArray[np.uint64]
+    """(2**k, 2): a hash from a combination of attribute groups to its class + 1; see `engine.classes`."""
+    security_group: NDArray[np.int32]
+    book_group: NDArray[np.int32]
+    depot_group: NDArray[np.int32]
+    unclassified: NDArray[np.int32]
+    later_head: NDArray[np.int32]
+    later_nodes: NDArray[np.void]
+    later_counters: NDArray[np.int64]
     seen: NDArray[np.uint64]
     newest: NDArray[np.int64]
     dirty: NDArray[np.int32]
-    dirty_mark: NDArray[np.int64]
 
 
 @nb.njit(**_INLINE)
-def _hash(key: np.int64) -> np.uint64:
+def hash_of(key: np.int64) -> np.uint64:
     mixed = np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)
     return mixed ^ (mixed >> np.uint64(32))
 
@@ -145,12 +170,34 @@ def _recognise(
     return missing
 
 
+@nb.njit(**_JIT)
+def _settles(
+    settle_date: int, trade_date: int, market: int, business_day: NDArray[np.int32], today: NDArray[np.int32]
+) -> np.int64:
+    """When a quanto trade settles: dated for the business day after the trade, so many business days after that."""
+    at, traded, last = settle_date - today[market, 1], trade_date - today[market, 1], business_day.shape[1] - 1
+    if at < 0 or traded < 0 or at >= last or business_day[market, at] - business_day[market, traded] != 1:
+        return np.int64(settle_date)
+    for _ in range(today[market, 3]):
+        while at < last and business_day[market, at + 1] == business_day[market, at]:
+            at += 1
+        at = min(at + 1, last)
+    return np.int64(at + today[market, 1])
+
+
+@nb.njit(**_INLINE)
+def _date(event: Any, market: int, business_day: NDArray[np.int32], today: NDArray[np.int32]) -> np.int64:
+    if event.flags & _QUANTO and today[market, 3]:
+        return _settles(event.settle_date, event.trade_date, market, business_day, today)
+    return np.int64(event.settle_date)
+
+
 @nb.njit(**_INLINE)
 def _bucket(event: Any, market: int, business_day: NDArray[np.int32], today: NDArray[np.int32]) -> int:
     """The ladder bucket of the event's settlement date; -1 without a usable date, -2 where it is past."""
     if event.settle_date < 0:
         return -1
-    at = event.settle_date - today[market, 1]
+    at = _date(event, market, business_day, today) - today[market, 1]
     if at < 0:
         return -2
     if at >= business_day.shape[1]:
@@ -163,7 +210,7 @@ def _bucket(event: Any, market: int, business_day: NDArray[np.int32], today: NDA
 def _check(event: Any, securities: int, books: int) -> int:
     """The outcome of an event, its settlement date apart."""
     op, quantity = event.op, event.quantity
-    if op > _OP_PRICE or event.kind >= _KINDS:
+    if op > _OP_RATE or event.kind >= _KINDS:
         return BAD_FIELD
     if op != _OP_RESET and not 0 < event.security < securities:
         return BAD_FIELD
@@ -200,148 +247,105 @@ def _guess(hashed: np.uint64, slots: NDArray[np.uint64]) -> np.int64:
 def _find(key: np.int64, slots: NDArray[np.uint64], position: NDArray[np.int64]) -> tuple[np.int64, np.uint64]:
     """The number of the row with `key`, or -1 and the slot where it belongs."""
     mask = np.uint64(slots.shape[0] - 1)
-    at = _hash(key) & mask
+    at = hash_of(key) & mask
     while True:
         row = np.int64(slots[at] & _ROW) - 1
-        if row < 0 or position[row, _KEY] == key:
+        if row < 0 or position[row, KEY] == key:
             return row, at
         at = (at + np.uint64(1)) & mask
 
 
 @nb.njit(**_INLINE)
-def _look(position: NDArray[np.int64], row: int) -> tuple[int, ...]:
-    """projected[0..4] (sd, and what is received less delivered by then), hypothecatable, reserved, ca_pending."""
-    p0 = position[row, _SD] + position[row, _RECEIPT] - position[row, _DELIVER]
-    p1 = p0 + position[row, _RECEIPT + 1] - position[row, _DELIVER + 1]
-    p2 = p1 + position[row, _RECEIPT + 2] - position[row, _DELIVER + 2]
-    p3 = p2 + position[row, _RECEIPT + 3] - position[row, _DELIVER + 3]
-    p4 = p3 + position[row, _RECEIPT + 4] - position[row, _DELIVER + 4]
-    return p0, p1, p2, p3, p4, position[row, _FREE], position[row, _RESERVED], position[row, _CA]
+def combination(kind: int, security_group: int, book_group: int, depot_group: int) -> np.int64:
+    """What decides a row's class, in 64 bits, as `engine.model.row_key` packs ids."""
+    low = (np.int64(book_group) << 24) | (np.int64(depot_group) << 8) | np.int64(kind)
+    return np.int64((np.int64(security_group) << 40) | low)
 
 
 @nb.njit(**_INLINE)
-def _given(measure: int, row: tuple[int, ...]) -> tuple[int, ...]:
-    """What a row, as `_look` saw it, gives on each of the five days."""
-    if measure == _LONG_M:
-        return max(0, row[0]), max(0, row[1]), max(0, row[2]), max(0, row[3]), max(0, row[4])
-    if measure == _SHORT_M:
-        return max(0, -row[0]), max(0, -row[1]), max(0, -row[2]), max(0, -row[3]), max(0, -row[4])
-    if measure == _FREE_M:
-        free = row[5]
-        p0, p1, p2, p3, p4 = max(0, row[0]), max(0, row[1]), max(0, row[2]), max(0, row[3]), max(0, row[4])
-        return min(free, p0), min(free, p1), min(free, p2), min(free, p3), min(free, p4)
-    same = row[6] if measure == _RESERVED_M else row[7]
-    return same, same, same, same, same
-
-
-@nb.njit(**_INLINE)
-def _feed(
-    before: tuple[int, ...],
-    after: tuple[int, ...],
-    terms: NDArray[np.int64],
-    security: int,
-    kind: int,
-    entries: NDArray[np.int64],
-    entry_counts: NDArray[np.int64],
-) -> None:
-    """Carry what the row gives now, instead of what it gave before, into its security's terms (shape (securities, n))."""
-    for i in range(entry_counts[kind]):
-        at, measure = entries[kind, i, 0] * TERM_WORDS, entries[kind, i, 1]
-        new, old = _given(measure, after), _given(measure, before)
-        terms[security, at] += (new[0] - old[0]) & entries[kind, i, 2]
-        terms[security, at + 1] += (new[1] - old[1]) & entries[kind, i, 3]
-        terms[security, at + 2] += (new[2] - old[2]) & entries[kind, i, 4]
-        terms[security, at + 3] += (new[3] - old[3]) & entries[kind, i, 5]
-        terms[security, at + 4] += (new[4] - old[4]) & entries[kind, i, 6]
-
-
-@nb.njit(**_INLINE)
-def _change(position: NDArray[np.int64], row: int, op: int, quantity: int, bucket: int, today: bool) -> None:  # noqa: FBT001  numba binds by place
-    """The row after the event (domain.md 2)."""
-    if op in (_OP_BUY, _OP_INCREASE):
-        position[row, _TD] += quantity
-        position[row, _RECEIPT + bucket] += quantity
-        if op == _OP_BUY and today:
-            position[row, _BUY] += quantity
-    elif op <= _OP_DECREASE:
-        position[row, _TD] -= quantity
-        position[row, _DELIVER + bucket] += quantity
-        if today and op != _OP_DECREASE:
-            position[row, _SELL if op == _OP_SELL else _SHORT] += quantity
-    elif op == _OP_SETTLE_IN:
-        position[row, _RECEIPT + bucket] -= quantity
-        position[row, _SD] += quantity
-    elif op == _OP_SETTLE_OUT:
-        position[row, _DELIVER + bucket] -= quantity
-        position[row, _SD] -= quantity
-    elif op == _OP_SET:
-        for word in range(_RECEIPT, _CA):
-            position[row, word] = 0
-        position[row, _TD] = position[row, _SD] = quantity
-    else:
-        position[row, _ATTRIBUTE[op - _OP_FREE]] = quantity
+def class_of(combined: np.int64, combinations: NDArray[np.uint64]) -> np.int64:
+    """The class of a combination; 0 where it is not known."""
+    mask = np.uint64(combinations.shape[0] - 1)
+    at = hash_of(combined) & mask
+    while combinations[at, 1] != 0 and combinations[at, 0] != np.uint64(combined):
+        at = (at + np.uint64(1)) & mask
+    return max(np.int64(combinations[at, 1]) - 1, np.int64(0))
 
 
 @nb.njit(**_JIT)
-def _reset_book(
-    number: int,
-    dirty: int,
-    mark: int,
-    position: NDArray[np.int64],
-    book: Book,
-) -> int:
+def _reset_book(number: int, dirty: int, mark: int, book: Book) -> int:
     """Empty the book's own rows; what lenders and custodians state is not part of its snapshot."""
+    position = book.position
     at = np.int64(book.first_in_book[number])
     while at:
         row = at - 1
-        kind, security = position[row, _KEY] & 0xFF, position[row, _KEY] >> 40
+        kind, security = position[row, KEY] & 0xFF, position[row, KEY] >> 40
         if kind < _FIRST_EXTERNAL or kind > _LAST_EXTERNAL:
-            before = _look(position, row)
-            _feed(before, (0, 0, 0, 0, 0, 0, 0, 0), book.terms, security, kind, book.entries, book.entry_counts)
-            for word in range(_TD, position.shape[1]):
+            before, of_class = look(position, row), np.int64(book.row_class[row])
+            nothing = (0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+            feed(before, nothing, book.terms, security, book.entries, of_class, book.counts[of_class, MAINTAINED])
+            if has_later(position, row):
+                later.clear(row, book.later_head, book.later_nodes, book.later_counters)
+            for word in range(TD, position.shape[1]):
                 position[row, word] = 0
-            if book.dirty_mark[security] != mark:
-                book.dirty_mark[security] = mark
+            if book.head[security, HEAD_MARK] != mark:
+                book.head[security, HEAD_MARK] = mark
                 book.dirty[dirty] = security
                 dirty += 1
-        at = (position[row, _LINKS] >> 32) & _LOW
+        at = (position[row, LINKS] >> 32) & _LOW
     return dirty
+
+
+@nb.njit(**_JIT)
+def _keep_date(row: int, op: int, date: int, quantity: int, book: Book) -> bool:
+    """Remember when what an event puts into the later bucket, or takes out of it, settles. False: no room."""
+    receipt = deliver = np.int64(0)
+    if op in (_OP_BUY, _OP_INCREASE):
+        receipt = np.int64(quantity)
+    elif op <= _OP_DECREASE:
+        deliver = np.int64(quantity)
+    elif op == _OP_SETTLE_IN:
+        receipt = np.int64(-quantity)
+    else:
+        deliver = np.int64(-quantity)
+    return bool(later.add(row, date, receipt, deliver, book.later_head, book.later_nodes, book.later_counters))
 
 
 @nb.njit(**_JIT)
 def apply(events: EventArray, outcome: NDArray[np.uint8], rows: int, mark: int, book: Book) -> Counts:
     """Apply `events` in order. `rows` is the number of rows so far; `mark` a number no batch had before."""
-    position, slots, terms, market_of = book.position, book.slots, book.terms, book.market_of
-    business_day, today, dirty_mark, dirty_ids = book.business_day, book.today, book.dirty_mark, book.dirty
-    entries, entry_counts = book.entries, book.entry_counts
+    position, slots, terms, market_of, head = book.position, book.slots, book.terms, book.market_of, book.head
+    business_day, today, dirty_ids, row_class = book.business_day, book.today, book.dirty, book.row_class
+    entries, counts, combinations = book.entries, book.counts, book.combinations
     first_in_security, first_in_book = book.first_in_security, book.first_in_book
-    price, updated_ns = book.price, book.updated_ns
     found, buckets = np.empty(_BLOCK, np.int64), np.empty(_BLOCK, np.int64)
     keys, hashes = np.empty(_BLOCK, np.int64), np.empty(_BLOCK, np.uint64)
-    slot_lines, updated_lines, mark_lines = slots.reshape(-1, 1), updated_ns.reshape(-1, 1), dirty_mark.reshape(-1, 1)
+    slot_lines, class_lines = slots.reshape(-1, 1), row_class.reshape(-1, 1)
     mask = np.uint64(slots.shape[0] - 1)
-    dirty = 0
+    dirty = unclassified = 0
     missing = _recognise(events, outcome, book.seen, book.newest)
     for start in range(0, events.shape[0], _BLOCK):
         stop = min(start + _BLOCK, events.shape[0])
         # loops that only ask are kept short: the more of them the processor has in sight, the more it asks at once
         for i in range(stop - start):
             keys[i] = _row_key(events[start + i])
-            hashes[i] = _hash(keys[i])
+            hashes[i] = hash_of(keys[i])
             prefetch(slot_lines, np.int64(hashes[i] & mask), 0)
         for i in range(stop - start):
             found[i] = _guess(hashes[i], slots)
         for i in range(stop - start):
             prefetch(position, found[i], 0)
-            prefetch(position, found[i], _RECEIPT)
-            prefetch(position, found[i], _DELIVER)
+            prefetch(position, found[i], RECEIPT)
+            prefetch(position, found[i], DELIVER)
+            prefetch(class_lines, found[i], 0)
         for i in range(stop - start):
-            event = events[start + i]
-            if 0 < event.security < terms.shape[0] and event.kind < _KINDS:
-                prefetch(updated_lines, event.security, 0)
-                prefetch(mark_lines, event.security, 0)
-                for entry in range(entry_counts[event.kind]):
-                    prefetch(terms, event.security, entries[event.kind, entry, 0] * TERM_WORDS)
+            security = np.int64(events[start + i].security)
+            if 0 < security < terms.shape[0]:
+                prefetch(head, security, 0)
+                if found[i] >= 0:
+                    of_class = np.int64(row_class[found[i]])
+                    for entry in range(counts[of_class, DYNAMIC]):
+                        prefetch(terms, security, entries[of_class, entry, 0] * TERM_WORDS)
         for i in range(start, stop):
             event = events[i]
             if outcome[i] != APPLIED:
@@ -352,21 +356,28 @@ def apply(events: EventArray, outcome: NDArray[np.uint8], rows: int, mark: int, 
                 at = _dated(event, bucket)
                 buckets[i - start] = max(0, bucket)
             outcome[i] = at
-            if at != APPLIED or event.op >= _OP_RESET:
+            if at != APPLIED or event.op == _OP_RESET or event.op == _OP_PRICE:
                 continue
             key, row = keys[i - start], found[i - start]
-            if row >= 0 and position[row, _KEY] == key:
+            if row >= 0 and position[row, KEY] == key:
                 continue
             row, slot = _find(key, slots, position)
             if row < 0:
                 if rows >= position.shape[0]:
-                    return Counts(rows, dirty, missing, i)
+                    return Counts(rows, dirty, missing, unclassified, i)
                 row = np.int64(rows)
                 rows += 1
-                position[row, _KEY] = key
-                position[row, _LINKS] = first_in_security[event.security] | (np.int64(first_in_book[event.book]) << 32)
+                position[row, KEY] = key
+                position[row, LINKS] = first_in_security[event.security] | (np.int64(first_in_book[event.book]) << 32)
                 slots[slot] = (hashes[i - start] & ~_ROW) | np.uint64(rows)
                 first_in_security[event.security] = first_in_book[event.book] = rows
+                groups = book.security_group[event.security], book.book_group[event.book], book.depot_group[event.depot]
+                of_class = class_of(combination(event.kind, groups[0], groups[1], groups[2]), combinations)
+                row_class[row] = of_class
+                head[event.security, HEAD_TOUCHED] |= counts[of_class, TOUCHES]
+                if of_class == 0:
+                    book.unclassified[unclassified] = row
+                    unclassified += 1
             found[i - start] = row
         for i in range(start, stop):
             if outcome[i] != APPLIED:
@@ -374,21 +385,29 @@ def apply(events: EventArray, outcome: NDArray[np.uint8], rows: int, mark: int, 
             event = events[i]
             op, security = event.op, np.int64(event.security)
             if op == _OP_RESET:
-                dirty = _reset_book(event.book, dirty, mark, position, book)
+                dirty = _reset_book(event.book, dirty, mark, book)
                 continue
             if op == _OP_PRICE:
-                price[security] = event.quantity
+                head[security, _PRICE] = event.quantity
             else:
                 row = found[i - start]
                 quantity = -event.quantity if event.flags & _CANCEL and op <= _OP_SETTLE_OUT else event.quantity
-                before = _look(position, row)
+                of_class = np.int64(row_class[row])
+                before = look(position, row)
+                if op == _OP_SET and has_later(position, row):
+                    later.clear(row, book.later_head, book.later_nodes, book.later_counters)
                 traded_today = event.trade_date == today[market_of[security], 0]
-                _change(position, row, op, quantity, buckets[i - start], traded_today)
-                _feed(before, _look(position, row), terms, security, event.kind, entries, entry_counts)
+                change(position, row, op, quantity, buckets[i - start], traded_today)
+                count = counts[of_class, DYNAMIC if op <= _OP_SET else MAINTAINED]
+                feed(before, look(position, row), terms, security, entries, of_class, count)
+                if op <= _OP_SETTLE_OUT and buckets[i - start] == LATER:
+                    settles = _date(event, market_of[security], business_day, today)
+                    if not _keep_date(row, op, settles, quantity, book):
+                        return Counts(rows, dirty, missing, unclassified, i)
             if not event.flags & _START_OF_DAY:
-                updated_ns[security] = max(updated_ns[security], event.time_ns)
-            if dirty_mark[security] != mark:
-                dirty_mark[security] = mark
+                head[security, HEAD_UPDATED] = max(head[security, HEAD_UPDATED], event.time_ns)
+            if head[security, HEAD_MARK] != mark:
+                head[security, HEAD_MARK] = mark
                 dirty_ids[dirty] = security
                 dirty += 1
-    return Counts(rows, dirty, missing, -1)
+    return Counts(rows, dirty, missing, unclassified, -1)

@@ -33,6 +33,7 @@ class Namespace(IntEnum):
     BOOK = 2
     DEPOT = 3
     SOURCE = 4
+    CURRENCY = 5
 
 
 class Temperature(IntEnum):
@@ -211,7 +212,7 @@ POSITION: Final = np.dtype(
         ("td", "<i8"),
         ("sd", "<i8"),
         ("hypothecatable", "<i8"),
-        ("hypothecated", "<i8"),
+        ("hypothecated", "<i8"),  # of a contract's row, which has no client: its rate (`Op.SET_RATE`)
         ("segregated", "<i8"),
         ("reserved", "<i8"),
         ("receipt", "<i8", (BUCKETS,)),
@@ -246,7 +247,8 @@ SECURITY: Final = np.dtype(
         ("outstanding", "<i8"),
     ]
 )
-"""`event_date`: the next dividend or corporate action, 0 for none known. Reference data of a security. Text is UTF-8, padded with zeros. `market` is an index into the markets."""
+"""Reference data of a security. Text is UTF-8, padded with zeros. `market` is an index into the markets; `event_date` the next
+dividend or corporate action, 0 where none is known."""
 
 BOOK: Final = np.dtype(
     [

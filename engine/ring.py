@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.events import EVENT
-from engine.model import BOOK, NAMED, SECURITY
+from engine.model import BOOK, CURRENCY, NAMED, SECURITY
 from engine.segment import Field, Segment
 
 _HEAD: Final = 0
@@ -33,6 +33,7 @@ class Message(IntEnum):
     SOURCES = 5
     QUARANTINE = 6
     """msgspec-encoded list of `feeds.quarantine.Unreadable`."""
+    CURRENCIES = 7
 
 
 _DTYPES: Final[dict[int, np.dtype[Any]]] = {
@@ -42,6 +43,7 @@ _DTYPES: Final[dict[int, np.dtype[Any]]] = {
     Message.DEPOTS: NAMED,
     Message.SOURCES: NAMED,
     Message.QUARANTINE: np.dtype("u1"),
+    Message.CURRENCIES: CURRENCY,
 }
 
 

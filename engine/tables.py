@@ -10,15 +10,25 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.catalogue import Catalogue
 from engine.events import EVENT
-from engine.model import BOOK, DAYS, NAMED, POSITION, SECURITY, TERM_WORDS, Capacity, Market
+from engine.kernel import HEAD_FACTS, HEAD_UPDATED, HEAD_WORDS
+from engine.later import LATER_NODE
+from engine.model import BOOK, CURRENCY, DAYS, NAMED, POSITION, SECURITY, TERM_WORDS, Capacity, Clock, Decided, Fact, Market
+from engine.row import COUNT_WORDS, ENTRY_WORDS
+from engine.rule_model import Role
 from engine.segment import Field, Segment, SegmentMissingError
 
 T = TypeVar("T")
 
 CALENDAR_DAYS: Final = 512
 HISTORY_SLOTS: Final = 60
-HISTORY_MEASURES: Final = ("for_loan", "locate_pool", "remaining")
+HISTORY_ROLES: Final = (Role.LEND, Role.POOL_SHORT, Role.LEFT_SHORT)
+"""Whose numbers are sampled; the first on SD0, the others on the day a trade of today settles."""
+CATALOGUE_BYTES: Final = 1 << 20
+CURRENCIES: Final = 256
+CLASSES: Final = 4_096
+"""Different sets of sums that rows may feed."""
 RECENT_EVENTS: Final = 1 << 20
 FEED_STALE_NS: Final = 10_000_000_000
 """Without a sign of life of a feed for this long, numbers are shown as stale and nothing is approved without a person."""
@@ -62,37 +72,54 @@ class Word(IntEnum):
     """Live decrements over all securities."""
     FEED_NS = 22
     """Up to when every feed is known to be alive and abreast of its source."""
+    RULES = 23
+    """Version of the catalogue."""
+    CATALOGUE_SIZE = 24
+    """Bytes of the catalogue."""
+    CURRENCIES = 25
+    LATER_USED = 26
+    """Nodes of `later` ever taken."""
+    LATER_FREE = 27
+    """The first node given back + 1; 0 for none."""
 
 
 class TornReadError(RuntimeError):
     """The writer was busy for longer than a reader waits: the machine is overloaded."""
 
 
-def layout(capacity: Capacity, terms: int, calculations: int, markets: int) -> dict[str, Field]:
-    """Every array of the block; index 0 of securities, books, depots and sources is never used."""
+def layout(capacity: Capacity, markets: int) -> dict[str, Field]:
+    """Every array of the block; index 0 of securities, books, depots, sources and currencies is never used."""
     securities = capacity.securities + 1
     slots = 1 << (2 * capacity.rows - 1).bit_length()
-    codes = 6 * capacity.securities + capacity.books + capacity.depots + capacity.sources
+    codes = 6 * capacity.securities + capacity.books + capacity.depots + capacity.sources + CURRENCIES
     return {
         "state": Field.of("<i8", 64),
         "today": Field.of("<i4", markets),
         "business_day": Field.of("<i4", markets, CALENDAR_DAYS),
+        "clock": Field.of("<i8", markets, len(Clock), DAYS),
         "security": Field.of(SECURITY, securities),
         "book": Field.of(BOOK, capacity.books + 1),
         "depot": Field.of(NAMED, capacity.depots + 1),
         "source": Field.of(NAMED, capacity.sources + 1),
+        "currency": Field.of(CURRENCY, CURRENCIES),
         "symbols": Field.of("<u8", 1 << (2 * codes - 1).bit_length(), 4),
         "position": Field.of(POSITION, capacity.rows),
+        "row_class": Field.of("<u2", capacity.rows),
         "index": Field.of("<u8", slots),
         "first_in_security": Field.of("<i4", securities),
         "first_in_book": Field.of("<i4", capacity.books + 1),
-        "terms": Field.of("<i8", securities, terms, TERM_WORDS),
-        "values": Field.of("<i8", securities, calculations, DAYS),
-        "price": Field.of("<i8", securities),
-        "updated_ns": Field.of("<i8", securities),
+        "later_head": Field.of("<i4", capacity.rows),
+        "later": Field.of(LATER_NODE, capacity.rows),
+        "class_entries": Field.of("<i8", CLASSES, capacity.components, ENTRY_WORDS),
+        "class_counts": Field.of("<i8", CLASSES, COUNT_WORDS),
+        "terms": Field.of("<i8", securities, capacity.components, TERM_WORDS),
+        "values": Field.of("<i8", securities, capacity.calculations, DAYS),
+        "head": Field.of("<i8", securities, HEAD_WORDS),
+        "decided": Field.of("<i8", securities, len(Decided)),
         "history_ns": Field.of("<i8", HISTORY_SLOTS),
-        "history": Field.of("<i8", HISTORY_SLOTS, securities, len(HISTORY_MEASURES)),
+        "history": Field.of("<i8", HISTORY_SLOTS, securities, len(HISTORY_ROLES)),
         "recent": Field.of(EVENT, RECENT_EVENTS),
+        "catalogue": Field.of("u1", CATALOGUE_BYTES),
     }
 
 
@@ -102,16 +129,23 @@ class Tables:
     Arrays: `state` (64,) see `Word`; `today` (markets,) days since 1970; `business_day` (markets, CALENDAR_DAYS) ordinal of
     the first business day at or after `base_date` + i; `security`, `book`, `depot`, `source` records by id; `position`
     rows in order of arrival; `first_in_security`, `first_in_book` and the rows' own `next_in_*`: row number + 1, 0 ends the
-    chain; `terms` (securities, terms, DAYS); `values` (securities, calculations, DAYS); `price`, `updated_ns`
-    (securities,); `history` (slot, security, measure) with `history_ns` (slot,): slot of sample k is k % HISTORY_SLOTS.
+    chain; `row_class` (rows,) a row's class, whose `class_entries` (component, measure, a mask of -1 or 0 per day) are the sums
+    it feeds; `terms` (securities, components, DAYS) those sums; `values` (securities, calculations, DAYS); `head` (securities,
+    HEAD_WORDS) see `engine.kernel`, with `price` and `updated_ns` as views of it; `clock` (markets, clocks, DAYS); `decided`
+    (securities, Decided); `later_head` (rows,) node + 1 in `later`, what settles after SD4 by date; `history` (slot, security,
+    role) with `history_ns` (slot,): slot of sample k is k % HISTORY_SLOTS.
     """
 
     def __init__(self, segment: Segment) -> None:
         self.segment = segment
-        self.array: dict[str, NDArray[Any]] = segment.arrays | {"terms": segment.arrays["terms"][:, :, :DAYS]}
+        head = segment.arrays["head"]
+        self.array: dict[str, NDArray[Any]] = segment.arrays | {
+            "terms": segment.arrays["terms"][:, :, :DAYS],
+            "price": head[:, HEAD_FACTS + Fact.PRICE],
+            "updated_ns": head[:, HEAD_UPDATED],
+        }
         self.state: NDArray[np.int64] = segment.arrays["state"]
-        self.terms: tuple[str, ...] = tuple(segment.meta["terms"])
-        self.calculations: tuple[str, ...] = tuple(segment.meta["calculations"])
+        self._catalogue: tuple[int, Catalogue] | None = None
         self.markets: tuple[Market, ...] = tuple(msgspec.convert(segment.meta["markets"], list[Market]))
         self.base_date: int = segment.meta["base_date"]
         self.generation: str = segment.meta["generation"]
@@ -119,27 +153,15 @@ class Tables:
 
     @classmethod
     def create(
-        cls,
-        name: str,
-        capacity: Capacity,
-        *,
-        terms: Sequence[str],
-        calculations: Sequence[str],
-        markets: Sequence[Market],
-        base_date: int,
-        generation: str,
-        explain: Mapping[str, Any] | None = None,
+        cls, name: str, capacity: Capacity, *, markets: Sequence[Market], base_date: int, generation: str
     ) -> Self:
         meta: Mapping[str, Any] = {
-            "terms": list(terms),
-            "calculations": list(calculations),
             "markets": msgspec.to_builtins(list(markets)),
             "base_date": base_date,
             "generation": generation,
             "capacity": msgspec.to_builtins(capacity),
-            "explain": dict(explain or {}),
         }
-        return cls(Segment.create(name, layout(capacity, len(terms), len(calculations), len(markets)), meta))
+        return cls(Segment.create(name, layout(capacity, len(markets)), meta))
 
     @classmethod
     def attach(cls, name: str) -> Self:
@@ -149,6 +171,29 @@ class Tables:
     @property
     def capacity(self) -> Capacity:
         return msgspec.convert(self.segment.meta["capacity"], Capacity)
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The rules in force. A reader that needs them together with numbers asks inside `read`."""
+        if self._catalogue is None or self._catalogue[0] != self.state[Word.RULES]:
+            version, raw = self.read(
+                lambda: (
+                    int(self.state[Word.RULES]),
+                    self.array["catalogue"][: self.state[Word.CATALOGUE_SIZE]].tobytes(),
+                )
+            )
+            self._catalogue = version, msgspec.json.decode(raw, type=Catalogue)
+        return self._catalogue[1]
+
+    def publish(self, catalogue: Catalogue) -> None:
+        """The owner's: rules in force from this epoch on; call it inside `writing`. Raises `ValueError` beyond 1 MiB."""
+        raw = np.frombuffer(msgspec.json.encode(catalogue), np.uint8)
+        if raw.size > CATALOGUE_BYTES:
+            raise ValueError(f"the rules in force take {raw.size:,} bytes, at most {CATALOGUE_BYTES:,} are kept")
+        self.array["catalogue"][: raw.size] = raw
+        self.state[Word.CATALOGUE_SIZE] = raw.size
+        self.state[Word.RULES] = catalogue.version
+        self._catalogue = catalogue.version, catalogue
 
     def count(self, word: Word) -> int:
         return int(self.state[word])
@@ -209,4 +254,4 @@ class Reader:
         return self._tables
 
 
-__all__ = ["HISTORY_MEASURES", "HISTORY_SLOTS", "Reader", "SegmentMissingError", "Tables", "TornReadError", "Word"]
+__all__ = ["HISTORY_ROLES", "HISTORY_SLOTS", "Reader", "SegmentMissingError", "Tables", "TornReadError", "Word"]
