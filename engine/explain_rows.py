@@ -1,0 +1,183 @@
+"""One security at one moment: its numbers, its rows, and what each row gives to each sum. What explanations are made of."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import reduce
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.catalogue import Catalogue
+from engine.kernel import HEAD_FACTS, HEAD_UPDATED
+from engine.model import DAYS, Fact, Kind, Market
+from engine.row import ALL
+from engine.rule_model import Measure
+from engine.tables import Tables, Word
+
+_EPOCH_DAY: Final = date(1970, 1, 1)
+_LONGEST_LADDER_DAYS: Final = 60
+"""Five business days are never further apart than this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The security's rows, the newest first; lists and arrays have one entry per row."""
+
+    number: NDArray[np.int64]
+    """Of the position table."""
+    record: NDArray[np.void]
+    """See `engine.model.POSITION`."""
+    book: tuple[str, ...]
+    client: tuple[str, ...]
+    entity: tuple[str, ...]
+    aggregation_unit: tuple[str, ...]
+    depot: tuple[str, ...]
+    kind: tuple[str, ...]
+    projected: NDArray[np.int64]
+    """Shape (rows, DAYS)."""
+    feeds: NDArray[np.int64]
+    """Per distinct class of these rows, what it feeds: (classes, entries, words), see `engine.row`."""
+    counts: NDArray[np.int64]
+    """Per distinct class how many of its entries are used."""
+    of_class: NDArray[np.int64]
+    """Per row the place of its class in `feeds`."""
+
+    def __len__(self) -> int:
+        return len(self.number)
+
+    def measured(self, measure: Measure, day: int) -> NDArray[np.int64]:
+        """What every row would give by a measure on a day, shape (rows,)."""
+        record, projected = self.record, self.projected[:, day]
+        quantity: NDArray[np.int64]
+        match measure:
+            case Measure.LONG:
+                quantity = np.maximum(0, projected)
+            case Measure.SHORT:
+                quantity = np.maximum(0, -projected)
+            case Measure.FREE:
+                quantity = np.minimum(record["hypothecatable"], np.maximum(0, projected))
+            case Measure.NET:
+                quantity = projected
+            case Measure.EXPIRED:
+                quantity = record["sd"] - projected
+            case Measure.TD_LONG:
+                quantity = np.maximum(0, record["td"])
+            case Measure.SD_LONG:
+                quantity = np.maximum(0, record["sd"])
+            case Measure.TD_NET | Measure.SD_NET:
+                quantity = record["td" if measure == Measure.TD_NET else "sd"]
+            case Measure.RESERVED | Measure.CA_PENDING:
+                quantity = record[measure.name.lower()]
+            case _:
+                raise ValueError(f"rows give nothing by the measure {measure.name}")
+        return quantity
+
+    def given(self, components: Iterable[int], day: int) -> NDArray[np.int64]:
+        """What every row gives to these components together on a day, shape (rows,)."""
+        result = np.zeros(len(self), np.int64)
+        wanted = np.array(list(components), np.int64)
+        for place, used in enumerate(self.counts):
+            entries = self.feeds[place, :used]
+            for _, measure, *masks in entries[np.isin(entries[:, 0], wanted)].tolist():
+                if masks[day]:
+                    of = self.of_class == place
+                    result[of] += self.measured(Measure(measure), day)[of]
+        return result
+
+    def belonging(self, client: str | None, aggregation_unit: str | None) -> NDArray[np.bool_]:
+        """Which rows are of a client and of an aggregation unit; None: of any."""
+        wanted = [
+            np.array(texts, np.str_) == name
+            for texts, name in ((self.client, client), (self.aggregation_unit, aggregation_unit))
+            if name is not None
+        ]
+        return reduce(np.logical_and, wanted, np.ones(len(self), bool))
+
+
+@dataclass(frozen=True, slots=True)
+class SecurityCopy:
+    """Everything that explains a security's numbers, all of one epoch."""
+
+    security: int
+    record: np.void
+    """See `engine.model.SECURITY`."""
+    market: Market
+    market_index: int
+    days: tuple[date, ...]
+    """The dates of SD0..SD4 in its market."""
+    catalogue: Catalogue
+    terms: NDArray[np.int64]
+    """The kept sums, (components, DAYS)."""
+    values: NDArray[np.int64]
+    """(calculations, DAYS)"""
+    facts: NDArray[np.int64]
+    """In the order of `engine.model.Fact`."""
+    clocks: NDArray[np.int64]
+    """(clocks, DAYS), in the order of `engine.model.Clock`."""
+    rows: Rows
+    updated_ns: int
+    as_of_ns: int
+    """The newest event's own time, of any security."""
+
+
+def copied(tables: Tables, security: int) -> SecurityCopy:
+    """A security as of now. Call it inside `tables.read`; the id must be one that a security has."""
+    array = tables.array
+    record = array["security"][security].copy()
+    market, head = int(record["market"]), array["head"][security].copy()
+    catalogue = tables.catalogue
+    return SecurityCopy(
+        security=security,
+        record=record,
+        market=tables.markets[market],
+        market_index=market,
+        days=_days(tables, market),
+        catalogue=catalogue,
+        terms=array["terms"][security, : len(catalogue.components)].copy(),
+        values=array["values"][security, : len(catalogue.calculations)].copy(),
+        facts=head[HEAD_FACTS : HEAD_FACTS + len(Fact)],
+        clocks=array["clock"][market].copy(),
+        rows=_rows(tables, tables.rows_of(security)),
+        updated_ns=int(head[HEAD_UPDATED]),
+        as_of_ns=tables.count(Word.LAST_EVENT_NS),
+    )
+
+
+def _rows(tables: Tables, number: NDArray[np.int64]) -> Rows:
+    array = tables.array
+    record = array["position"][number]
+    key = record["key"]
+    books = array["book"][(key >> np.uint64(24)).astype(np.int64) & 0xFFFF]
+    depots = array["depot"][(key >> np.uint64(8)).astype(np.int64) & 0xFFFF]
+    classes, of_class = np.unique(array["row_class"][number], return_inverse=True)
+    return Rows(
+        number=number,
+        record=record,
+        book=_texts(books["code"]),
+        client=_texts(books["client"]),
+        entity=_texts(books["entity"]),
+        aggregation_unit=_texts(books["aggregation_unit"]),
+        depot=_texts(depots["code"]),
+        kind=tuple(Kind(kind).name for kind in (key & np.uint64(0xFF)).tolist()),
+        projected=record["sd"][:, None] + np.cumsum(record["receipt"] - record["deliver"], axis=1)[:, :DAYS],
+        feeds=array["class_entries"][classes],
+        counts=array["class_counts"][classes, ALL],
+        of_class=of_class.astype(np.int64),
+    )
+
+
+def _texts(codes: NDArray[np.bytes_]) -> tuple[str, ...]:
+    return tuple(code.decode("utf-8", "replace") for code in codes.tolist())
+
+
+def _days(tables: Tables, market: int) -> tuple[date, ...]:
+    """The dates of SD0..SD4.
+
+    A date's ordinal is that of the first business day at or after it: the last date with it is that business day.
+    """
+    today = int(tables.array["today"][market])
+    ordinals = tables.array["business_day"][market, today - tables.base_date :][:_LONGEST_LADDER_DAYS]
+    at = np.searchsorted(ordinals, np.arange(ordinals[0], ordinals[0] + DAYS), side="right") - 1
+    return tuple(_EPOCH_DAY + timedelta(days=today + int(i)) for i in at)
