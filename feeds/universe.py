@@ -1,10 +1,10 @@
 """A believable universe: securities of several markets, clients, books, depots and aggregation units, all invented.
 
-The same (markets, count, seed) gives the same universe. Where a published availability file is given, its securities
-take the place of the simulated ones of their market.
+The same (markets, listings, count, seed, today) gives the same universe. Where a published availability file is given, its
+securities take the place of the simulated ones of their market.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
@@ -12,13 +12,24 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.model import BOOK, NAMED, PRICE_UNIT, RATE_UNIT, SECURITY, Market, Temperature
+from engine.model import (
+    BOOK,
+    CURRENCY,
+    NAMED,
+    PRICE_UNIT,
+    RATE_UNIT,
+    SECURITY,
+    Classification,
+    Market,
+    SecurityFlag,
+    Temperature,
+)
 from feeds import availability, reference
 from feeds.availability import Snapshot
 from feeds.identifiers import CONSONANTS_AND_DIGITS, Text, figi, isin, joined, scattered, sedol, written
 from feeds.temperature import temperature_of
-from feeds.universe_listing import Listing, identified, listing, price_steps, shares
-from feeds.universe_names import FLAVOURS, clients, companies
+from feeds.universe_listing import Listing, country, identified, listings_of, price_steps, shares
+from feeds.universe_names import clients, companies, flavour_of
 
 FEE_MAX: Final = 80
 """The dearest simulated borrow, percent a year."""
@@ -33,6 +44,18 @@ _TRADE_USD: Final = 15_000
 _LARGEST_USD: Final = 2e12
 _SMALLEST_SHARES: Final = 5_000_000
 _STRAYS: Final = 64
+_FX_UNIT: Final = 1_000_000_000
+_CLASSES: Final = {
+    Classification.EQUITY: 0.86,
+    Classification.ETF: 0.08,
+    Classification.DEPOSITARY_RECEIPT: 0.04,
+    Classification.PREFERRED: 0.02,
+}
+_TURNOVER: Final = 0.003
+"""The part of a company's shares that changes hands on a usual day."""
+_EVENTS: Final = 0.25
+"""The part of securities with a dividend or corporate action within the next `_EVENT_DAYS` days."""
+_EVENT_DAYS: Final = 60
 
 
 class Role(IntEnum):
@@ -56,8 +79,6 @@ _CODES: Final = {
 }
 """How the books of a role are called, and how many there are."""
 _CLIENTS: Final = 140
-_ENTITIES: Final = {"US": "IMS-INC", "GB": "IMS-INTL", "DE": "IMS-EU", "FR": "IMS-EU"}
-_ENTITY: Final = "IMS-ASIA"
 _UNITS: Final = {Role.MARGIN: "SHORT", Role.CASH: "LONG", Role.FIRM: "NET", Role.SLAB: "SHORT", Role.REPO: "NET"}
 
 
@@ -66,6 +87,7 @@ class Universe:
     """Reference data as the engine's records, and what a simulator needs besides. Arrays run over securities."""
 
     markets: tuple[Market, ...]
+    currencies: NDArray[np.void]
     securities: NDArray[np.void]
     price: NDArray[np.int64]
     """In PRICE_UNIT, a multiple of `step`."""
@@ -96,48 +118,65 @@ class Universe:
 
     def reference(self) -> list[reference.Record]:
         """Everything as records of the reference topic, without the sources of events."""
-        records: list[reference.Record] = [*reference.securities(self.securities, self.markets)]
+        records: list[reference.Record] = [
+            reference.Currency(code.decode(), day_count, fx) for code, day_count, fx in self.currencies.tolist()
+        ]
+        records.extend(reference.securities(self.securities, self.markets))
         records.extend(reference.Book(*(field.decode() for field in row)) for row in self.books.tolist())
         records.extend(reference.Depot(*(field.decode() for field in row)) for row in self.depots.tolist())
         return records
 
 
-def build(markets: Sequence[Market], count: int, seed: int, snapshot: Snapshot | None = None) -> Universe:
-    """About `count` securities; a snapshot's take the place of those simulated for the market "US"."""
+def build(
+    markets: Sequence[Market],
+    listings: Mapping[str, Listing],
+    count: int,
+    seed: int,
+    snapshot: Snapshot | None = None,
+    today: int = 0,
+) -> Universe:
+    """About `count` securities; a snapshot's take the place of those simulated for the market that is published.
+
+    `listings` by code of market, that of all others under "". `today` in days since 1970; without it no dividend and no
+    corporate action is known.
+    """
     random = np.random.default_rng([seed, 1])
-    per_market = shares(markets, count)
-    published = [] if snapshot is None else [_published(markets, snapshot, per_market)]
+    manners = listings_of(markets, listings)
+    per_market = shares(manners, count)
+    published = [] if snapshot is None else [_published(manners, snapshot, per_market)]
     sedols = sedol(joined("B", written(scattered(count, 31**5, int(random.integers(31**5))), CONSONANTS_AND_DIGITS, 5)))
     ends = np.cumsum(per_market)
     parts = [
-        _listed(market, index, sedols[end - n : end], random)
-        for index, (market, n, end) in enumerate(zip(markets, per_market, ends, strict=True))
+        _listed(market, manner, index, sedols[end - n : end], random)
+        for index, (market, manner, n, end) in enumerate(zip(markets, manners, per_market, ends, strict=True))
         if n
     ]
     simulated = np.concatenate([np.empty(0, SECURITY), *parts])
     if simulated.size:
         bodies = written(scattered(simulated.size, 31**6, int(random.integers(31**6))), CONSONANTS_AND_DIGITS, 6)
         simulated["figi"] = figi(joined("BBG00", bodies))
-    rank = _ranks(np.concatenate([simulated["market"], *(part["market"] for part in published)]), random)
-    _rate(simulated, rank[: simulated.size], markets, random)
-    return _priced(tuple(markets), np.concatenate([simulated, *published]), rank, snapshot, random)
+    rank = _ranks(np.concatenate([simulated["market"], *(part["market"] for part in published)]), manners, random)
+    _rate(simulated, rank[: simulated.size], manners, random)
+    made = _priced(tuple(markets), manners, np.concatenate([simulated, *published]), rank, snapshot, random)
+    _characterise(made, manners, np.random.default_rng([seed, 3]), today)
+    return made
 
 
-def _published(markets: Sequence[Market], snapshot: Snapshot, per_market: NDArray[np.int64]) -> NDArray[np.void]:
+def _published(manners: Sequence[Listing], snapshot: Snapshot, per_market: NDArray[np.int64]) -> NDArray[np.void]:
     """The snapshot's securities; none are left to simulate for their market."""
-    market = next((index for index, market in enumerate(markets) if market.code == "US"), 0)
+    market = next((index for index, manner in enumerate(manners) if manner.published), 0)
     per_market[market] = 0
     return snapshot.securities(market)
 
 
-def _listed(market: Market, index: int, sedols: Text, random: np.random.Generator) -> NDArray[np.void]:
+def _listed(market: Market, manner: Listing, index: int, sedols: Text, random: np.random.Generator) -> NDArray[np.void]:
     """One market's securities with names, tickers and identifiers."""
     start = int(random.integers(10**5))
-    flavour = FLAVOURS.get(market.code, FLAVOURS["US"])
+    flavour = flavour_of(manner.names)
     series, within = np.divmod(np.arange(sedols.size), flavour.names)
     numbers = series * flavour.names + (within * (2**31 - 1) + start) % flavour.names
-    names = companies(market.code, numbers.tolist())
-    codes = identified(market, names, sedols, start)
+    names = companies(flavour, numbers.tolist())
+    codes = identified(market.code, manner, names, sedols, start)
     made = np.zeros(sedols.size, SECURITY)
     made["code"] = made["isin"] = codes.isin
     made["ticker"], made["cusip"], made["country"] = codes.ticker, codes.cusip, codes.country
@@ -148,10 +187,9 @@ def _listed(market: Market, index: int, sedols: Text, random: np.random.Generato
     return made
 
 
-def _ranks(market: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.int64]:
+def _ranks(market: NDArray[np.uint8], manners: Sequence[Listing], random: np.random.Generator) -> NDArray[np.int64]:
     """The place of every security in the order of trading, from 0; the larger markets lead."""
-    weight = np.array([3.0, 1.4, 1.2, 1.2, 1.1, 1.0, 1.0, 1.0])
-    lead = weight[np.minimum(market, weight.size - 1)]
+    lead = np.array([manner.lead for manner in manners])[market]
     order = np.argsort(random.random(market.size) / lead, kind="stable")
     rank = np.empty(market.size, np.int64)
     rank[order] = np.arange(market.size)
@@ -159,7 +197,7 @@ def _ranks(market: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np
 
 
 def _rate(
-    securities: NDArray[np.void], rank: NDArray[np.int64], markets: Sequence[Market], random: np.random.Generator
+    securities: NDArray[np.void], rank: NDArray[np.int64], manners: Sequence[Listing], random: np.random.Generator
 ) -> None:
     """Borrow fees, most of them general collateral, with temperatures and rebates that follow from them."""
     count = securities.size
@@ -174,7 +212,7 @@ def _rate(
         end += chosen.size
         fee[chosen] = np.exp(random.uniform(np.log(low), np.log(high), chosen.size))
     securities["fee"] = np.rint(fee * RATE_UNIT).astype(np.int32)
-    base = np.array([listing(market).rate for market in markets])[securities["market"]]
+    base = np.array([manner.rate for manner in manners])[securities["market"]]
     securities["rebate"] = np.rint(base * RATE_UNIT).astype(np.int32) - securities["fee"]
     securities["temperature"] = temperature_of(securities["fee"])
     restricted = random.random(count) < _RESTRICTED
@@ -183,6 +221,7 @@ def _rate(
 
 def _priced(
     markets: tuple[Market, ...],
+    manners: Sequence[Listing],
     securities: NDArray[np.void],
     rank: NDArray[np.int64],
     snapshot: Snapshot | None,
@@ -190,21 +229,21 @@ def _priced(
 ) -> Universe:
     """Prices, sizes and popularity, and then the books and depots."""
     count, market = securities.size, securities["market"]
-    listings = [listing(market) for market in markets]
-    median, usd = (np.array([getattr(entry, name) for entry in listings])[market] for name in ("price", "usd"))
+    median, usd = (np.array([getattr(manner, name) for manner in manners])[market] for name in ("price", "usd"))
     price = median * np.exp(random.normal(0, 0.95, count))
     step, lot = np.ones(count, np.int64), np.ones(count, np.int64)
-    for index, entry in enumerate(listings):
+    for index, manner in enumerate(manners):
         here = market == index
-        step[here] = price_steps(markets[index], price[here])
-        lot[here] = random.choice(np.array(entry.lots), int(np.count_nonzero(here)))
+        step[here] = price_steps(manner, price[here])
+        lot[here] = random.choice(np.array(manner.lots), int(np.count_nonzero(here)))
     capital = _LARGEST_USD / (1 + rank) ** 0.95
     outstanding = np.maximum(_SMALLEST_SHARES, capital / (price * usd)).astype(np.int64)
     popularity = 1.0 / (1 + rank)
-    depots, depot_of = _depots(listings)
-    books, role, home = _books(markets)
+    depots, depot_of = _depots(manners)
+    books, role, home = _books(markets, manners)
     return Universe(
         markets=markets,
+        currencies=_currencies(markets, manners),
         securities=securities,
         price=np.maximum(1, np.rint(price * PRICE_UNIT / step).astype(np.int64)) * step,
         step=step,
@@ -218,24 +257,53 @@ def _priced(
         home=home,
         depots=depots,
         depot_of=depot_of,
-        strays=isin(joined("US", written(scattered(_STRAYS, 10**7, 4_711), "0123456789", 7), "XX")),
+        strays=isin(joined(country(markets[0].code), written(scattered(_STRAYS, 10**7, 4_711), "0123456789", 7), "XX")),
     )
 
 
-def _depots(listings: Sequence[Listing]) -> tuple[NDArray[np.void], NDArray[np.int32]]:
+def _characterise(made: Universe, manners: Sequence[Listing], random: np.random.Generator, today: int) -> None:
+    """What rules may ask of a security besides: its kind, turnover, next event, and lists it is on."""
+    securities, market = made.securities, made.securities["market"]
+    count = securities.size
+    securities["classification"] = random.choice(list(_CLASSES), count, p=list(_CLASSES.values()))
+    securities["outstanding"] = made.outstanding
+    securities["volume_30d"] = np.maximum(made.lot, made.outstanding * _TURNOVER * random.lognormal(0, 0.8, count))
+    for flag, parts in (
+        (SecurityFlag.DESIGNATED, [manner.designated for manner in manners]),
+        (SecurityFlag.THRESHOLD, [manner.threshold for manner in manners]),
+    ):
+        securities["flags"][random.random(count) < np.array(parts)[market]] |= int(flag)
+    has_event = random.random(count) < _EVENTS
+    after = random.integers(1, _EVENT_DAYS, count, endpoint=True)
+    if today:
+        securities["event_date"] = np.where(has_event, today + after, 0)
+
+
+def _currencies(markets: Sequence[Market], manners: Sequence[Listing]) -> NDArray[np.void]:
+    """The currencies of the markets, once each; a dollar is the unit of what they are worth."""
+    known = {
+        market.currency: (market.currency.encode(), manner.day_count, round(manner.usd * _FX_UNIT))
+        for market, manner in zip(markets, manners, strict=True)
+    }
+    return np.array(list(known.values()), CURRENCY)
+
+
+def _depots(manners: Sequence[Listing]) -> tuple[NDArray[np.void], NDArray[np.int32]]:
     """All depots once, and which two are each market's."""
     named: dict[str, str] = {}
     pairs = []
-    for entry in listings:
-        own, other = entry.depots[0], entry.depots[-1]
-        named.update((own, other))
-        pairs.append((own[0], other[0]))
+    for manner in manners:
+        own, other = manner.depots[0], manner.depots[-1]
+        named |= {own.code: own.name, other.code: other.name}
+        pairs.append((own.code, other.code))
     codes = list(named)
     depots = np.array([(code.encode(), name.encode()) for code, name in named.items()], NAMED)
     return depots, np.array([[codes.index(code) for code in pair] for pair in pairs], np.int32)
 
 
-def _books(markets: Sequence[Market]) -> tuple[NDArray[np.void], NDArray[np.uint8], NDArray[np.uint8]]:
+def _books(
+    markets: Sequence[Market], manners: Sequence[Listing]
+) -> tuple[NDArray[np.void], NDArray[np.uint8], NDArray[np.uint8]]:
     """Books with their client or desk, legal entity and aggregation unit; their roles and markets."""
     funds = clients(_CLIENTS)
     rows, roles, homes = [], [], []
@@ -243,7 +311,7 @@ def _books(markets: Sequence[Market]) -> tuple[NDArray[np.void], NDArray[np.uint
         for number in range(count):
             home = number % len(markets)
             market = markets[home].code
-            entity = _ENTITIES.get(market, _ENTITY)
+            entity = manners[home].entity
             client = funds[number * 11 % _CLIENTS] if role in (Role.MARGIN, Role.CASH) else entity
             unit = f"{market}-{_UNITS[role]}-{number % 3 + 1}" if role in _UNITS else ""
             code = f"{prefix}-{market}-{number // len(markets) + 1}" if len(prefix) > 1 else f"{prefix}{number + 1:04d}"

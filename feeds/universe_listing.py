@@ -1,10 +1,14 @@
-"""How each market of the demo universe lists its securities: share, tickers, identifiers, prices, lots, depots."""
+"""How the markets of the demo universe list their securities: data of one file each, and the forms of their identifiers.
+
+A file names the form in which its market makes ISINs and tickers; the forms are here, and know no market.
+"""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,70 +25,118 @@ from feeds.identifiers import (
     written,
 )
 
+_COUNTRY: Final = re.compile("[A-Z]{2}")
+_NOWHERE: Final = "XS"
+"""The prefix of ISINs that no country gives."""
+_BODY: Final = 9
+"""Characters of an ISIN between its country and its check digit."""
 
-@dataclass(frozen=True, slots=True)
-class Listing:
+
+class _Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Part of a market's file."""
+
+
+class Depot(_Data, frozen=True):
+    """Where stock lies."""
+
+    code: str
+    name: str
+
+
+class Abroad(_Data, frozen=True):
+    """That part of the companies is of another country, whose ISINs begin with `prefix`."""
+
+    prefix: str
+    percent: int
+
+
+class Numbering(_Data, frozen=True):
+    """How ISINs are made: country, `prefix`, what the form gives, `suffix`."""
+
+    form: Literal["alphanumeric", "cusip", "digits", "sedol", "ticker"]
+    prefix: str = ""
+    suffix: str = ""
+    abroad: Abroad | None = None
+
+
+class Tickers(_Data, frozen=True):
+    """So many letters of a name; or numbers of so many digits, from `first` on, multiples of `step` while they last."""
+
+    letters: int = 0
+    digits: int = 0
+    first: int = 0
+    step: int = 1
+
+
+class Names(_Data, frozen=True):
+    """The words of company names: `beginnings` and `endings` are separated by blanks, `lines` and `forms` by bars."""
+
+    beginnings: str
+    endings: str
+    lines: str
+    forms: str
+
+
+class Listing(_Data, frozen=True):
     """One market's manner. Prices in currency units; `usd` is about what one unit is worth, `rate` percent a year."""
 
     share: float
     """Part of the universe, before scaling to 1."""
     price: float
+    """The median."""
     usd: float
     rate: float
     ticks: tuple[tuple[float, float], ...]
     """From this price on, this step."""
     lots: tuple[int, ...]
-    depots: tuple[tuple[str, str], ...]
+    entity: str
+    """Whose books are of this market."""
+    depots: tuple[Depot, ...]
     """The market's own first, then where else its stock lies."""
+    numbering: Numbering
+    tickers: Tickers
+    names: Names
+    code: str = ""
+    """The market's; "" in the listing of all markets that have none of their own."""
+    lead: float = 1.0
+    """How much likelier than elsewhere a security is to be among the most traded ones."""
+    day_count: int = 360
+    """Days of an interest year."""
+    designated: float = 1.0
+    """The part of its securities that may be sold short."""
+    threshold: float = 0.0
+    """The part of them with persistent settlement failures."""
+    published: bool = False
+    """Whether a published availability file is of this market."""
 
 
-_CAYMAN: Final = 40
-"""Percent of the companies listed in Hong Kong that are of the Cayman Islands."""
-_COUNTRY: Final = re.compile("[A-Z]{2}")
-_EOC: Final = ("EOC", "Euroclear Bank")
-_CBL: Final = ("CBL", "Clearstream Luxembourg")
-_EURO_TICKS: Final = ((0.0, 0.001), (1.0, 0.005), (10.0, 0.01), (50.0, 0.05), (500.0, 0.5))
-_YEN_TICKS: Final = ((0.0, 0.5), (1_000.0, 1.0), (5_000.0, 5.0), (30_000.0, 50.0))
-_WON_TICKS: Final = ((0.0, 1.0), (2_000.0, 5.0), (20_000.0, 50.0), (200_000.0, 500.0))
-_HKD_TICKS: Final = ((0.0, 0.001), (0.25, 0.005), (0.5, 0.01), (10.0, 0.02), (100.0, 0.1), (500.0, 0.5))
-_TWD_TICKS: Final = ((0.0, 0.01), (10.0, 0.05), (50.0, 0.1), (100.0, 0.5), (500.0, 1.0), (1_000.0, 5.0))
-LISTINGS: Final = {
-    "US": Listing(
-        0.45, 32, 1.0, 3.9, ((0.0, 0.0001), (1.0, 0.01)), (100,), (("DTC", "Depository Trust Company"), _EOC)
-    ),
-    "TW": Listing(0.08, 62, 0.031, 1.6, _TWD_TICKS, (1_000,), (("TDCC", "Taiwan Depository & Clearing"),)),
-    "JP": Listing(0.15, 1_750, 0.0066, 0.6, _YEN_TICKS, (100,), (("JASDEC", "Japan Securities Depository"), _EOC)),
-    "KR": Listing(0.09, 18_500, 0.00071, 2.6, _WON_TICKS, (10,), (("KSD", "Korea Securities Depository"),)),
-    "HK": Listing(0.08, 5.8, 0.128, 3.4, _HKD_TICKS, (100, 200, 500, 1_000, 2_000), (("CCASS", "HKSCC CCASS"), _EOC)),
-    "GB": Listing(0.06, 4.2, 1.31, 4.0, ((0.0, 0.0005), (1.0, 0.002), (10.0, 0.01)), (1,), (("CREST", "CREST"), _EOC)),
-    "DE": Listing(0.05, 27, 1.14, 2.0, _EURO_TICKS, (1,), (("CBF", "Clearstream Frankfurt"), _CBL)),
-    "FR": Listing(0.04, 24, 1.14, 2.0, _EURO_TICKS, (1,), (("EFR", "Euroclear France"), _CBL)),
-}
-_PLAIN: Final = Listing(0.03, 20, 1.0, 3.0, ((0.0, 0.01),), (1,), (_EOC, _CBL))
+def listings_of(markets: Sequence[Market], listings: Mapping[str, Listing]) -> list[Listing]:
+    """The manner of each market; that of the name "" where `listings` has none of its own. Raises KeyError for neither."""
+    return [listings[market.code if market.code in listings else ""] for market in markets]
 
 
-def listing(market: Market) -> Listing:
-    """The market's manner; a plain one where this page knows none."""
-    return LISTINGS.get(market.code, _PLAIN)
-
-
-def shares(markets: Sequence[Market], count: int) -> NDArray[np.int64]:
+def shares(listings: Sequence[Listing], count: int) -> NDArray[np.int64]:
     """How many of `count` securities each market lists: sums to `count`, one each at least if there are enough."""
-    weights = np.array([listing(market).share for market in markets])
+    weights = np.array([listing.share for listing in listings])
     ends = np.rint(np.cumsum(weights / weights.sum()) * count).astype(np.int64)
     return np.asarray(np.diff(ends, prepend=0))
 
 
-def price_steps(market: Market, prices: NDArray[np.float64]) -> NDArray[np.int64]:
+def price_steps(listing: Listing, prices: NDArray[np.float64]) -> NDArray[np.int64]:
     """The smallest price change at these prices (currency units), in `PRICE_UNIT`."""
-    limits, steps = zip(*listing(market).ticks, strict=True)
+    limits, steps = zip(*listing.ticks, strict=True)
     at = np.searchsorted(np.array(limits), prices, side="right") - 1
     return np.asarray(np.rint(np.array(steps)[at] * PRICE_UNIT), np.int64)
 
 
+def country(code: str) -> str:
+    """What the ISINs of a market begin with."""
+    return code if _COUNTRY.fullmatch(code) else _NOWHERE
+
+
 @dataclass(frozen=True, slots=True)
 class Identified:
-    """Identifiers of one market's securities, each an S array; CUSIPs are empty outside the US."""
+    """Identifiers of one market's securities, each an S array; CUSIPs are empty where ISINs are made of other numbers."""
 
     ticker: Text
     isin: Text
@@ -92,91 +144,91 @@ class Identified:
     country: Text
 
 
-def identified(market: Market, names: Sequence[str], sedols: Text, start: int) -> Identified:
-    """Tickers and identifiers for securities of these names; tickers and ISINs are unique within the market."""
-    build = _BUILDERS.get(market.code, _plain)
-    made = build(market.code, names, sedols, start)
-    bodies, tickers = made[0], made[1]
-    is_us = market.code == "US"
-    cusips = np.strings.slice(bodies, 2, 11).astype("S8") if is_us else np.full(len(names), b"", "S1")
+def identified(code: str, listing: Listing, names: Sequence[str], sedols: Text, start: int) -> Identified:
+    """Tickers and identifiers for securities of these names; tickers and ISINs are unique within the market `code`."""
+    tickers = _tickers(listing.tickers, names, start)
+    bodies = _FORMS[listing.numbering.form](
+        country(code), listing.numbering, _Given(len(names), start, tickers, sedols)
+    )
+    has_cusips = listing.numbering.form == "cusip"
     return Identified(
         ticker=tickers,
         isin=isin(bodies.astype("S11")),
-        cusip=cusip(cusips) if is_us else cusips,
+        cusip=np.strings.slice(bodies, 2, 11).astype("S9") if has_cusips else np.full(len(names), b"", "S1"),
         country=np.strings.slice(bodies, 0, 2).astype("S2"),
     )
 
 
-_Made = tuple[Text, Text]
-"""Bodies of ISINs (11 characters), and tickers."""
-_Builder = Callable[[str, Sequence[str], Text, int], _Made]
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What identifiers are made from, one of each per security; `start`: where numbers begin."""
+
+    count: int
+    start: int
+    tickers: Text
+    sedols: Text
 
 
-def _us(_: str, names: Sequence[str], __: Text, start: int) -> _Made:
-    issuer = scattered(len(names), 10_000 * len(LETTERS_AND_DIGITS) ** 2, start)
-    front = written(issuer // len(LETTERS_AND_DIGITS) ** 2 % 1_000, DIGITS, 3)
+_Form = Callable[[str, Numbering, _Given], Text]
+"""Bodies of ISINs, 11 characters."""
+
+
+def _cusips(country: str, _: Numbering, given: _Given) -> Text:
+    signs = len(LETTERS_AND_DIGITS)
+    issuer = scattered(given.count, 10_000 * signs**2, given.start)
+    front = written(issuer // signs**2 % 1_000, DIGITS, 3)
     middle = written(issuer, LETTERS_AND_DIGITS, 2)
-    last = written(issuer // (1_000 * len(LETTERS_AND_DIGITS) ** 2), DIGITS, 1)
-    cusip_bodies = joined(front, middle, last, "10")
-    return joined("US", cusip(cusip_bodies)), _letters(names, 4)
+    last = written(issuer // (1_000 * signs**2), DIGITS, 1)
+    return joined(country, cusip(joined(front, middle, last, "10")))
 
 
-def _taiwan(code: str, names: Sequence[str], _: Text, start: int) -> _Made:
-    tickers = _numbers(len(names), 1_101, 4, start)
-    return joined(code, _padded(tickers, 7), "00"), tickers
+def _of_tickers(country: str, how: Numbering, given: _Given) -> Text:
+    width = _BODY - len(how.prefix) - len(how.suffix)
+    return joined(country, how.prefix, np.asarray(np.strings.zfill(given.tickers, width)), how.suffix)
 
 
-def _japan(code: str, names: Sequence[str], _: Text, start: int) -> _Made:
-    issuer = written(scattered(len(names), 1_000_000, start), DIGITS, 6)
-    return joined(code, "3", issuer, "00"), _numbers(len(names), 1_301, 4, start)
+def _digits(country: str, how: Numbering, given: _Given) -> Text:
+    width = _BODY - len(how.prefix) - len(how.suffix)
+    number = scattered(given.count, 10**width, given.start)
+    local = joined(country, how.prefix, written(number, DIGITS, width), how.suffix)
+    if how.abroad is None:
+        return local
+    foreign = joined(how.abroad.prefix, written(number, DIGITS, 2 + _BODY - len(how.abroad.prefix)))
+    return np.where(number % 100 < how.abroad.percent, foreign, local)
 
 
-def _korea(code: str, names: Sequence[str], _: Text, start: int) -> _Made:
-    space = 10**5 if len(names) <= 10**5 else 10**6  # short codes end in 0 while there are enough of them
-    tickers = written(10**6 // space * scattered(len(names), space, start), DIGITS, 6)
-    return joined(code, "7", tickers, "00"), tickers
+def _of_sedols(country: str, how: Numbering, given: _Given) -> Text:
+    return joined(country, how.prefix, given.sedols)
 
 
-def _hong_kong(code: str, names: Sequence[str], _: Text, start: int) -> _Made:
-    number = scattered(len(names), 10_000_000, start)
-    local = joined(code, "00", written(number, DIGITS, 7))
-    cayman = joined("KYG", written(number, DIGITS, 8))
-    return np.where(number % 100 < _CAYMAN, cayman, local), _numbers(len(names), 1, 4, start)
+def _alphanumeric(country: str, how: Numbering, given: _Given) -> Text:
+    width, signs = _BODY - len(how.prefix), len(LETTERS_AND_DIGITS)
+    number = scattered(given.count, 10 * signs ** (width - 1), given.start)
+    return joined(country, how.prefix, written(number, LETTERS_AND_DIGITS, width))
 
 
-def _britain(code: str, names: Sequence[str], sedols: Text, _: int) -> _Made:
-    return joined(code, "00", sedols), _letters(names, 3)
-
-
-def _germany(code: str, names: Sequence[str], _: Text, start: int) -> _Made:
-    wkn = joined("A", written(scattered(len(names), 10 * 34**4, start), LETTERS_AND_DIGITS, 5))
-    return joined(code, "000", wkn), _letters(names, 3)
-
-
-def _france(code: str, names: Sequence[str], _: Text, start: int) -> _Made:
-    return joined(code, "00", written(scattered(len(names), 10**7, start), DIGITS, 7)), _letters(names, 3)
-
-
-def _plain(code: str, names: Sequence[str], _: Text, start: int) -> _Made:
-    number = scattered(len(names), 10**9, start)
-    country = code if _COUNTRY.fullmatch(code) else "XS"
-    return joined(country, written(number, DIGITS, 9)), _letters(names, 4)
-
-
-_BUILDERS: Final[dict[str, _Builder]] = {
-    "US": _us,
-    "TW": _taiwan,
-    "JP": _japan,
-    "KR": _korea,
-    "HK": _hong_kong,
-    "GB": _britain,
-    "DE": _germany,
-    "FR": _france,
+_FORMS: Final[dict[str, _Form]] = {
+    "alphanumeric": _alphanumeric,
+    "cusip": _cusips,
+    "digits": _digits,
+    "sedol": _of_sedols,
+    "ticker": _of_tickers,
 }
 
 
-def _padded(tickers: Text, width: int) -> Text:
-    return np.asarray(np.strings.zfill(tickers, width))
+def _tickers(how: Tickers, names: Sequence[str], start: int) -> Text:
+    if how.letters:
+        return _letters(names, how.letters)
+    if how.step > 1:
+        return _stepped(len(names), how.digits, how.step, start)
+    return _numbers(len(names), how.first, how.digits, start)
+
+
+def _stepped(count: int, width: int, step: int, start: int) -> Text:
+    """Numbers of `width` digits, multiples of `step` while there are enough of them."""
+    if count > 10**width // step:
+        step = 1
+    return written(step * scattered(count, 10**width // step, start), DIGITS, width)
 
 
 def _numbers(count: int, first: int, width: int, start: int) -> Text:

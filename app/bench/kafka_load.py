@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 
 from app import world
+from app.listings import listings
 from feeds.calendars import TradingDays
 from feeds.simulator import Simulator
 from feeds.simulator_kafka import Producer
@@ -39,7 +40,7 @@ async def load(bootstrap: str, name: str, encoding: str, events: int, batch: int
     markets = world.markets()
     calendar = world.calendar(markets, dt.datetime.now(dt.UTC), data / "calendars")
     days = TradingDays.of(calendar.business_day, calendar.base_date, calendar.today)
-    simulator = Simulator(build(markets, _SECURITIES, 1), days, 1, PARTITIONS, prefix=name)
+    simulator = Simulator(build(markets, listings(), _SECURITIES, 1), days, 1, PARTITIONS, prefix=name)
     topics = f"{name}.events", f"{name}.reference"
     sent, size = 0, 0
     async with Producer(bootstrap) as producer:

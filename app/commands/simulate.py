@@ -18,6 +18,7 @@ from typing import Any, Final
 import msgspec
 
 from app import world
+from app.listings import listings
 from app.settings import Settings, SettingsError
 from feeds.availability import AvailabilityError, load
 from feeds.calendars import TradingDays
@@ -99,7 +100,9 @@ class Source:
         self.calendar = world.calendar(markets, self.now, Settings.load({}).folder / "calendars")
         self.days = TradingDays.of(self.calendar.business_day, self.calendar.base_date, self.calendar.today)
         snapshot = load(Path(args.availability)) if args.availability else None
-        self.universe: Universe = build(markets, args.securities, args.seed, snapshot)
+        self.universe: Universe = build(
+            markets, listings(), args.securities, args.seed, snapshot, int(self.calendar.today[0])
+        )
         self._args = args
         self._limit = args.events if args.events is not None else sys.maxsize
         self._stopped = False

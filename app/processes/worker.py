@@ -134,13 +134,15 @@ class Worker:
 
 def _invent(settings: Settings, snapshot: "Snapshot | None") -> "tuple[Universe, TradingDays]":
     """The simulated world: its securities, and when they are traded."""
-    from feeds.calendars import TradingDays  # noqa: PLC0415  not needed with a broker
+    from app.listings import listings  # noqa: PLC0415  not needed with a broker
+    from feeds.calendars import TradingDays  # noqa: PLC0415
     from feeds.universe import build  # noqa: PLC0415
 
     markets = world.markets()
     calendar = world.calendar(markets, dt.datetime.now(dt.UTC), settings.folder / "calendars")
     days = TradingDays.of(calendar.business_day, calendar.base_date, calendar.today)
-    return build(markets, settings.securities, settings.seed, snapshot), days
+    today = int(calendar.today[0])
+    return build(markets, listings(), settings.securities, settings.seed, snapshot, today), days
 
 
 @cache

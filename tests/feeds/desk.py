@@ -11,6 +11,7 @@ import numpy as np
 
 from app import world
 from app.intake import Intake
+from app.listings import listings
 from engine.graph import build
 from engine.model import Capacity
 from engine.ring import Ring
@@ -49,7 +50,7 @@ class Desk:
     def simulator(self, partitions: int, newest: Sequence[int] = (), securities: int = 300) -> Simulator:
         """A day with many faults. `newest`: the numbers that its sources have used before."""
         days = TradingDays.of(self._calendar.business_day, self._calendar.base_date, self._calendar.today)
-        return Simulator(build_universe(self.markets, securities, 1), days, 1, partitions, FAULTS, newest=newest)
+        return Simulator(build_universe(self.markets, listings(), securities, 1), days, 1, partitions, FAULTS, newest=newest)
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._drain())

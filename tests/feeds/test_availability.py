@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from stdnum import figi, isin
 
 from app import world
+from app.listings import listings
 from engine.model import RATE_UNKNOWN, SecurityFlag, Temperature
 from feeds import availability, json_events
 from feeds.availability import AvailabilityError, Change, Snapshot, load, parse
@@ -36,7 +37,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The real file where it is there, else one made of a simulated universe in its manner."""
     if REAL.exists():
         return REAL
-    universe = build(world.markets()[:1], 17_461, 1)
+    universe = build(world.markets()[:1], listings(), 17_461, 1)
     lines = []
     for number, row in enumerate(universe.securities):
         isin, name = row["isin"].decode(), row["name"].decode().upper().replace(" ", " &amp; ", 1)
@@ -187,7 +188,7 @@ def test_a_change_becomes_numbered_events_of_the_lender() -> None:
 
 def test_a_snapshots_securities_take_the_place_of_the_simulated_us_ones(large: Path) -> None:
     snapshot = load(large)
-    universe = build(world.markets(), 12_000, 1, snapshot)
+    universe = build(world.markets(), listings(), 12_000, 1, snapshot)
     us = universe.securities["market"] == 0
     assert np.count_nonzero(us) == snapshot.size == universe.securities.size - universe.published
     assert us[universe.published :].all()
@@ -195,7 +196,7 @@ def test_a_snapshots_securities_take_the_place_of_the_simulated_us_ones(large: P
 
 
 def test_a_universe_may_be_nothing_but_the_snapshot() -> None:
-    universe = build(world.markets()[:1], 100, 1, parse(file_of(*LINES)))
+    universe = build(world.markets()[:1], listings(), 100, 1, parse(file_of(*LINES)))
     assert universe.securities["ticker"].tolist() == [b"A", b"AAC U", b"AB", b"AFFL"]
     assert universe.published == 0
 

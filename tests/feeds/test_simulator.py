@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from app import world
+from app.listings import listings
 from app.simulated import Receiver
 from engine.model import NO_DATE, Capacity, Flag, Kind, Op
 from engine.state import Calendar
@@ -31,7 +32,7 @@ BAD = FaultRates(duplicates=0.02, gaps=0.01, unreadable=0.01, unknown=0.01)
 
 @pytest.fixture(scope="module")
 def universe() -> Universe:
-    return build(MARKETS, 400, 5)
+    return build(MARKETS, listings(), 400, 5)
 
 
 @pytest.fixture

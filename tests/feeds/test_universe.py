@@ -8,19 +8,21 @@ from stdnum import cusip, figi, isin
 from stdnum.gb import sedol
 
 from app import world
-from engine.model import PRICE_UNIT, RATE_UNIT, Capacity, Market, Temperature
+from app.listings import listings
+from engine.model import PRICE_UNIT, RATE_UNIT, Capacity, Market, SecurityFlag, Temperature
 from feeds import reference
 from feeds.identifiers import scattered
 from feeds.simulator_opening import opening_rows
 from feeds.universe import FEE_MAX, Role, Universe, build
-from feeds.universe_names import FLAVOURS, companies
+from feeds.universe_names import companies, flavour_of
 
 MARKETS = world.markets()
+LISTINGS = listings()
 
 
 @pytest.fixture(scope="module")
 def universe() -> Universe:
-    return build(MARKETS, 12_000, 7)
+    return build(MARKETS, LISTINGS, 12_000, 7)
 
 
 def texts(universe: Universe, column: str) -> list[str]:
@@ -35,7 +37,7 @@ def test_every_check_digit_is_valid(universe: Universe) -> None:
     assert all(map(isin.is_valid, [code.decode() for code in universe.strays.tolist()]))
 
 
-def test_us_and_british_isins_contain_the_national_number(universe: Universe) -> None:
+def test_american_and_british_isins_contain_the_national_number(universe: Universe) -> None:
     for row in universe.securities[np.isin(universe.securities["market"], [0, 5])]:
         national = row["cusip"] if row["market"] == 0 else row["sedol"]
         assert national in row["isin"]
@@ -103,12 +105,13 @@ def test_about_six_hundred_books_of_every_role_belong_to_clients_entities_and_un
 def test_the_wire_records_become_the_same_arrays(universe: Universe) -> None:
     arrays = {kind.name: array for kind, array in reference.arrays(universe.reference(), MARKETS)}
     assert (arrays["SECURITIES"] == universe.securities).all()
+    assert (arrays["CURRENCIES"] == universe.currencies).all()
     assert (arrays["BOOKS"] == universe.books).all()
     assert (arrays["DEPOTS"] == universe.depots).all()
 
 
 def test_the_same_seed_gives_the_same_universe_and_another_seed_another() -> None:
-    one, same, other = (build(MARKETS, 500, seed) for seed in (3, 3, 4))
+    one, same, other = (build(MARKETS, LISTINGS, 500, seed) for seed in (3, 3, 4))
     assert (one.securities == same.securities).all()
     assert (one.price == same.price).all()
     assert (opening_rows(one, 3) == opening_rows(same, 3)).all()
@@ -117,7 +120,7 @@ def test_the_same_seed_gives_the_same_universe_and_another_seed_another() -> Non
 
 @pytest.mark.parametrize("count", [8, 100, 45_000])
 def test_small_and_large_universes_are_as_sound(count: int) -> None:
-    universe = build(MARKETS, count, 1)
+    universe = build(MARKETS, LISTINGS, count, 1)
     assert universe.securities.size == count <= Capacity().securities
     assert len(set(universe.securities["isin"].tolist())) == count
     assert len(set(universe.securities["name"].tolist())) == count
@@ -126,15 +129,41 @@ def test_small_and_large_universes_are_as_sound(count: int) -> None:
 
 
 def test_a_market_that_nobody_described_gets_a_plain_listing() -> None:
-    universe = build((Market("CA", "XTSE", "America/Toronto", "CAD", "16:00", 1), *MARKETS), 900, 1)
+    universe = build((Market("CA", "XTSE", "America/Toronto", "CAD", "16:00", 1), *MARKETS), LISTINGS, 900, 1)
     here = universe.securities[universe.securities["market"] == 0]
     assert here.size > 10
     assert all(isin.is_valid(code.decode()) and code.startswith(b"CA") for code in here["isin"].tolist())
 
 
 def test_names_are_distinct_for_more_numbers_than_there_are_words() -> None:
-    for market, flavour in FLAVOURS.items():
-        assert len(set(companies(market, range(flavour.names + 50)))) == flavour.names + 50
+    for listing in LISTINGS.values():
+        flavour = flavour_of(listing.names)
+        assert len(set(companies(flavour, range(flavour.names + 50)))) == flavour.names + 50
+
+
+def test_every_market_of_the_program_has_a_file_and_every_file_a_market() -> None:
+    assert {market.code for market in MARKETS} == LISTINGS.keys() - {""}
+
+
+def test_rules_find_something_to_hold_for() -> None:
+    universe = build(MARKETS, LISTINGS, 12_000, 7, today=20_000)
+    securities = universe.securities
+    assert len(set(securities["classification"].tolist())) >= 4
+    designated, threshold = (
+        securities["flags"] & flag != 0 for flag in (SecurityFlag.DESIGNATED, SecurityFlag.THRESHOLD)
+    )
+    assert 0.95 < designated.mean() < 1
+    assert 0 < threshold.mean() < 0.02
+    assert (securities["volume_30d"] > 0).all()
+    assert (securities["volume_30d"] < securities["outstanding"]).all()
+    dated = securities["event_date"][securities["event_date"] > 0]
+    assert 2_000 < dated.size < 4_000
+    assert dated.min() == 20_001
+    assert {bytes(code).decode() for code in universe.currencies["code"]} == {market.currency for market in MARKETS}
+
+
+def test_without_a_day_of_today_no_dividend_is_known(universe: Universe) -> None:
+    assert not universe.securities["event_date"].any()
 
 
 def test_too_many_for_the_identifiers_is_said_clearly() -> None:
@@ -159,5 +188,5 @@ def test_every_position_at_start_of_day_is_possible(universe: Universe) -> None:
 
 def test_building_the_default_universe_is_quick() -> None:
     started = time.process_time()
-    build(MARKETS, 12_000, 1)
+    build(MARKETS, LISTINGS, 12_000, 1)
     assert time.process_time() - started < 0.7
