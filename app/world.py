@@ -1,6 +1,7 @@
 """What the engine starts from: markets, rules and calendars, read from files and turned into data."""
 
 import datetime as dt
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
@@ -11,12 +12,14 @@ import numpy as np
 import yaml
 
 from engine.model import Market
-from engine.rules import Rules, compile_rules
+from engine.rule_model import Document, RuleBook
+from engine.rule_text import read_documents
 from engine.state import Calendar
 from engine.tables import CALENDAR_DAYS
 from feeds.calendars import business_day_table, day_of
 
-_RULES: Final = ("default.yaml", "tw.yaml")
+SHIPPED: Final = ("default", "tw", "jp", "kr", "hk", "us", "eu")
+"""The rule documents that come with the program."""
 _PAST_DAYS: Final = 60
 
 
@@ -25,10 +28,15 @@ def markets() -> tuple[Market, ...]:
     return tuple(msgspec.convert(yaml.safe_load(files("assets").joinpath("markets.yaml").read_text()), list[Market]))
 
 
-def rules(at: tuple[Market, ...], on: dt.date) -> Rules:
-    """The rules of assets/rules that are in force on a date. Raises `engine.rules.RulesError`."""
-    texts = {name: files("assets").joinpath("rules", name).read_text() for name in _RULES}
-    return compile_rules(texts, [market.code for market in at], on)
+def shipped_documents() -> tuple[Document, ...]:
+    """The rules of assets/rules, each in its first version."""
+    folder = files("assets").joinpath("rules")
+    return tuple(Document(name, 1, folder.joinpath(f"{name}.yaml").read_text()) for name in SHIPPED)
+
+
+def rule_book(documents: Sequence[Document] | None = None) -> RuleBook:
+    """Documents (None: the shipped ones) read and checked together. Raises `engine.rule_model.RulesError`."""
+    return read_documents(shipped_documents() if documents is None else documents)
 
 
 def calendar(at: tuple[Market, ...], now: dt.datetime, cache: Path) -> Calendar:

@@ -7,21 +7,37 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from engine import kernel
-from engine.calc import Programs, recalculate
+from engine import kernel, rebuild
+from engine.calc import programs_of, recalculate
+from engine.classes import Classifier
 from engine.events import EventArray
-from engine.model import Capacity, Market, Namespace, SecurityFlag, Temperature
+from engine.inventory import Inventory
+from engine.model import (
+    DAYS,
+    RATE_UNKNOWN,
+    Capacity,
+    Clock,
+    Decided,
+    Fact,
+    Market,
+    Namespace,
+    SecurityFlag,
+)
 from engine.ring import Message
-from engine.rules import Rules
+from engine.row import KEY
+from engine.rule_model import Measure, Problem, RuleBook, RulesError, Scope
+from engine.rules import Compiled, compile_rules
 from engine.symbols import Symbols
-from engine.tables import CALENDAR_DAYS, FEED_STALE_NS, HISTORY_MEASURES, HISTORY_SLOTS, RECENT_EVENTS, Tables, Word
+from engine.tables import CALENDAR_DAYS, HISTORY_ROLES, HISTORY_SLOTS, RECENT_EVENTS, Tables, Word
 
 HISTORY_EVERY_NS: Final = 10_000_000_000
 _KNOWN: Final = {
     Message.BOOKS: (Namespace.BOOK, "book", Word.BOOKS),
     Message.DEPOTS: (Namespace.DEPOT, "depot", Word.DEPOTS),
     Message.SOURCES: (Namespace.SOURCE, "source", Word.SOURCES),
+    Message.CURRENCIES: (Namespace.CURRENCY, "currency", Word.CURRENCIES),
 }
+_LATER_COUNTERS: Final = slice(Word.LATER_USED, Word.LATER_FREE + 1)
 
 
 class CapacityError(RuntimeError):
@@ -47,77 +63,80 @@ class Applied:
 
 
 class Machine:
-    """Events and reference data in, tables and instructions out. Reads no clock; every failure leaves the tables whole."""
+    """Events, reference data and rules in, tables out. Reads no clock; every refusal leaves the tables as they were."""
 
     def __init__(
         self,
         name: str,
         capacity: Capacity,
-        rules: Rules,
+        book: RuleBook,
         markets: Sequence[Market],
         calendar: Calendar,
         generation: str,
     ) -> None:
-        self.tables = Tables.create(
-            name,
-            capacity,
-            terms=rules.term_names,
-            calculations=rules.calculations,
-            markets=markets,
-            base_date=calendar.base_date,
-            generation=generation,
-            explain=rules.explain(),
-        )
         self.capacity = capacity
-        self.rules = rules
         self.markets = tuple(markets)
-        self.inventory = Inventory(self)
-        self._programs = Programs.of(rules.programs)
-        self._symbols = Symbols(self.tables.array["symbols"])
-        self._dirty = np.zeros(capacity.securities + 1, np.int32)
-        self._next_history_ns = 0
-        self._book = self._arrays(calendar)
-        self._values = self.tables.array["values"].reshape(capacity.securities + 1, -1)
+        self.tables = Tables.create(
+            name, capacity, markets=markets, base_date=calendar.base_date, generation=generation
+        )
+        self.inventory = Inventory(self.tables, self.set_decided)
+        try:
+            self._begin(book, calendar)
+        except BaseException:
+            self.tables.close()
+            raise
 
-    def _arrays(self, calendar: Calendar) -> kernel.Book:
+    def _begin(self, book: RuleBook, calendar: Calendar) -> None:
         array, capacity = self.tables.array, self.capacity
         days = calendar.business_day[:, :CALENDAR_DAYS].astype(np.int32)
         array["today"][:] = calendar.today
         array["business_day"][:, : days.shape[1]] = days
-        today = np.stack(
-            [
-                calendar.today,
-                np.full(len(days), calendar.base_date),
-                days[np.arange(len(days)), calendar.today - calendar.base_date],
-            ],
-            axis=1,
-        )
+        array["clock"][:] = 1
+        self._days = days
+        self._symbols = Symbols(array["symbols"])
+        self._money: dict[bytes, tuple[int, int]] = {}
+        self._next_history_ns = 0
+        self._dirty = np.zeros(capacity.securities + 1, np.int32)
+        self._values = array["values"].reshape(capacity.securities + 1, -1)
+        self._book = self._arrays()
+        compiled = self._compiled(book)
+        self._take(book, compiled, Classifier(compiled, self.tables))
+
+    def _arrays(self) -> kernel.Book:
+        array, capacity = self.tables.array, self.capacity
+        none = np.zeros((1, 1), np.int64)
         position = array["position"].view("<i8").reshape(capacity.rows, -1)
         position[:, 0] = 0  # the first touch of a page costs more than all later ones: pay it before the first event
-        entries, entry_counts = self.rules.entries()
         return kernel.Book(
             position=position,
             slots=array["index"],
             first_in_security=array["first_in_security"],
             first_in_book=array["first_in_book"],
             terms=self.tables.segment.arrays["terms"].reshape(capacity.securities + 1, -1),
-            price=array["price"],
-            updated_ns=array["updated_ns"],
+            head=array["head"],
             market_of=np.zeros(capacity.securities + 1, np.uint8),
-            business_day=days,
-            today=today.astype(np.int32),
-            entries=entries,
-            entry_counts=entry_counts,
+            business_day=self._days,
+            today=self._today(),
+            row_class=array["row_class"],
+            entries=none,
+            counts=none,
+            combinations=none,
+            security_group=none,
+            book_group=none,
+            depot_group=none,
+            unclassified=np.empty(capacity.rows, np.int32),
+            later_head=array["later_head"],
+            later_nodes=array["later"],
+            later_counters=self.tables.state[_LATER_COUNTERS],
             seen=np.zeros((capacity.sources + 1, kernel.WINDOW // 64), np.uint64),
             newest=np.zeros(capacity.sources + 1, np.int64),
             dirty=self._dirty,
-            dirty_mark=np.zeros(capacity.securities + 1, np.int64),
         )
 
     # doors
 
     def register(self, kind: Message, records: NDArray[Any]) -> None:
-        """Add or change securities, books, depots or sources, known by their `code`. Raises `CapacityError`."""
+        """Add or change securities, books, depots, sources or currencies, known by their `code`. Raises `CapacityError`."""
         if not records.size:
             return
         with self.tables.writing():
@@ -125,7 +144,11 @@ class Machine:
                 self._register_securities(records)
             else:
                 namespace, table, word = _KNOWN[kind]
-                self._place(namespace, table, word, records)
+                ids = self._place(namespace, table, word, records)
+                if kind == Message.CURRENCIES:
+                    self._register_currencies(records)
+                elif kind in (Message.BOOKS, Message.DEPOTS):
+                    self._regroup(kind, ids)
             self.tables.state[Word.REFERENCE] += 1
 
     def apply(self, events: EventArray) -> Applied:
@@ -134,6 +157,8 @@ class Machine:
         outcome = np.zeros(events.size, np.uint8)
         with self.tables.writing():
             counts = kernel.apply(events, outcome, int(state[Word.ROWS]), int(state[Word.BATCHES]) + 1, self._book)
+            if counts.unclassified:
+                self._adopt(self._book.unclassified[: counts.unclassified].astype(np.int64))
             changed = self._dirty[: counts.dirty].copy()
             self._recalculate(changed)
             duplicates = int(np.count_nonzero(outcome == kernel.DUPLICATE))
@@ -155,14 +180,65 @@ class Machine:
             return Applied(changed, events[:0], outcome[:0])
         return Applied(changed, events[refused], outcome[refused])
 
-    def set_located(self, security: int, decrements: int) -> None:
-        """What live locates hold of a security, on every day."""
-        located = self.rules.term_names.index("located")
-        terms = self.tables.array["terms"]
+    def set_decided(self, security: int, what: Decided, quantity: int) -> None:
+        """What decisions hold of a security, on every day."""
+        array, state = self.tables.array, self.tables.state
         with self.tables.writing():
-            self.tables.state[Word.LOCATED_SHARES] += decrements - int(terms[security, located, 0])
-            terms[security, located, :] = decrements
-            self._recalculate(np.array([security], np.int32))
+            if what == Decided.SHORT_LOCATES:
+                state[Word.LOCATED_SHARES] += quantity - int(array["decided"][security, what])
+            array["decided"][security, what] = quantity
+            ids = np.array([security], np.int32)
+            self._place_decided(ids)
+            self._recalculate(ids)
+
+    def set_clock(self, market: int, what: Clock, day: int, *, is_open: bool) -> None:
+        """What the time of day has decided for a ladder day of a market."""
+        clock = self.tables.array["clock"]
+        if clock[market, what, day] == is_open:
+            return
+        with self.tables.writing():
+            clock[market, what, day] = is_open
+            self._recalculate(np.flatnonzero(self._book.market_of == market)[:].astype(np.int32))
+
+    def publish(self, book: RuleBook) -> None:
+        """Other rules from now on: everything is made anew within one epoch.
+
+        Raises `RulesError` or `TooManyClassesError`: the old rules stay.
+        """
+        compiled = self._compiled(book)
+        classifier = Classifier(compiled, self.tables)
+        rows = int(self.tables.state[Word.ROWS])
+        classes = classifier.classes_of(np.ascontiguousarray(self._book.position[:rows, KEY]))
+        with self.tables.writing():
+            self._take(book, compiled, classifier)
+            count = int(self.tables.state[Word.SECURITIES]) + 1
+            self._book.row_class[:rows] = classes
+            self._book.terms[:count] = 0
+            self._book.head[:count, kernel.HEAD_TOUCHED] = 0
+            rebuild.adopt(np.arange(rows), self._book)
+            everybody = np.arange(1, count, dtype=np.int32)
+            self._place_decided(everybody)
+            self._recalculate(everybody)
+
+    def roll(self, today: NDArray[np.int32]) -> None:
+        """The business day of every market, where it is another than before: ladders move on, intraday sums begin again.
+
+        Raises `ValueError` for a day before the present one.
+        """
+        before = self._today()
+        array = self.tables.array
+        if (today < array["today"]).any():
+            raise ValueError("a market's business day does not go back")
+        if (today == array["today"]).all():
+            return
+        with self.tables.writing():
+            array["today"][:] = today
+            array["clock"][today != before[:, 0]] = 1
+            now = self._today()
+            self._book = self._book._replace(today=now)
+            steps = (now[:, 2] - before[:, 2]).astype(np.int64)
+            rebuild.roll(int(self.tables.state[Word.ROWS]), steps, self.tables.base_date, self._book)
+            self.publish(self.book)
 
     def tick(self, now_ns: int) -> None:
         """Time passes: the heartbeat that readers watch, and every ten seconds a sample of the history."""
@@ -176,9 +252,9 @@ class Machine:
             history, values = self.tables.array["history"], self.tables.array["values"]
             count = int(state[Word.SECURITIES]) + 1
             day = np.array([m.settle_days for m in self.markets])[self._book.market_of[:count]]
-            for i, measure in enumerate(HISTORY_MEASURES):
-                at = self.rules.calculations.index(measure)
-                on = np.zeros(count, np.int64) if measure == "for_loan" else day
+            for i, role in enumerate(HISTORY_ROLES):
+                at = self.compiled.catalogue.playing(role)
+                on = np.zeros(count, np.int64) if i == 0 else day
                 history[slot, :count, i] = values[np.arange(count), at, on]
             self.tables.array["history_ns"][slot] = now_ns
             state[Word.HISTORY] += 1
@@ -186,13 +262,94 @@ class Machine:
     def close(self) -> None:
         """Give the shared memory back."""
         self._book = self._dirty = self._symbols = self._values = None  # type: ignore[assignment]  # views must go before their memory
+        self._classifier = None  # type: ignore[assignment]
         self.tables.close()
+
+    # rules
+
+    def _compiled(self, book: RuleBook) -> Compiled:
+        """Compiled for the days it is now. Raises `RulesError`, also where there is no room for them."""
+        today = self._today()
+        ordinals = today[:, 2, None] + np.arange(DAYS)
+        dates = np.stack([np.searchsorted(row, of, side="right") - 1 for row, of in zip(self._days, ordinals, strict=True)])
+        version = int(self.tables.state[Word.RULES]) + 1
+        compiled = compile_rules(book, self.markets, (dates + self.tables.base_date).astype(np.int32), version)
+        catalogue, capacity = compiled.catalogue, self.capacity
+        problems = tuple(
+            Problem("rules", 0, 0, f"{len(needed):,} {what} are needed, there is room for {room}: start with more")
+            for what, needed, room in (
+                ("components", catalogue.components, capacity.components),
+                ("calculations", catalogue.calculations, capacity.calculations),
+            )
+            if len(needed) > room
+        )
+        if problems:
+            raise RulesError(problems)
+        return compiled
+
+    def _take(self, book: RuleBook, compiled: Compiled, classifier: Classifier) -> None:
+        """Hold to these rules from now on; numbers are not touched."""
+        self.book, self.compiled, self._classifier = book, compiled, classifier
+        calculations = compiled.catalogue.calculations
+        chosen = [i for i, info in enumerate(calculations) if info.scope == Scope.SECURITY]
+        self._programs = programs_of(compiled.programs, chosen, compiled.day_weights)
+        self._decided = [
+            (info.component, Decided[info.source.upper()])
+            for info in compiled.catalogue.terms
+            if info.measure == Measure.DECIDED.name.lower() and compiled.maintained[info.component]
+        ]
+        self._look_up_classes()
+        self.tables.publish(compiled.catalogue)
+
+    def _look_up_classes(self) -> None:
+        """Let the kernel and readers see the classifier's tables as they are now."""
+        classifier, array = self._classifier, self.tables.array
+        array["class_entries"][: classifier.classes] = classifier.entries[: classifier.classes]
+        array["class_counts"][: classifier.classes] = classifier.counts[: classifier.classes]
+        self._book = self._book._replace(
+            entries=classifier.entries,
+            counts=classifier.counts,
+            combinations=classifier.combinations,
+            security_group=classifier.security_group,
+            book_group=classifier.book_group,
+            depot_group=classifier.depot_group,
+        )
+
+    def _adopt(self, rows: NDArray[np.int64]) -> None:
+        """Give rows their class, and their sums what they hold; they have fed nothing so far."""
+        self._book.row_class[rows] = self._classifier.classes_of(np.ascontiguousarray(self._book.position[rows, KEY]))
+        self._look_up_classes()
+        rebuild.adopt(rows, self._book)
+
+    def _sum_again(self, ids: NDArray[np.int32]) -> None:
+        """Make the sums of these securities from their rows, whose attributes have changed."""
+        self._book.terms[ids] = 0
+        self._book.head[ids, kernel.HEAD_TOUCHED] = 0
+        self._adopt(rebuild.rows_of_securities(ids, self._book.first_in_security, self._book.position))
+        self._place_decided(ids)
+        self._recalculate(ids)
 
     # parts
 
+    def _today(self) -> NDArray[np.int32]:
+        """Per market, what the kernel needs to know of the day (`kernel.Book.today`)."""
+        today, base = self.tables.array["today"], self.tables.base_date
+        ordinals = self._days[np.arange(len(self._days)), today - base]
+        quanto = [market.quanto_days for market in self.markets]
+        return np.stack([today, np.full(len(today), base), ordinals, quanto], axis=1).astype(np.int32)
+
     def _recalculate(self, ids: NDArray[np.int32]) -> None:
-        book, programs = self._book, self._programs
-        recalculate(ids, ids.size, book.market_of, programs.code, programs.span, book.terms, self._values)
+        book = self._book
+        clock = self.tables.array["clock"]
+        recalculate(ids, book.market_of, self._programs, book.terms, book.head, clock, self._values)
+
+    def _place_decided(self, ids: NDArray[np.int32]) -> None:
+        """Carry what decisions hold into the sums of their terms."""
+        decided, terms, head = self.tables.array["decided"], self.tables.array["terms"], self._book.head
+        for component, what in self._decided:
+            quantities = decided[ids, what]
+            terms[ids, component, :] = quantities[:, None]
+            head[ids[quantities != 0], kernel.HEAD_TOUCHED] |= np.uint64(1 << component).astype(np.int64)
 
     def _remember(self, events: EventArray) -> None:
         """Keep the newest applied events for "which events made this row"."""
@@ -205,6 +362,8 @@ class Machine:
         recent[at : at + first] = kept[:first]
         recent[: len(kept) - first] = kept[first:]
         self.tables.state[Word.RECENT] = written + events.size
+
+    # reference data
 
     def _place(self, namespace: Namespace, table: str, word: Word, records: NDArray[Any]) -> NDArray[np.int64]:
         """Write records under the ids of their codes, new codes under new ids, and return the ids."""
@@ -237,54 +396,48 @@ class Machine:
             records["ticker"] == b"", b"", np.strings.add(np.strings.add(records["ticker"], b"@"), markets)
         )
         self._symbols.put(Namespace.SECURITY, listed, ids)
-        self._recalculate(np.unique(ids).astype(np.int32))
+        unique = np.unique(ids).astype(np.int32)
+        self._know(unique)
+        moved = self._classifier.regroup_securities(unique)
+        held = moved & (self._book.first_in_security[unique] != 0)
+        self._recalculate(unique[~held])
+        if held.any():
+            self._sum_again(unique[held])
 
+    def _know(self, ids: NDArray[np.int32]) -> None:
+        """The facts that reference data gives."""
+        records, head = self.tables.array["security"][ids], self._book.head
+        money = [self._money.get(code, (0, 0)) for code in records["currency"].tolist()]
+        facts = {
+            Fact.FEE: np.where(records["fee"] == RATE_UNKNOWN, 0, records["fee"]),
+            Fact.DAY_COUNT: [day_count for day_count, _ in money],
+            Fact.FX: [fx for _, fx in money],
+            Fact.VOLUME_30D: records["volume_30d"],
+            Fact.OUTSTANDING: records["outstanding"],
+        }
+        for fact, numbers in facts.items():
+            head[ids, kernel.HEAD_FACTS + fact] = numbers
 
-class Inventory:
-    """What decisions may ask of the machine, and the one number they may change."""
+    def _register_currencies(self, records: NDArray[Any]) -> None:
+        self._money |= {r["code"]: (int(r["day_count"]), int(r["fx"])) for r in records}
+        count = int(self.tables.state[Word.SECURITIES]) + 1
+        concerned = np.isin(self.tables.array["security"]["currency"][:count], records["code"])
+        ids = np.flatnonzero(concerned).astype(np.int32)
+        self._know(ids)
+        self._recalculate(ids)
 
-    def __init__(self, machine: Machine) -> None:
-        self._machine = machine
-        self._array = machine.tables.array
-        self._remaining = machine.rules.calculations.index("remaining")
-        self._pool = machine.rules.calculations.index("locate_pool")
-
-    def security_id(self, code: str) -> int:
-        """The security a code or identifier names (ISIN, CUSIP, SEDOL, FIGI, TICKER@MARKET); 0 if none."""
-        return self._machine._symbols.find_one(Namespace.SECURITY, code)  # noqa: SLF001  the machine's own face
-
-    def temperature(self, security: int) -> Temperature:
-        return Temperature(int(self._array["security"][security]["temperature"]))
-
-    def market(self, security: int) -> Market:
-        return self._machine.markets[int(self._array["security"][security]["market"])]
-
-    def settle_day(self, security: int) -> int:
-        """The day on which a short sold today settles."""
-        return self.market(security).settle_days
-
-    def remaining(self, security: int) -> int:
-        return int(self._array["values"][security, self._remaining, self.settle_day(security)])
-
-    def pool(self, security: int) -> int:
-        return int(self._array["values"][security, self._pool, self.settle_day(security)])
-
-    def terms_of(self, security: int) -> dict[str, int]:
-        """Every term on the settlement day."""
-        day = self.settle_day(security)
-        return dict(zip(self._machine.rules.term_names, self._array["terms"][security, :, day].tolist(), strict=True))
-
-    def set_located(self, security: int, decrements: int) -> None:
-        self._machine.set_located(security, decrements)
-
-    @property
-    def as_of_ns(self) -> int:
-        """The newest event's own time."""
-        return self._machine.tables.count(Word.LAST_EVENT_NS)
-
-    @property
-    def stale(self) -> bool:
-        """Whether a feed has been silent or behind too long, or has not yet handed over what existed at start."""
-        state = self._machine.tables.state
-        silent_ns = int(state[Word.HEARTBEAT_NS]) - int(state[Word.FEED_NS])
-        return not state[Word.READY] or silent_ns > FEED_STALE_NS
+    def _regroup(self, kind: Message, ids: NDArray[np.int64]) -> None:
+        """Books or depots have come or changed: what rows of the changed ones feed may be another thing now."""
+        classifier, book = self._classifier, self._book
+        if kind == Message.BOOKS:
+            moved = ids[classifier.regroup_books(ids)]
+            concerned = np.zeros(len(book.first_in_security), np.bool_)
+            for number in moved.tolist():
+                rebuild.securities_of_book(number, book.first_in_book, book.position, concerned)
+            chosen = np.flatnonzero(concerned)
+        else:
+            moved = ids[classifier.regroup_depots(ids)]
+            rows = book.position[: int(self.tables.state[Word.ROWS]), KEY]
+            chosen = np.unique(rows[np.isin(rows >> 8 & 0xFFFF, moved)] >> 40) if moved.size else moved
+        if chosen.size:
+            self._sum_again(chosen.astype(np.int32))

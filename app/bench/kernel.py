@@ -1,7 +1,6 @@
 """`ims bench kernel`: batches of events into positions, terms and dirty marks, on one core; results checked with numpy."""
 
 import argparse
-import datetime as dt
 import os
 import time
 from typing import Any, Final
@@ -83,9 +82,8 @@ def _machine(books: int, securities: int, rows: int) -> Machine:
     markets = world.markets()
     days = np.tile(np.arange(400, dtype=np.int32), (len(markets), 1))
     calendar = Calendar(_TODAY - 100, days, np.full(len(markets), _TODAY, np.int32))
-    rules = world.rules(markets, dt.date(2026, 1, 5))
     capacity = Capacity(securities=securities, books=books, depots=8, sources=4, rows=rows)
-    machine = Machine(f"bench-kernel-{os.getpid()}.tables", capacity, rules, markets, calendar, "bench")
+    machine = Machine(f"bench-kernel-{os.getpid()}.tables", capacity, world.rule_book(), markets, calendar, "bench")
     for kind, dtype, count in (
         (Message.SECURITIES, SECURITY, securities),
         (Message.BOOKS, BOOK, books),
@@ -147,5 +145,5 @@ def _check(machine: Machine, events: EventArray, passes: int) -> None:
         projected = np.zeros(keys.size, np.int64)
         np.add.at(projected, at[day <= n], signed[day <= n])
         np.add.at(firm_long[:, n], keys >> 16, np.maximum(0, projected * passes))
-    terms = machine.tables.array["terms"][: len(firm_long), machine.tables.terms.index("firm_long")]
+    terms = machine.tables.array["terms"][: len(firm_long), machine.compiled.catalogue.component("firm_long")]
     assert np.array_equal(terms, firm_long), "terms differ"

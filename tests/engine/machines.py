@@ -1,6 +1,5 @@
 """A small machine over a calendar in which every day is a business day."""
 
-import datetime as dt
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,6 +10,7 @@ from app import world
 from engine.events import EventArray, empty
 from engine.model import BOOK, NAMED, NO_DATE, SECURITY, Capacity, Kind, Op
 from engine.ring import Message
+from engine.rule_model import RuleBook
 from engine.state import Calendar, Machine
 
 TODAY = 20_000
@@ -20,12 +20,13 @@ TW = next(i for i, market in enumerate(MARKETS) if market.code == "TW")
 
 
 @contextmanager
-def machine(instance: str, capacity: Capacity = SMALL, securities: int = 8) -> Iterator[Machine]:
+def machine(
+    instance: str, capacity: Capacity = SMALL, securities: int = 8, book: RuleBook | None = None
+) -> Iterator[Machine]:
     """Securities S1.. (even ones in the first market, odd ones in TW), books B1.., depots D1.., sources s1.."""
     days = np.tile(np.arange(400, dtype=np.int32), (len(MARKETS), 1))
     calendar = Calendar(TODAY - 100, days, np.full(len(MARKETS), TODAY, np.int32))
-    rules = world.rules(MARKETS, dt.date(2026, 1, 5))
-    made = Machine(f"{instance}.tables", capacity, rules, MARKETS, calendar, "test")
+    made = Machine(f"{instance}.tables", capacity, book or world.rule_book(), MARKETS, calendar, "test")
     try:
         made.register(Message.SECURITIES, security_records(securities))
         made.register(Message.BOOKS, named(BOOK, "B", 4))

@@ -1,0 +1,69 @@
+"""What decisions may ask of the machine, and the numbers they may change."""
+
+from collections.abc import Callable
+
+from engine.model import Decided, Market, Namespace, Temperature
+from engine.rule_model import Role
+from engine.symbols import Symbols
+from engine.tables import FEED_STALE_NS, Tables, Word
+
+
+class Inventory:
+    """The machine's face for the locate and order desks. Quantities on the day on which a trade of today settles."""
+
+    def __init__(self, tables: Tables, set_decided: Callable[[int, Decided, int], None]) -> None:
+        self._tables = tables
+        self._array = tables.array
+        self._symbols = Symbols(tables.array["symbols"])
+        self._set_decided = set_decided
+
+    def security_id(self, code: str) -> int:
+        """The security a code or identifier names (ISIN, CUSIP, SEDOL, FIGI, TICKER@MARKET); 0 if none."""
+        return self._symbols.find_one(Namespace.SECURITY, code)
+
+    def temperature(self, security: int) -> Temperature:
+        return Temperature(int(self._array["security"][security]["temperature"]))
+
+    def market(self, security: int) -> Market:
+        return self._tables.markets[int(self._array["security"][security]["market"])]
+
+    def settle_day(self, security: int) -> int:
+        """The day on which a short sold today settles."""
+        return self.market(security).settle_days
+
+    def left(self, security: int, *, long: bool = False) -> int:
+        """What is left of the pool for locates; negative where more was promised than is there."""
+        return self._value(security, Role.LEFT_LONG if long else Role.LEFT_SHORT)
+
+    def pool(self, security: int, *, long: bool = False) -> int:
+        """The pool before what live locates hold."""
+        return self._value(security, Role.POOL_LONG if long else Role.POOL_SHORT)
+
+    def terms_of(self, security: int) -> dict[str, int]:
+        """Every term that is kept."""
+        terms = self._array["terms"][security, :, self.settle_day(security)].tolist()
+        catalogue = self._tables.catalogue
+        return {
+            info.name: terms[info.component]
+            for info in catalogue.terms
+            if info.component >= 0 and catalogue.components[info.component].maintained
+        }
+
+    def set_decided(self, security: int, what: Decided, quantity: int) -> None:
+        self._set_decided(security, what, quantity)
+
+    @property
+    def as_of_ns(self) -> int:
+        """The newest event's own time."""
+        return self._tables.count(Word.LAST_EVENT_NS)
+
+    @property
+    def stale(self) -> bool:
+        """Whether a feed has been silent or behind too long, or has not yet handed over what existed at start."""
+        state = self._tables.state
+        silent_ns = int(state[Word.HEARTBEAT_NS]) - int(state[Word.FEED_NS])
+        return not state[Word.READY] or silent_ns > FEED_STALE_NS
+
+    def _value(self, security: int, role: Role) -> int:
+        calculation = self._tables.catalogue.playing(role)
+        return int(self._array["values"][security, calculation, self.settle_day(security)])
