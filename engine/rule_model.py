@@ -159,6 +159,16 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class Heading:
+    """What a document says of itself. `effective_from`: the date from which this version of it is in force."""
+
+    document: str
+    title: str
+    markets: tuple[str, ...] = ()
+    effective_from: dt.date | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RuleBook:
     """Everything that is in force together: checked, not yet compiled for a day."""
 
@@ -166,6 +176,7 @@ class RuleBook:
     terms: tuple[Term, ...]
     calculations: tuple[Calculation, ...]
     rules: tuple[Rule, ...]
+    headings: tuple[Heading, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
