@@ -13,12 +13,17 @@ from typing import Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.explain import Explanation, Input, InputKind
+from engine.explain_returns import Return, is_overborrow, suggested_returns
+from engine.explain_rows import Rows
+from engine.explain_split import By, largest_first, split
 from engine.model import Temperature
+from engine.rule_model import WEIGHT_UNIT, Role, Scope, Unit
 from engine.tables import FEED_STALE_NS, Reader, SegmentMissingError, Tables, TornReadError, Word
 from engine.views_columns import COLUMNS, TEMPERATURES, Column, InventoryColumns, Scales, Source, Window, changes, shown
 from engine.views_query import Query, QueryError, Read, arrange, candidates, midnights_ns
 from engine.views_reference import Reference
-from engine.views_security import History, Part, PositionRows, RecentEvent, SecurityDetail, security_detail
+from engine.views_security import History, RecentEvent, SecurityDetail, security_detail
 
 T = TypeVar("T")
 _LOOK_AGAIN_S: Final = 0.00005
@@ -186,18 +191,25 @@ __all__ = [
     "COLUMNS",
     "FEED_STALE_NS",
     "TEMPERATURES",
+    "WEIGHT_UNIT",
+    "By",
     "Column",
+    "Explanation",
     "History",
+    "Input",
+    "InputKind",
     "Inventory",
     "Membership",
-    "Part",
-    "PositionRows",
     "Query",
     "QueryError",
     "Reader",
     "RecentEvent",
     "Reference",
+    "Return",
+    "Role",
+    "Rows",
     "Scales",
+    "Scope",
     "SecurityDetail",
     "SegmentMissingError",
     "Snapshot",
@@ -205,12 +217,17 @@ __all__ = [
     "Tables",
     "TornReadError",
     "Totals",
+    "Unit",
     "Window",
     "Word",
     "changes",
     "glimpse",
+    "is_overborrow",
+    "largest_first",
     "midnights_ns",
     "security_detail",
     "shown",
+    "split",
+    "suggested_returns",
     "totals",
 ]

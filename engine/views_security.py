@@ -4,52 +4,33 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import IntEnum
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.catalogue import Catalogue
 from engine.events import EventArray
-from engine.model import DAYS, NO_DATE, PRICE_UNIT, RATE_UNIT, RATE_UNKNOWN, Kind, Market, Op, SecurityFlag, Temperature
-from engine.tables import HISTORY_MEASURES, HISTORY_SLOTS, Tables, Word
+from engine.explain import Explainer, Explanation
+from engine.explain_rows import Rows, SecurityCopy, copied
+from engine.model import NO_DATE, PRICE_UNIT, RATE_UNIT, RATE_UNKNOWN, Fact, Kind, Market, Op, SecurityFlag, Temperature
+from engine.rule_model import Role
+from engine.tables import HISTORY_ROLES, HISTORY_SLOTS, Tables, Word
 
-WEIGHT_UNIT: Final = 10_000
 _EPOCH_DAY: Final = date(1970, 1, 1)
 _CHUNK: Final = 1 << 16
-_LONGEST_LADDER_DAYS: Final = 60
-"""Five business days are never further apart than this."""
 _BEING_WRITTEN: Final = 1 << 17
 """Events at the ring's old end that the writer may be overwriting at this moment: more than any batch has."""
 
 
 @dataclass(frozen=True, slots=True)
-class PositionRows:
-    """The security's rows, the newest first; all arrays have one entry per row (ladders: per row and bucket)."""
-
-    book: list[str]
-    client: list[str]
-    aggregation_unit: list[str]
-    depot: list[str]
-    kind: list[str]
-    td: NDArray[np.int64]
-    sd: NDArray[np.int64]
-    receipt: NDArray[np.int64]
-    deliver: NDArray[np.int64]
-    projected: NDArray[np.int64]
-    """Shape (rows, DAYS)."""
-    hypothecatable: NDArray[np.int64]
-    reserved: NDArray[np.int64]
-    ca_pending: NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
 class History:
-    """Samples of the last minutes, oldest first: `for_loan` on SD0, `pool` and `remaining` on the settlement day."""
+    """Samples of the last minutes, oldest first: what can be lent on SD0, pool and what is left of it on the settlement day."""
 
     time_ns: NDArray[np.int64]
-    for_loan: NDArray[np.int64]
+    lend: NDArray[np.int64]
     pool: NDArray[np.int64]
-    remaining: NDArray[np.int64]
+    left: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,19 +53,8 @@ class RecentEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """One weighed input of a calculation. `share` is what it adds to the total: parts add up exactly."""
-
-    name: str
-    category: str
-    quantity: int
-    weight: float
-    share: int
-
-
-@dataclass(frozen=True, slots=True)
 class SecurityDetail:
-    """A security at one epoch. `terms` and `values` by name, shape (DAYS,)."""
+    """A security at one epoch."""
 
     id: int
     text: Mapping[str, str]
@@ -99,44 +69,39 @@ class SecurityDetail:
     as_of_ns: int
     days: tuple[date, ...]
     """The dates of SD0..SD4 in its market."""
-    terms: Mapping[str, NDArray[np.int64]]
-    values: Mapping[str, NDArray[np.int64]]
-    rows: PositionRows
+    copy: SecurityCopy
     receipts: NDArray[np.int64]
     """Expected receipts of all rows by bucket, shape (BUCKETS,)."""
     deliveries: NDArray[np.int64]
     history: History
     events: tuple[RecentEvent, ...]
     """Of the machine's newest million events those of this security, newest first."""
-    weights: Mapping[str, Mapping[str, int]]
-    """Per calculation, the weight of each input in ten-thousandths; empty where the writer does not tell."""
-    expressions: Mapping[str, str]
-    categories: Mapping[str, str]
-    rules_version: str
+    rules: str
+    """Documents of rules that weigh something in its market, with their versions."""
 
-    def parts(self, calculation: str, day: int) -> tuple[Part, ...]:
-        """What a calculation weighs on a day. Each share is rounded as the engine rounds it, down before its sign."""
-        parts = []
-        for name, weight in self.weights.get(calculation, {}).items():
-            source = self.terms if name in self.terms else self.values
-            quantity = int(source[name][day])
-            share = quantity if abs(weight) == WEIGHT_UNIT else quantity * abs(weight) // WEIGHT_UNIT
-            signed = share if weight > 0 else -share if weight < 0 else 0
-            parts.append(Part(name, self.categories.get(name, name), quantity, weight / WEIGHT_UNIT, signed))
-        return tuple(parts)
+    @property
+    def catalogue(self) -> Catalogue:
+        return self.copy.catalogue
+
+    @property
+    def rows(self) -> Rows:
+        """The newest first."""
+        return self.copy.rows
+
+    def explain(self, calculation: int, day: int) -> Explanation:
+        """How the calculation with that place in the catalogue comes about. Raises ValueError for one of a client or unit."""
+        return Explainer(self.copy).explain(calculation, day)
+
+    def value(self, role: Role, day: int) -> int:
+        """The number that plays a role. Raises KeyError where none does."""
+        return int(self.copy.values[self.catalogue.playing(role), day])
 
 
 @dataclass(frozen=True, slots=True)
 class _Copied:
     """What `tables.read` copies: as little as will do, because the writer waits for nobody."""
 
-    security: np.void
-    terms: NDArray[np.int64]
-    values: NDArray[np.int64]
-    price: int
-    updated_ns: int
-    as_of_ns: int
-    rows: NDArray[np.void]
+    security: SecurityCopy
     sampled: int
     sample_ns: NDArray[np.int64]
     samples: NDArray[np.int64]
@@ -150,49 +115,37 @@ def security_detail(tables: Tables, security: int, *, events: int = 100) -> Secu
     """
     if not 0 < security <= tables.count(Word.SECURITIES):
         raise KeyError(f"no security has id {security}")
-    copied = tables.read(lambda: _copy(tables, security))
-    record, market_index = copied.security, int(copied.security["market"])
-    explain: Mapping[str, Any] = tables.segment.meta.get("explain", {})
-    rows = _rows(tables, copied.rows)
+    taken = tables.read(lambda: _copy(tables, security))
+    copy = taken.security
+    record, price = copy.record, int(copy.facts[Fact.PRICE])
     return SecurityDetail(
         id=security,
         text={
             name: record[name].decode("utf-8", "replace")
             for name in ("code", "ticker", "isin", "cusip", "sedol", "figi", "name", "currency", "country")
         },
-        market=tables.markets[market_index],
+        market=copy.market,
         temperature=Temperature(int(record["temperature"])).name,
         at_least=bool(record["flags"] & SecurityFlag.AT_LEAST),
         fee_percent=_percent(int(record["fee"])),
         rebate_percent=_percent(int(record["rebate"])),
-        price=copied.price / PRICE_UNIT if copied.price else None,
-        updated_ns=copied.updated_ns,
-        as_of_ns=copied.as_of_ns,
-        days=_days(tables, market_index),
-        terms=dict(zip(tables.terms, copied.terms, strict=True)),
-        values=dict(zip(tables.calculations, copied.values, strict=True)),
-        rows=rows,
-        receipts=rows.receipt.sum(axis=0),
-        deliveries=rows.deliver.sum(axis=0),
-        history=_history(copied),
-        events=tuple(_recent_event(tables, event) for event in _recent(tables, security, copied.recent, events)),
-        weights=dict(explain["weights"][market_index]) if explain else {},
-        expressions=dict(explain.get("expressions", {})),
-        categories=dict(explain.get("categories", {})),
-        rules_version=explain["versions"][market_index] if explain else "",
+        price=price / PRICE_UNIT if price else None,
+        updated_ns=copy.updated_ns,
+        as_of_ns=copy.as_of_ns,
+        days=copy.days,
+        copy=copy,
+        receipts=copy.rows.record["receipt"].sum(axis=0),
+        deliveries=copy.rows.record["deliver"].sum(axis=0),
+        history=_history(taken),
+        events=tuple(_recent_event(tables, event) for event in _recent(tables, security, taken.recent, events)),
+        rules=_rules(copy),
     )
 
 
 def _copy(tables: Tables, security: int) -> _Copied:
     array = tables.array
     return _Copied(
-        security=array["security"][security].copy(),
-        terms=array["terms"][security].copy(),
-        values=array["values"][security].copy(),
-        price=int(array["price"][security]),
-        updated_ns=int(array["updated_ns"][security]),
-        as_of_ns=tables.count(Word.LAST_EVENT_NS),
-        rows=array["position"][tables.rows_of(security)],
+        security=copied(tables, security),
         sampled=tables.count(Word.HISTORY),
         sample_ns=array["history_ns"].copy(),
         samples=array["history"][:, security].copy(),
@@ -204,48 +157,16 @@ def _percent(rate: int) -> float | None:
     return None if rate == RATE_UNKNOWN else rate / RATE_UNIT
 
 
-def _days(tables: Tables, market: int) -> tuple[date, ...]:
-    """The dates of SD0..SD4.
-
-    A date's ordinal is that of the first business day at or after it: the last date with it is that business day.
-    """
-    today = int(tables.array["today"][market])
-    ordinals = tables.array["business_day"][market, today - tables.base_date :][:_LONGEST_LADDER_DAYS]
-    at = np.searchsorted(ordinals, np.arange(ordinals[0], ordinals[0] + DAYS), side="right") - 1
-    return tuple(_EPOCH_DAY + timedelta(days=today + int(i)) for i in at)
+def _rules(copy: SecurityCopy) -> str:
+    weighing = {each.document for inputs in copy.catalogue.inputs[copy.market_index] for each in inputs}
+    return ", ".join(f"{each.name} v{each.version}" for each in copy.catalogue.documents if each.name in weighing)
 
 
-def _rows(tables: Tables, rows: NDArray[np.void]) -> PositionRows:
-    key = rows["key"]
-    books = tables.array["book"][(key >> np.uint64(24)).astype(np.int64) & 0xFFFF]
-    depots = tables.array["depot"][(key >> np.uint64(8)).astype(np.int64) & 0xFFFF]
-    receipt, deliver = rows["receipt"].copy(), rows["deliver"].copy()
-    return PositionRows(
-        book=_texts(books["code"]),
-        client=_texts(books["client"]),
-        aggregation_unit=_texts(books["aggregation_unit"]),
-        depot=_texts(depots["code"]),
-        kind=[Kind(int(kind)).name for kind in key & np.uint64(0xFF)],
-        td=rows["td"].copy(),
-        sd=rows["sd"].copy(),
-        receipt=receipt,
-        deliver=deliver,
-        projected=rows["sd"][:, None] + np.cumsum(receipt - deliver, axis=1)[:, :DAYS],
-        hypothecatable=rows["hypothecatable"].copy(),
-        reserved=rows["reserved"].copy(),
-        ca_pending=rows["ca_pending"].copy(),
-    )
-
-
-def _texts(codes: NDArray[np.bytes_]) -> list[str]:
-    return [code.decode("utf-8", "replace") for code in codes.tolist()]
-
-
-def _history(copied: _Copied) -> History:
-    kept = min(copied.sampled, HISTORY_SLOTS)
-    slots = np.arange(copied.sampled - kept, copied.sampled) % HISTORY_SLOTS
-    measure = {name: copied.samples[slots, i] for i, name in enumerate(HISTORY_MEASURES)}
-    return History(copied.sample_ns[slots], measure["for_loan"], measure["locate_pool"], measure["remaining"])
+def _history(taken: _Copied) -> History:
+    kept = min(taken.sampled, HISTORY_SLOTS)
+    slots = np.arange(taken.sampled - kept, taken.sampled) % HISTORY_SLOTS
+    lend, pool, left = (taken.samples[slots, i] for i in range(len(HISTORY_ROLES)))
+    return History(taken.sample_ns[slots], lend, pool, left)
 
 
 def _recent(tables: Tables, security: int, written: int, limit: int) -> EventArray:
