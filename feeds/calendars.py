@@ -1,7 +1,8 @@
 """Business days and closing times of markets, from exchange_calendars.
 
 That library takes more than two seconds to import and to build eight calendars, so it is imported only when a
-calendar is not in the cache yet. Dates are days since 1970-01-01; sessions are the days a market trades, in order.
+calendar is not in the cache yet. Dates are days since 1970-01-01; sessions are the days a market trades, in order; times of
+day are minutes after midnight by the market's own clock.
 """
 
 import datetime as dt
@@ -10,7 +11,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -41,12 +42,20 @@ def business_day_table(calendars: Sequence[str], base_date: int, days: int, cach
     dates = np.arange(base_date, base_date + days)
     table = np.empty((len(calendars), days), np.int32)
     for row, calendar in zip(table, calendars, strict=True):
-        ordinal = np.searchsorted(sessions(calendar, base_date, base_date + days, cache), dates)
+        ordinal = np.searchsorted(sessions(calendar, base_date, base_date + days, cache).days, dates)
         row[:] = ordinal - ordinal[0]
     return table
 
 
-def sessions(calendar: str, first: int, last: int, cache: Path) -> NDArray[np.int32]:
+class Sessions(NamedTuple):
+    """Arrays of one length, in order."""
+
+    days: NDArray[np.int32]
+    close: NDArray[np.int32]
+    """Minute of the day at which the session ends, half days and all; 0 where the calendar has no closes."""
+
+
+def sessions(calendar: str, first: int, last: int, cache: Path) -> Sessions:
     """All sessions of the years that `first` to `last` touch, and of the year after, kept in the folder `cache`.
 
     Whole years, so that tomorrow's start finds today's file. Raises ValueError for years the library cannot tell
@@ -54,16 +63,29 @@ def sessions(calendar: str, first: int, last: int, cache: Path) -> NDArray[np.in
     """
     years = date_of(first).year, date_of(last).year + 1
     version = importlib.metadata.version("exchange_calendars")
-    path = cache / f"sessions-{version}-{calendar.replace('/', '')}-{years[0]}-{years[1]}.npy"
+    path = cache / f"calendar-{version}-{calendar.replace('/', '')}-{years[0]}-{years[1]}.npy"
     try:
-        return np.asarray(np.load(path, allow_pickle=False), np.int32)
-    except (OSError, ValueError, EOFError):
+        return Sessions(*np.asarray(np.load(path, allow_pickle=False), np.int32))
+    except (OSError, ValueError, EOFError, TypeError):
         found = _computed(calendar, *years)
     cache.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(f".{os.getpid()}.npy")
-    np.save(draft, found)
+    np.save(draft, np.stack(found))
     draft.rename(path)
     return found
+
+
+def closing_minutes(markets: Sequence[Market], base_date: int, days: int, cache: Path) -> NDArray[np.int32]:
+    """When each market closes on the date `base_date` + i, shape (markets, days); 0 on a day without a session.
+
+    The calendar knows early closes; of one that knows no closes the market's regular one is taken.
+    """
+    minutes = np.zeros((len(markets), days), np.int32)
+    for row, market in zip(minutes, markets, strict=True):
+        found = sessions(market.calendar, base_date, base_date + days, cache)
+        here = (found.days >= base_date) & (found.days < base_date + days)
+        row[found.days[here] - base_date] = np.where(found.close[here], found.close[here], minute_of(market.close))
+    return minutes
 
 
 def add_business_days(open_days: NDArray[np.int32], day: ArrayLike, count: ArrayLike) -> NDArray[np.int32]:
@@ -92,16 +114,27 @@ class TradingDays:
         return cls(found[:, 0], found[:, 1:])
 
 
-def close_ns(market: Market, day: int) -> int:
-    """The moment of the market's regular close on `day`, UTC nanoseconds; early closes are not known here."""
-    hour, minute = map(int, market.close.split(":"))
-    local = dt.datetime.combine(date_of(day), dt.time(hour, minute), ZoneInfo(market.time_zone))
-    return int(local.timestamp()) * 1_000_000_000
+def minute_of(time: str) -> int:
+    """The minute of the day that "15:30" names."""
+    hour, minute = map(int, time.split(":"))
+    return 60 * hour + minute
 
 
-def _computed(name: str, first_year: int, last_year: int) -> NDArray[np.int32]:
+def moment_ns(time_zone: str, day: int, minute: int) -> int:
+    """UTC nanoseconds of a minute of a day by the clocks of `time_zone`.
+
+    A time that a change of the clocks skips is as long after midnight as if they had not changed; of one that comes twice it is
+    the first.
+    """
+    midnight = dt.datetime.combine(date_of(day), dt.time(), ZoneInfo(time_zone))
+    return int((midnight + dt.timedelta(minutes=minute)).timestamp()) * 1_000_000_000
+
+
+def _computed(name: str, first_year: int, last_year: int) -> Sessions:
     import exchange_calendars  # noqa: PLC0415  (two seconds with its calendars: only when the cache has none)
 
     first, last = dt.date(first_year, 1, 1), dt.date(last_year, 12, 31)
     calendar = exchange_calendars.get_calendar(name, start=first.isoformat(), end=last.isoformat())
-    return np.asarray(calendar.sessions.to_numpy().astype("datetime64[D]").astype(np.int64), np.int32)
+    days = calendar.sessions.to_numpy().astype("datetime64[D]").astype(np.int64).astype(np.int32)
+    closes = calendar.closes.dt.tz_convert(calendar.tz)
+    return Sessions(days, (60 * closes.dt.hour + closes.dt.minute).to_numpy(np.int32))

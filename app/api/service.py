@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 import numpy as np
 import structlog
+from numpy.typing import NDArray
 
 from app.api.base import DRAIN_BYTES, Context
 from app.api.closing import Closing
@@ -53,7 +54,10 @@ def load_rules(term_names: Sequence[str]) -> LocateRules:
 
 
 class ApiService:
-    """Locates and the port that programs ask on. `rings`: where feed positions are read for the evidence."""
+    """Locates and the port that programs ask on.
+
+    `rings`: where feed positions are read for the evidence; `closes`: when markets close, half days and all (see `Closing`).
+    """
 
     def __init__(
         self,
@@ -61,6 +65,7 @@ class ApiService:
         machine: Machine,
         rings: Sequence[Ring] = (),
         clock: Callable[[], int] = time.time_ns,
+        closes: NDArray[np.int32] | None = None,
     ) -> None:
         self._settings = settings
         self._tables = machine.tables
@@ -77,7 +82,7 @@ class ApiService:
             self.journal,
             machine.inventory,
             securities,
-            expires_ns=Closing(machine.tables),
+            expires_ns=Closing(machine.tables, closes),
             feed_positions=self._feed_positions,
             clock=clock,
             changed=self._changed,

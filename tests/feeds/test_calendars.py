@@ -9,7 +9,17 @@ import numpy as np
 import pytest
 
 from engine.model import Market
-from feeds.calendars import WEEKDAYS, add_business_days, business_day_table, close_ns, date_of, day_of, sessions
+from feeds.calendars import (
+    WEEKDAYS,
+    add_business_days,
+    business_day_table,
+    closing_minutes,
+    date_of,
+    day_of,
+    minute_of,
+    moment_ns,
+    sessions,
+)
 
 FRIDAY = day_of(dt.date(2023, 6, 16))
 THURSDAY = FRIDAY - 1
@@ -32,13 +42,13 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
 )
 def test_fact_5_of_the_domain(cache: Path, calendar: str, day: int, count: int, result: dt.date) -> None:
-    open_days = sessions(calendar, day, day, cache)
+    open_days = sessions(calendar, day, day, cache).days
     assert date_of(int(add_business_days(open_days, day, count))) == result
 
 
 def test_a_day_without_a_session_counts_as_the_next_one(cache: Path) -> None:
     saturday = FRIDAY + 1
-    assert date_of(int(add_business_days(sessions("XNYS", saturday, saturday, cache), saturday, 0))) == TUESDAY
+    assert date_of(int(add_business_days(sessions("XNYS", saturday, saturday, cache).days, saturday, 0))) == TUESDAY
 
 
 def test_the_table_counts_sessions_and_a_holiday_counts_as_the_next_session(cache: Path) -> None:
@@ -50,7 +60,7 @@ def test_the_table_counts_sessions_and_a_holiday_counts_as_the_next_session(cach
 def test_the_table_agrees_with_counting_sessions_one_by_one(cache: Path) -> None:
     days = 400
     (row,) = business_day_table(["XTAI"], FRIDAY, days, cache)
-    open_days = set(sessions("XTAI", FRIDAY, FRIDAY + days, cache).tolist())
+    open_days = set(sessions("XTAI", FRIDAY, FRIDAY + days, cache).days.tolist())
     counted = np.cumsum([0] + [FRIDAY + i in open_days for i in range(days - 1)])
     assert row.tolist() == counted.tolist()
 
@@ -69,8 +79,29 @@ def test_a_second_start_does_not_import_the_library_and_survives_a_torn_file(tmp
     assert business_day_table(["XNYS"], FRIDAY, 30, tmp_path).tolist() == first.tolist()
 
 
-def test_the_close_is_the_markets_own_in_summer_and_in_winter() -> None:
+def test_the_calendar_knows_half_days_and_a_calendar_without_closes_leaves_them_to_the_market(cache: Path) -> None:
     us = Market("US", "XNYS", "America/New_York", "USD", "16:00", 1)
-    closes = [close_ns(us, day_of(dt.date(2026, month, 1))) for month in (1, 7)]
-    moments = [dt.datetime.fromtimestamp(ns / 1e9, dt.UTC).isoformat() for ns in closes]
-    assert moments == ["2026-01-01T21:00:00+00:00", "2026-07-01T20:00:00+00:00"]
+    weekdays = Market("XX", WEEKDAYS, "Europe/London", "GBP", "16:30", 2)
+    wednesday = day_of(dt.date(2026, 11, 25))
+    minutes = closing_minutes([us, weekdays], wednesday, 6, cache)
+    assert minutes.tolist() == [[16 * 60, 0, 13 * 60, 0, 0, 16 * 60], [990, 990, 990, 0, 0, 990]]
+
+
+@pytest.mark.parametrize(
+    ("zone", "local", "utc"),
+    [
+        ("America/New_York", "2026-01-01 16:00", "2026-01-01T21:00:00+00:00"),
+        ("America/New_York", "2026-07-01 16:00", "2026-07-01T20:00:00+00:00"),
+        ("America/New_York", "2026-03-08 00:00", "2026-03-08T05:00:00+00:00"),
+        ("America/New_York", "2026-03-08 02:30", "2026-03-08T07:30:00+00:00"),  # skipped: clocks say 03:30 then
+        ("America/New_York", "2026-03-08 03:00", "2026-03-08T07:00:00+00:00"),
+        ("America/New_York", "2026-11-01 01:30", "2026-11-01T05:30:00+00:00"),  # the first of two
+        ("Europe/London", "2026-03-29 16:30", "2026-03-29T15:30:00+00:00"),
+        ("Europe/London", "2026-10-25 16:30", "2026-10-25T16:30:00+00:00"),
+        ("Asia/Tokyo", "2026-03-29 15:30", "2026-03-29T06:30:00+00:00"),
+    ],
+)
+def test_a_time_of_day_is_by_the_clocks_of_the_market(zone: str, local: str, utc: str) -> None:
+    date, time = local.split()
+    found_ns = moment_ns(zone, day_of(dt.date.fromisoformat(date)), minute_of(time))
+    assert dt.datetime.fromtimestamp(found_ns / 1e9, dt.UTC).isoformat() == utc
