@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.expression import Code, Program
-from engine.kernel import HEAD_FACTS, HEAD_TOUCHED
-from engine.model import DAYS, TERM_WORDS, Clock, Fact
+from engine.model import DAYS, HEAD_FACTS, HEAD_TOUCHED, TERM_WORDS, Clock, Fact
 from engine.prefetch import prefetch
 from engine.rule_model import WEIGHT_UNIT
 

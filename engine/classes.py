@@ -12,9 +12,18 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.model import DAYS, KIND_ATTRIBUTES, Classification, KindAttributes, SecurityFlag, Temperature
+from engine.model import (
+    COUNT_WORDS,
+    DAYS,
+    ENTRY_WORDS,
+    KIND_ATTRIBUTES,
+    Classification,
+    KindAttributes,
+    SecurityFlag,
+    Temperature,
+)
 from engine.rebuild import classify, combined, insert
-from engine.row import ATTRIBUTES, COUNT_WORDS, ENTRY_WORDS
+from engine.row import ATTRIBUTES
 from engine.rules import Compiled
 from engine.tables import CLASSES, Tables
 
@@ -27,7 +36,7 @@ _SECURITY: Final = (
 _IDS: Final = 1 << 16
 """Books and depots there can be."""
 _NEWS: Final = 1 << 15
-_SLOTS: Final = 1 << 12
+_SLOTS: Final = 1 << 17
 
 
 class TooManyClassesError(RuntimeError):
@@ -205,4 +214,4 @@ def _moved(groups: NDArray[np.int32], ids: NDArray[Any], numbers: NDArray[np.int
 
 
 def _texts(codes: NDArray[np.bytes_]) -> list[str]:
-    return [code.decode() for code in codes.tolist()]
+    return [code.decode("utf-8", "replace") for code in codes.tolist()]

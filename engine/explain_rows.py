@@ -10,9 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.catalogue import Catalogue
-from engine.kernel import HEAD_FACTS, HEAD_UPDATED
-from engine.model import DAYS, Fact, Kind, Market
-from engine.row import ALL
+from engine.model import ALL, DAYS, HEAD_FACTS, HEAD_UPDATED, Fact, Kind, Market
 from engine.rule_model import Measure
 from engine.tables import Tables, Word
 

@@ -13,22 +13,23 @@ from numpy.typing import NDArray
 
 from engine import later
 from engine.events import EventArray
-from engine.model import LATER, TERM_WORDS, Fact, Flag, Kind, Op
-from engine.prefetch import prefetch
-from engine.row import (
-    DELIVER,
+from engine.model import (
     DYNAMIC,
-    KEY,
-    LINKS,
+    HEAD_FACTS,
+    HEAD_MARK,
+    HEAD_TOUCHED,
+    HEAD_UPDATED,
+    LATER,
     MAINTAINED,
-    RECEIPT,
-    TD,
+    TERM_WORDS,
     TOUCHES,
-    change,
-    feed,
-    has_later,
-    look,
+    Fact,
+    Flag,
+    Kind,
+    Op,
 )
+from engine.prefetch import prefetch
+from engine.row import DELIVER, KEY, LINKS, RECEIPT, TD, change, feed, has_later, look
 
 MAX_QUANTITY: Final = 10**15
 """Beyond this a quantity is an error of its source; sums of rows stay far inside int64 and exact in a browser."""
@@ -56,13 +57,6 @@ OUTCOMES: Final = (
     "unknown operation, kind, security, book or depot",
 )
 
-# words of a security's head
-HEAD_UPDATED: Final = 0
-HEAD_MARK: Final = 1
-HEAD_TOUCHED: Final = 2
-"""A bit for each component that rows of the security ever fed."""
-HEAD_FACTS: Final = 3
-HEAD_WORDS: Final = 16
 _PRICE: Final = HEAD_FACTS + Fact.PRICE.value
 
 _OP_SETTLE_IN, _OP_SETTLE_OUT, _OP_SET = Op.SETTLE_RECEIPT.value, Op.SETTLE_DELIVERY.value, Op.SET.value

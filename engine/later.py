@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from engine.model import DAYS, LATER
 from engine.row import DELIVER, RECEIPT
 
-LATER_NODE: Final = np.dtype([("date", "<i4"), ("next", "<i4"), ("receipt", "<i8"), ("deliver", "<i8")])
 _JIT: Final[dict[str, Any]] = {"cache": True, "nogil": True}
 
 

@@ -17,6 +17,23 @@ LATER: Final = 5
 BUCKETS: Final = 6
 TERM_WORDS: Final = 8
 """Words kept for a term of a security: its days, padded to a cache line of its own."""
+ENTRY_WORDS: Final = 8
+"""An entry of a class: component, measure, a mask of -1 or 0 for each of the five days; a cache line."""
+# what is counted of a class: entries whose measure follows the ladder, those and the other kept ones, all; and a bit for
+# each kept component
+DYNAMIC: Final = 0
+MAINTAINED: Final = 1
+ALL: Final = 2
+TOUCHES: Final = 3
+COUNT_WORDS: Final = 4
+# words of a security's head
+HEAD_UPDATED: Final = 0
+HEAD_MARK: Final = 1
+HEAD_TOUCHED: Final = 2
+"""A bit for each component that rows of the security ever fed."""
+HEAD_FACTS: Final = 3
+"""The first of the words of `Fact`."""
+HEAD_WORDS: Final = 16
 SYMBOL_BYTES: Final = 24
 """The longest code or identifier, in UTF-8 bytes."""
 PRICE_UNIT: Final = 1_000_000
@@ -249,6 +266,9 @@ SECURITY: Final = np.dtype(
 )
 """Reference data of a security. Text is UTF-8, padded with zeros. `market` is an index into the markets; `event_date` the next
 dividend or corporate action, 0 where none is known."""
+
+LATER_NODE: Final = np.dtype([("date", "<i4"), ("next", "<i4"), ("receipt", "<i8"), ("deliver", "<i8")])
+"""What a row's later bucket gets and gives on one date; see `engine.later`."""
 
 BOOK: Final = np.dtype(
     [

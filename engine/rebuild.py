@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine import later
-from engine.kernel import HEAD_TOUCHED, Book, combination, hash_of
-from engine.model import DAYS, TERM_WORDS
+from engine.kernel import Book, combination, hash_of
+from engine.model import DAYS, HEAD_TOUCHED, MAINTAINED, TERM_WORDS, TOUCHES
 from engine.prefetch import prefetch
-from engine.row import BUY, DELIVER, KEY, LINKS, MAINTAINED, RECEIPT, SELL, SHORT, TOUCHES, feed, has_later, look
+from engine.row import BUY, DELIVER, KEY, LINKS, RECEIPT, SELL, SHORT, feed, has_later, look
 
 _BLOCK: Final = 256
 _JIT: Final[dict[str, Any]] = {"cache": True, "nogil": True}
@@ -137,5 +137,3 @@ def roll(rows: int, steps: NDArray[np.int64], base_date: int, book: Book) -> Non
             later.arrive(
                 row, position, ordinals, base_date, today, book.later_head, book.later_nodes, book.later_counters
             )
-
-

@@ -39,14 +39,6 @@ _OP_BUY, _OP_SELL, _OP_INCREASE, _OP_DECREASE = Op.BUY.value, Op.SELL.value, Op.
 _OP_SETTLE_IN, _OP_SETTLE_OUT, _OP_SET = Op.SETTLE_RECEIPT.value, Op.SETTLE_DELIVERY.value, Op.SET.value
 _OP_FREE, _OP_RATE = Op.SET_HYPOTHECATABLE.value, Op.SET_RATE.value
 
-ENTRY_WORDS: Final = 8
-"""An entry of a class: component, measure, a mask of -1 or 0 for each of the five days; a cache line."""
-DYNAMIC: Final = 0
-MAINTAINED: Final = 1
-ALL: Final = 2
-TOUCHES: Final = 3
-COUNT_WORDS: Final = 4
-"""Of a class: entries whose measure follows the ladder, those and the other kept ones, all; and a bit for each kept component."""
 ATTRIBUTES: Final = frozenset({Measure.RESERVED, Measure.CA_PENDING})
 """Measures that only operations after Op.SET change."""
 

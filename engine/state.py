@@ -14,6 +14,8 @@ from engine.events import EventArray
 from engine.inventory import Inventory
 from engine.model import (
     DAYS,
+    HEAD_FACTS,
+    HEAD_TOUCHED,
     RATE_UNKNOWN,
     Capacity,
     Clock,
@@ -214,7 +216,7 @@ class Machine:
             count = int(self.tables.state[Word.SECURITIES]) + 1
             self._book.row_class[:rows] = classes
             self._book.terms[:count] = 0
-            self._book.head[:count, kernel.HEAD_TOUCHED] = 0
+            self._book.head[:count, HEAD_TOUCHED] = 0
             rebuild.adopt(np.arange(rows), self._book)
             everybody = np.arange(1, count, dtype=np.int32)
             self._place_decided(everybody)
@@ -324,7 +326,7 @@ class Machine:
     def _sum_again(self, ids: NDArray[np.int32]) -> None:
         """Make the sums of these securities from their rows, whose attributes have changed."""
         self._book.terms[ids] = 0
-        self._book.head[ids, kernel.HEAD_TOUCHED] = 0
+        self._book.head[ids, HEAD_TOUCHED] = 0
         self._adopt(rebuild.rows_of_securities(ids, self._book.first_in_security, self._book.position))
         self._place_decided(ids)
         self._recalculate(ids)
@@ -349,7 +351,7 @@ class Machine:
         for component, what in self._decided:
             quantities = decided[ids, what]
             terms[ids, component, :] = quantities[:, None]
-            head[ids[quantities != 0], kernel.HEAD_TOUCHED] |= np.uint64(1 << component).astype(np.int64)
+            head[ids[quantities != 0], HEAD_TOUCHED] |= np.uint64(1 << component).astype(np.int64)
 
     def _remember(self, events: EventArray) -> None:
         """Keep the newest applied events for "which events made this row"."""
@@ -416,7 +418,7 @@ class Machine:
             Fact.OUTSTANDING: records["outstanding"],
         }
         for fact, numbers in facts.items():
-            head[ids, kernel.HEAD_FACTS + fact] = numbers
+            head[ids, HEAD_FACTS + fact] = numbers
 
     def _register_currencies(self, records: NDArray[Any]) -> None:
         self._money |= {r["code"]: (int(r["day_count"]), int(r["fx"])) for r in records}

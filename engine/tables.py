@@ -12,10 +12,26 @@ from numpy.typing import NDArray
 
 from engine.catalogue import Catalogue
 from engine.events import EVENT
-from engine.kernel import HEAD_FACTS, HEAD_UPDATED, HEAD_WORDS
-from engine.later import LATER_NODE
-from engine.model import BOOK, CURRENCY, DAYS, NAMED, POSITION, SECURITY, TERM_WORDS, Capacity, Clock, Decided, Fact, Market
-from engine.row import COUNT_WORDS, ENTRY_WORDS
+from engine.model import (
+    BOOK,
+    COUNT_WORDS,
+    CURRENCY,
+    DAYS,
+    ENTRY_WORDS,
+    HEAD_FACTS,
+    HEAD_UPDATED,
+    HEAD_WORDS,
+    LATER_NODE,
+    NAMED,
+    POSITION,
+    SECURITY,
+    TERM_WORDS,
+    Capacity,
+    Clock,
+    Decided,
+    Fact,
+    Market,
+)
 from engine.rule_model import Role
 from engine.segment import Field, Segment, SegmentMissingError
 
@@ -131,7 +147,7 @@ class Tables:
     rows in order of arrival; `first_in_security`, `first_in_book` and the rows' own `next_in_*`: row number + 1, 0 ends the
     chain; `row_class` (rows,) a row's class, whose `class_entries` (component, measure, a mask of -1 or 0 per day) are the sums
     it feeds; `terms` (securities, components, DAYS) those sums; `values` (securities, calculations, DAYS); `head` (securities,
-    HEAD_WORDS) see `engine.kernel`, with `price` and `updated_ns` as views of it; `clock` (markets, clocks, DAYS); `decided`
+    HEAD_WORDS) see `engine.model`, with `price` and `updated_ns` as views of it; `clock` (markets, clocks, DAYS); `decided`
     (securities, Decided); `later_head` (rows,) node + 1 in `later`, what settles after SD4 by date; `history` (slot, security,
     role) with `history_ns` (slot,): slot of sample k is k % HISTORY_SLOTS.
     """
