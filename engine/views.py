@@ -20,8 +20,9 @@ from engine.explain_split import By, largest_first, split
 from engine.model import Temperature
 from engine.rule_model import WEIGHT_UNIT, Role, Scope, Unit
 from engine.tables import FEED_STALE_NS, Reader, SegmentMissingError, Tables, TornReadError, Word
-from engine.views_columns import COLUMNS, TEMPERATURES, Column, InventoryColumns, Scales, Source, Window, changes, shown
-from engine.views_query import Query, QueryError, Read, arrange, candidates, midnights_ns
+from engine.views_cells import InventoryColumns, Scales, Window, changes, shown
+from engine.views_columns import TEMPERATURES, Column, Source
+from engine.views_query import Query, QueryError, arrange, candidates, midnights_ns
 from engine.views_reference import Reference
 from engine.views_security import History, RecentEvent, SecurityDetail, security_detail
 
@@ -33,10 +34,11 @@ _PATIENCE_S: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """Ids of a query's rows in order, and the reference data they were chosen by."""
+    """Ids of a query's rows in order, and the reference data and columns they were chosen by."""
 
     ids: NDArray[np.int32]
     reference: Reference
+    columns: InventoryColumns
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,8 @@ class Snapshot:
     """Everything a query selects at one moment. `columns`: text as UTF-8 bytes, numbers raw; one entry per row."""
 
     columns: dict[str, NDArray[np.bytes_] | NDArray[np.int64]]
+    kinds: dict[str, Column]
+    """What each of them is."""
     rows: int
     as_of_ns: int
     """The newest event's own time."""
@@ -113,7 +117,7 @@ class Inventory:
 
     def __init__(self, tables: Tables) -> None:
         self.tables = tables
-        self.columns = InventoryColumns(tables)
+        self._columns: InventoryColumns | None = None
         self._reference: Reference | None = None
         self._refreshing = threading.Lock()
 
@@ -124,71 +128,77 @@ class Inventory:
                 self._reference = Reference.of(self.tables)
             return self._reference
 
+    def columns(self) -> InventoryColumns:
+        """The columns under the rules of now; made anew only when these have changed. Raises `TornReadError`."""
+        with self._refreshing:
+            if self.tables.count(Word.CATALOGUE_SIZE) == 0:
+                raise TornReadError("the writer has not yet said which rules are in force")
+            if self._columns is None or self._columns.version != self.tables.count(Word.RULES):
+                self._columns = InventoryColumns(self.tables, self.tables.catalogue)
+            return self._columns
+
     def membership(self, query: Query, now_ns: int) -> Membership:
-        """The rows of `query` now. Raises `QueryError` for a market the tables do not have.
+        """The rows of `query` now. Raises `QueryError` for a market or a sort key that there is not.
 
         Columns are copied without the epoch: one word is never torn, and an order that is some microseconds apart
         between two rows is put right by the next renewal.
         """
-        query.check_markets(self.tables.markets)
+        columns = self.columns()
+        query.check_rows(self.tables.markets, columns.by_name)
         reference = self.reference()
         ids = candidates(query, reference)
-        return Membership(
-            arrange(query, ids, reference, self._reader(reference), self._midnights(query, now_ns)), reference
-        )
-
-    def window(self, columns: tuple[str, ...], ids: NDArray[np.int32], reference: Reference) -> Window:
-        """A reader of the number cells of `ids`; call its `read` under the epoch."""
-        return self.columns.window([COLUMNS[name] for name in columns], ids, reference)
+        read = lambda name, at: columns.read(columns[name], at, reference)  # noqa: E731  as `Read` says
+        ids = arrange(query, ids, reference, columns.by_name, read, self._midnights(query, now_ns))
+        return Membership(ids, reference, columns)
 
     def snapshot(self, query: Query, now_ns: int) -> Snapshot:
         """Rows, order and cells of one epoch. Raises `QueryError`, or `TornReadError` while the writer is too busy."""
-        query.check_markets(self.tables.markets)
         moving = dict.fromkeys([*query.columns, *(name for name, _ in query.sort)])
         if query.changed_today:
             moving["updated_ms"] = None
-        numbers = [COLUMNS[name] for name in moving if not COLUMNS[name].is_text]
         while True:
-            reference = self.reference()
+            columns, reference = self.columns(), self.reference()
+            query.check(self.tables.markets, columns.by_name)
+            numbers = [columns[name] for name in moving if not columns[name].is_text]
             ids = candidates(query, reference)
-            copied, as_of_ns, version = self._copied(numbers, ids, reference)
-            if version == reference.version:
+            copied, as_of_ns, versions = self._copied(columns, numbers, ids, reference)
+            if versions == (reference.version, columns.version):
                 break
         place = np.zeros(reference.count + 1, np.int64)
         place[ids] = np.arange(len(ids))
-        rows = arrange(query, ids, reference, lambda name, i: copied[name][place[i]], self._midnights(query, now_ns))
-        columns = {
-            name: reference.text(name, rows) if COLUMNS[name].is_text else copied[name][place[rows]]
-            for name in query.columns
+        read = lambda name, at: copied[name][place[at]]  # noqa: E731  as `Read` says
+        rows = arrange(query, ids, reference, columns.by_name, read, self._midnights(query, now_ns))
+        kinds = {name: columns[name] for name in query.columns}
+        cells = {
+            name: reference.text(name, rows) if kind.is_text else copied[name][place[rows]]
+            for name, kind in kinds.items()
         }
-        return Snapshot(columns, len(rows), as_of_ns)
+        return Snapshot(cells, kinds, len(rows), as_of_ns)
 
     def negative(self) -> int:
         """Securities of which more is promised than there is."""
-        reference = self.reference()
+        columns, reference = self.columns(), self.reference()
         everybody = np.arange(1, reference.count + 1, dtype=np.int32)
-        return int(np.count_nonzero(self.columns.read(COLUMNS["remaining"], everybody, reference) < 0))
+        return int(np.count_nonzero(columns.read(columns.left, everybody, reference) < 0))
 
     def hard_to_borrow(self) -> int:
         """Securities of temperature HTB."""
         return int(np.count_nonzero(self.reference().temperature == Temperature.HTB))
 
     def _copied(
-        self, numbers: list[Column], ids: NDArray[np.int32], reference: Reference
-    ) -> tuple[dict[str, NDArray[np.int64]], int, int]:
-        """Columns, the newest event's time and the version of the reference data, all of one epoch."""
-        columns, count = self.columns.copier(numbers, ids, reference), self.tables.count
-        return self.tables.read(lambda: (columns(), count(Word.LAST_EVENT_NS), count(Word.REFERENCE)), _PATIENCE_S)
-
-    def _reader(self, reference: Reference) -> Read:
-        return lambda name, ids: self.columns.read(COLUMNS[name], ids, reference)
+        self, columns: InventoryColumns, numbers: list[Column], ids: NDArray[np.int32], reference: Reference
+    ) -> tuple[dict[str, NDArray[np.int64]], int, tuple[int, int]]:
+        """Columns, the newest event's time and the versions of reference data and rules, all of one epoch."""
+        copy, count = columns.copier(numbers, ids, reference), self.tables.count
+        return self.tables.read(
+            lambda: (copy(), count(Word.LAST_EVENT_NS), (count(Word.REFERENCE), count(Word.RULES))), _PATIENCE_S
+        )
 
     def _midnights(self, query: Query, now_ns: int) -> NDArray[np.int64]:
         return midnights_ns(self.tables.markets if query.changed_today else (), now_ns)
 
 
 __all__ = [
-    "COLUMNS",
     "FEED_STALE_NS",
     "TEMPERATURES",
     "WEIGHT_UNIT",
@@ -199,6 +209,7 @@ __all__ = [
     "Input",
     "InputKind",
     "Inventory",
+    "InventoryColumns",
     "Membership",
     "Query",
     "QueryError",

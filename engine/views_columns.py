@@ -1,25 +1,31 @@
-"""The columns of the inventory: where each number is kept, and how whole numbers become what a person reads.
+"""The columns of the inventory: what there is to see, from the rules in force; where each number is kept, and how it reads."""
 
-Numbers stay int64 until the frame or the file they leave in: `raw / scale` is what is shown, and a raw value equal to
-`unknown` is no value at all.
-"""
-
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from enum import Enum, auto
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from engine.model import DAYS, PRICE_UNIT, RATE_UNIT, RATE_UNKNOWN, Temperature
-from engine.tables import Tables
-from engine.views_reference import Reference
+from engine.catalogue import CalculationInfo, Catalogue, TermInfo
+from engine.model import DAYS, HEAD_FACTS, HEAD_UPDATED, PRICE_UNIT, RATE_UNIT, RATE_UNKNOWN, Fact, Temperature
+from engine.rule_model import Role, Scope, Show, Unit
 
 NO_VALUE: Final = int(np.iinfo(np.int64).min)
 """A raw value that no column can have: `unknown` of the columns that always have one."""
-BASIS_POINTS_PER_PERCENT: Final = 100
 NS_PER_MS: Final = 1_000_000
+_FX_UNIT: Final = 1_000_000_000
+_SCALES: Final = {Unit.SHARES: 1, Unit.MONEY: 100, Unit.REPORTING: 100, Unit.BASIS_POINTS: 100}
+_GROUPS: Final = {
+    Role.POOL_SHORT: "Locate",
+    Role.LEFT_SHORT: "Locate",
+    Role.POOL_LONG: "Locate long",
+    Role.LEFT_LONG: "Locate long",
+}
+_FLOORS: Final = (Role.POOL_SHORT, Role.LEFT_SHORT)
+"""What lenders say they have at least is part of these."""
+_HOT_PERCENT: Final = 90.0
+_TERMS: Final = "Terms"
 
 
 class Source(Enum):
@@ -31,8 +37,7 @@ class Source(Enum):
     """`Reference.numbers`: changes with reference data only."""
     VALUES = auto()
     TERMS = auto()
-    PRICE = auto()
-    UPDATED = auto()
+    HEAD = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,145 +46,178 @@ class Column:
 
     name: str
     source: Source
-    item: str = ""
+    item: int = 0
+    """Which calculation, component or word of the head."""
     day: int | None = None
     scale: int = 1
     unknown: int = NO_VALUE
+    unit: str = ""
+    """What the numbers are, for who writes them: a `Unit`, or price, rate, ratio, count, time; "" for text."""
+    title: str = ""
+    group: str = ""
+    """What stands above the titles of neighbours that belong together."""
+    tip: str = ""
+    shown: bool = False
+    """Whether a table shows it that nobody has chosen columns for."""
+    floor: bool = False
+    """Whether the number is "at least" this for a security whose external availability is a floor."""
+    strong: bool = False
+    """Whether it is the number of its group that is looked for."""
+    hot: float | None = None
+    """From which value on, as shown, it stands out."""
 
     @property
     def is_text(self) -> bool:
         return self.source is Source.TEXT
 
 
-_TEXT: Final = ("name", "code", "ticker", "isin", "cusip", "sedol", "figi", "currency", "market", "temperature")
-_INVENTORY: Final = (
-    *(Column(name, Source.TEXT) for name in _TEXT),
-    Column("fee", Source.REFERENCE, scale=RATE_UNIT, unknown=RATE_UNKNOWN),
-    Column("rebate", Source.REFERENCE, scale=RATE_UNIT, unknown=RATE_UNKNOWN),
-    Column("price", Source.PRICE, scale=PRICE_UNIT, unknown=0),
-    *(Column(f"for_loan_{day}", Source.VALUES, "for_loan", day) for day in range(DAYS)),
-    Column("pool", Source.VALUES, "locate_pool"),
-    Column("located", Source.TERMS, "located"),
-    Column("remaining", Source.VALUES, "remaining"),
-    Column("utilisation", Source.VALUES, "utilisation", 0, scale=BASIS_POINTS_PER_PERCENT),
-    Column("updated_ms", Source.UPDATED, scale=NS_PER_MS, unknown=0),
-    Column("at_least", Source.REFERENCE),
-    Column("id", Source.REFERENCE),
+def _text(name: str, title: str, tip: str = "", *, shown: bool = True) -> Column:
+    return Column(name, Source.TEXT, title=title, tip=tip or title, shown=shown)
+
+
+def _rate(name: str, title: str, tip: str, *, shown: bool = False) -> Column:
+    return Column(
+        name, Source.REFERENCE, scale=RATE_UNIT, unknown=RATE_UNKNOWN, unit="rate", title=title, tip=tip, shown=shown
+    )
+
+
+def _fact(fact: Fact, title: str, tip: str, *, scale: int = 1, unit: str = "count") -> Column:
+    shown, name = fact is Fact.PRICE, fact.name.lower()
+    return Column(name, Source.HEAD, HEAD_FACTS + fact, None, scale, 0, unit, title, tip=tip, shown=shown)
+
+
+_BEFORE: Final = (
+    _text("name", "Name"),
+    _text("code", "Code", "Our own code", shown=False),
+    _text("ticker", "Symbol"),
+    _text("isin", "ISIN"),
+    _text("sedol", "SEDOL"),
+    _text("cusip", "CUSIP"),
+    _text("figi", "FIGI", shown=False),
+    _text("market", "Mkt", "Market"),
+    _text("temperature", "Temp", "How hard it is to borrow"),
+    _rate("fee", "Fee %", "Borrow fee, percent a year", shown=True),
+    _rate("rebate", "Rebate %", "Rebate, percent a year"),
+    _text("currency", "Ccy", "Currency"),
+    _fact(Fact.PRICE, "Price", "Price in the security's currency", scale=PRICE_UNIT, unit="price"),
+    _fact(Fact.FX, "FX", "One unit of its currency in the reporting currency", scale=_FX_UNIT, unit="ratio"),
+    _fact(Fact.DAY_COUNT, "Day count", "Days of an interest year in its currency"),
+    _fact(Fact.VOLUME_30D, "Volume 30d", "Average shares traded a day"),
+    _fact(Fact.OUTSTANDING, "Outstanding", "Shares issued"),
 )
-COLUMNS: Final = {column.name: column for column in _INVENTORY}
+_AFTER: Final = (
+    Column(
+        "updated_ms",
+        Source.HEAD,
+        HEAD_UPDATED,
+        scale=NS_PER_MS,
+        unknown=0,
+        unit="time",
+        title="Age",
+        tip="Since the last event of the security",
+        shown=True,
+    ),
+    Column("at_least", Source.REFERENCE, unit="count", title="Floor", tip="1: external availability is a floor"),
+    Column("id", Source.REFERENCE, unit="count", title="Id", tip="Number of the security in this machine"),
+)
+TEXTS: Final = frozenset(column.name for column in _BEFORE if column.is_text)
+"""Columns that events cannot change."""
 TEMPERATURES: Final = tuple(temperature.name for temperature in Temperature)
 
 
-def shown(column: Column, raw: NDArray[np.int64]) -> NDArray[np.float64]:
-    """What a person reads: raw values in the column's unit, NaN for none. Whole shares below 2^53 are exact."""
-    return np.where(raw == column.unknown, np.nan, raw / column.scale)
+def columns_of(catalogue: Catalogue) -> tuple[Column, ...]:
+    """Everything there is to see of a security under these rules, in the order of a table."""
+    beside = _beside_left(catalogue)
+    made: list[Column] = []
+    for index, info in enumerate(catalogue.calculations):
+        if info.scope != Scope.SECURITY:
+            continue
+        if info.role == Role.LEFT_SHORT:
+            made += [_of_term(term, group=_GROUPS[Role.LEFT_SHORT], shown=True) for term in beside]
+        made += _of_calculation(index, info)
+    kept = [term for term in catalogue.terms if term not in beside and _kept(catalogue, term)]
+    return _distinct([*_BEFORE, *_together(made), *map(_of_term, kept), *_AFTER])
 
 
-class InventoryColumns:
-    """Reads columns out of one writer's tables. Raises ValueError where the tables lack a term or calculation."""
-
-    def __init__(self, tables: Tables) -> None:
-        array = tables.array
-        # as they lie in memory, with their padding: a reshaped slice would be a copy, and show one moment for ever
-        values, terms = array["values"], tables.segment.arrays["terms"]
-        self._flat: dict[Source, NDArray[np.int64]] = {
-            Source.VALUES: values.reshape(-1),
-            Source.TERMS: terms.reshape(-1),
-            Source.PRICE: array["price"],
-            Source.UPDATED: array["updated_ns"],
-        }
-        self._stride: dict[Source, int] = {
-            Source.VALUES: values.shape[1] * values.shape[2],
-            Source.TERMS: terms.shape[1] * terms.shape[2],
-            Source.PRICE: 1,
-            Source.UPDATED: 1,
-        }
-        names = {Source.VALUES: tables.calculations, Source.TERMS: tables.terms}
-        words = {Source.VALUES: values.shape[2], Source.TERMS: terms.shape[2]}
-        self._offset: dict[str, int] = {
-            c.name: names[c.source].index(c.item) * words[c.source] for c in _INVENTORY if c.source in names
-        }
-
-    def read(self, column: Column, ids: NDArray[np.int32], reference: Reference) -> NDArray[np.int64]:
-        """A copy of a number column for `ids`, raw.
-
-        Aligned 64-bit words are never torn, so one column may be read while the writer writes; several columns that
-        must belong together are read under the epoch.
-        """
-        if column.source is Source.REFERENCE:
-            return reference.numbers[column.name].take(ids)
-        return self._flat[column.source].take(self._places(column, ids, reference))
-
-    def copier(
-        self, columns: Sequence[Column], ids: NDArray[np.int32], reference: Reference
-    ) -> Callable[[], dict[str, NDArray[np.int64]]]:
-        """A function that copies whole columns for `ids` as fast as memory gives: time is short under the epoch."""
-        moving = [column for column in columns if not column.is_text and column.source is not Source.REFERENCE]
-        places = {column.name: (self._flat[column.source], self._places(column, ids, reference)) for column in moving}
-        fixed = {c.name: self.read(c, ids, reference) for c in columns if c.source is Source.REFERENCE}
-        return lambda: fixed | {name: flat.take(at) for name, (flat, at) in places.items()}
-
-    def window(self, columns: Sequence[Column], ids: NDArray[np.int32], reference: Reference) -> "Window":
-        """A fast reader of the same cells again and again."""
-        numbers = [column for column in columns if not column.is_text]
-        fixed = np.zeros((len(ids), len(numbers)), np.int64)
-        places: dict[Source, list[tuple[int, NDArray[np.int64]]]] = {}
-        for i, column in enumerate(numbers):
-            if column.source is Source.REFERENCE:
-                fixed[:, i] = reference.numbers[column.name].take(ids)
-            else:
-                places.setdefault(column.source, []).append((i, self._places(column, ids, reference)))
-        parts = [
-            (self._flat[source], np.array([i for i, _ in found]), np.stack([at for _, at in found], axis=1))
-            for source, found in places.items()
-        ]
-        return Window(fixed, parts)
-
-    def _places(self, column: Column, ids: NDArray[np.int32], reference: Reference) -> NDArray[np.int64]:
-        """Where a column's numbers are in the flat array of its source."""
-        places = ids.astype(np.int64) * self._stride[column.source] + self._offset.get(column.name, 0)
-        if column.source in (Source.VALUES, Source.TERMS):
-            places += reference.settle_day.take(ids) if column.day is None else column.day
-        return places
+def playing(catalogue: Catalogue, role: Role) -> Column:
+    """The calculation with a role, on the day on which a trade of today settles. Raises KeyError."""
+    index = catalogue.playing(role)
+    return _calculated(index, catalogue.calculations[index], None, "")
 
 
-class Window:
-    """The number cells of some rows: what is fixed is kept, what moves is gathered with one index per array."""
-
-    def __init__(
-        self, fixed: NDArray[np.int64], parts: list[tuple[NDArray[np.int64], NDArray[Any], NDArray[np.int64]]]
-    ) -> None:
-        self._fixed = fixed
-        self._parts = parts
-
-    def read(self) -> NDArray[np.int64]:
-        """Raw cells now, shape (rows, number columns). Call it inside `Tables.read` or `glimpse`."""
-        cells = self._fixed.copy()
-        for flat, columns, places in self._parts:
-            cells[:, columns] = flat.take(places)
-        return cells
+def _of_calculation(index: int, info: CalculationInfo) -> list[Column]:
+    if info.show != Show.DAYS:
+        return [_calculated(index, info, 0 if info.show == Show.TODAY else None, "")]
+    return [_calculated(index, info, day, f".{day}") for day in range(DAYS)]
 
 
-@dataclass(frozen=True, slots=True)
-class Scales:
-    """Scale and unknown value of several number columns, for whole matrices of cells at once."""
+def _calculated(index: int, info: CalculationInfo, day: int | None, suffix: str) -> Column:
+    role = Role(info.role) if info.role else None
+    title = info.title or info.name
+    return Column(
+        name=info.name + suffix,
+        source=Source.VALUES,
+        item=index,
+        day=day,
+        scale=_SCALES[Unit(info.unit)],
+        unit=info.unit,
+        title=f"SD{day}" if suffix else title,
+        group=title if suffix else _GROUPS.get(role, "") if role else "",
+        tip=". ".join(filter(None, (f"{title} on SD{day}" if suffix else title, info.description.rstrip(".")))),
+        shown=info.show != Show.NONE,
+        floor=role in _FLOORS,
+        strong=role is Role.LEFT_SHORT,
+        hot=_HOT_PERCENT if role is Role.UTILISATION else None,
+    )
 
-    scale: NDArray[np.float64]
-    unknown: NDArray[np.int64]
 
-    @classmethod
-    def of(cls, columns: Sequence[Column]) -> "Scales":
-        numbers = [column for column in columns if not column.is_text]
-        return cls(np.array([c.scale for c in numbers], float), np.array([c.unknown for c in numbers], np.int64))
+def _of_term(info: TermInfo, group: str = _TERMS, *, shown: bool = False) -> Column:
+    title = info.title or info.name
+    return Column(
+        name=info.name,
+        source=Source.TERMS,
+        item=info.component,
+        unit=Unit.SHARES,
+        title=title,
+        group=group,
+        tip=f"{title}: {info.category}" if info.category else title,
+        shown=shown,
+    )
 
-    def shown(self, raw: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Shape (rows, columns), as `shown` for each column."""
-        return np.where(raw == self.unknown, np.nan, raw / self.scale)
+
+def _kept(catalogue: Catalogue, term: TermInfo) -> bool:
+    """Whether there is a number of the term for every security."""
+    return term.component >= 0 and catalogue.components[term.component].maintained
 
 
-def changes(
-    previous: NDArray[np.int64], now: NDArray[np.int64]
-) -> tuple[NDArray[np.uint16], NDArray[np.uint8], NDArray[np.int64]]:
-    """Cells that differ between two readings of one window: row, number column and raw value of each."""
-    rows, columns = np.nonzero(previous != now)
-    return rows.astype(np.uint16), columns.astype(np.uint8), now[rows, columns]
+def _beside_left(catalogue: Catalogue) -> list[TermInfo]:
+    """What lies between the pool and what is left of it: shown with them."""
+    if not catalogue.inputs:
+        return []
+    index = catalogue.playing(Role.LEFT_SHORT)
+    names = {given.name for given in catalogue.inputs[0][index] if given.kind == "term"}
+    return [term for term in catalogue.terms if term.name in names and _kept(catalogue, term)]
+
+
+def _together(columns: Sequence[Column]) -> list[Column]:
+    """Columns of one group side by side, at the place of the first."""
+    first: dict[str, int] = {}
+    for place, column in enumerate(columns):
+        if column.group:
+            first.setdefault(column.group, place)
+    order = sorted(range(len(columns)), key=lambda place: (first.get(columns[place].group, place), place))
+    return [columns[place] for place in order]
+
+
+def _distinct(columns: Sequence[Column]) -> tuple[Column, ...]:
+    """Each name once: a rule may be called like a column that every table has."""
+    taken = {column.name for column in (*_BEFORE, *_AFTER)}
+    made: list[Column] = []
+    for column in columns:
+        own = column.source in (Source.VALUES, Source.TERMS)
+        name = column.name
+        while own and name in taken:
+            name += "_"
+        taken.add(name)
+        made.append(replace(column, name=name))
+    return tuple(made)

@@ -1,6 +1,6 @@
 """What somebody wants to see of the inventory, and which rows that is, in which order."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -10,11 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.model import Market
-from engine.views_columns import COLUMNS, NO_VALUE, TEMPERATURES
+from engine.views_columns import NO_VALUE, TEMPERATURES, TEXTS, Column
 from engine.views_reference import Reference
 
 MAX_SORT_KEYS: Final = 4
 MAX_TEXT: Final = 100
+MAX_COLUMNS: Final = 255
+"""As many as a frame can tell apart."""
+_NAMED: Final = 12
+"""Of what there is instead of a wrong name, so many are told."""
 _WORD_BITS: Final = 64
 _NS: Final = 1_000_000_000
 
@@ -44,22 +48,30 @@ class Query:
     def __post_init__(self) -> None:
         if not self.columns:
             raise QueryError("columns", "at least one is needed")
-        _check_names("columns", self.columns, tuple(COLUMNS))
+        if len(self.columns) > MAX_COLUMNS:
+            raise QueryError("columns", f"at most {MAX_COLUMNS}")
+        _check_once("columns", self.columns)
         if len(self.text) > MAX_TEXT:
             raise QueryError("text", f"at most {MAX_TEXT} characters")
-        _check_names("temperatures", self.temperatures, TEMPERATURES)
-        if len(set(self.markets)) != len(self.markets):
-            raise QueryError("markets", "the same market twice")
+        _check_known("temperatures", self.temperatures, TEMPERATURES)
+        _check_once("temperatures", self.temperatures)
+        _check_once("markets", self.markets)
         if len(self.sort) > MAX_SORT_KEYS:
             raise QueryError("sort", f"at most {MAX_SORT_KEYS} keys")
-        _check_names("sort", tuple(name for name, _ in self.sort), tuple(COLUMNS))
+        _check_once("sort", tuple(name for name, _ in self.sort))
         for name, direction in self.sort:
             if direction not in ("asc", "desc"):
                 raise QueryError("sort", f"direction of {name!r} must be 'asc' or 'desc', not {direction!r}")
 
-    def check_markets(self, markets: Sequence[Market]) -> None:
-        """Raises `QueryError` for a market that the tables do not have."""
-        _check_names("markets", self.markets, tuple(market.code for market in markets))
+    def check(self, markets: Sequence[Market], columns: Collection[str]) -> None:
+        """Raises `QueryError` for a market that the tables, and for a column or sort key that the rules do not have."""
+        _check_known("columns", self.columns, columns)
+        self.check_rows(markets, columns)
+
+    def check_rows(self, markets: Sequence[Market], columns: Collection[str]) -> None:
+        """As `check`, for what decides on rows and order only."""
+        _check_known("markets", self.markets, [market.code for market in markets])
+        _check_known("sort", [name for name, _ in self.sort], columns)
 
     @property
     def selection(self) -> tuple[Any, ...]:
@@ -75,13 +87,17 @@ class Query:
     @property
     def moves(self) -> bool:
         """Whether events, not only reference data, can change the rows or their order."""
-        return self.changed_today or any(not COLUMNS[name].is_text for name, _ in self.sort)
+        return self.changed_today or any(name not in TEXTS for name, _ in self.sort)
 
 
-def _check_names(field: str, names: tuple[str, ...], known: tuple[str, ...]) -> None:
+def _check_known(field: str, names: Sequence[str], known: Collection[str]) -> None:
     for name in names:
         if name not in known:
-            raise QueryError(field, f"unknown {name!r}; known: {', '.join(known)}")
+            more = ", …" if len(known) > _NAMED else ""
+            raise QueryError(field, f"unknown {name!r}; known: {', '.join(list(known)[:_NAMED])}{more}")
+
+
+def _check_once(field: str, names: Sequence[str]) -> None:
     if len(set(names)) != len(names):
         raise QueryError(field, "the same name twice")
 
@@ -104,7 +120,12 @@ def candidates(query: Query, reference: Reference) -> NDArray[np.int32]:
 
 
 def arrange(
-    query: Query, ids: NDArray[np.int32], reference: Reference, read: Read, midnights: NDArray[np.int64]
+    query: Query,
+    ids: NDArray[np.int32],
+    reference: Reference,
+    columns: Mapping[str, Column],
+    read: Read,
+    midnights: NDArray[np.int64],
 ) -> NDArray[np.int32]:
     """Of the candidates `ids` those that pass the other filters, in the query's order; equal rows keep theirs.
 
@@ -114,7 +135,7 @@ def arrange(
         ids = ids[read("updated_ms", ids) >= midnights[reference.market[ids]]]
     if not query.sort:
         return ids
-    return ids[order([_key(name, direction, ids, reference, read) for name, direction in query.sort])]
+    return ids[order([_key(columns[name], direction, ids, reference, read) for name, direction in query.sort])]
 
 
 def midnights_ns(markets: Sequence[Market], now_ns: int) -> NDArray[np.int64]:
@@ -139,9 +160,8 @@ class Key:
         return Key(self.numbers[positions], self.top)
 
 
-def _key(name: str, direction: str, ids: NDArray[np.int32], reference: Reference, read: Read) -> Key:
-    column = COLUMNS[name]
-    raw = reference.rank(name).take(ids) if column.is_text else read(name, ids)
+def _key(column: Column, direction: str, ids: NDArray[np.int32], reference: Reference, read: Read) -> Key:
+    raw = reference.rank(column.name).take(ids) if column.is_text else read(column.name, ids)
     unknown = -1 if column.is_text else column.unknown
     return key(raw, unknown, descending=direction == "desc")
 
