@@ -45,7 +45,7 @@ class Supervisor:
         self._stopping = False
         self.engine = Child("engine", "engine")
         self.workers = [Child(f"worker{i}", "worker", {"IMS_WORKER": str(i)}) for i in range(settings.workers)]
-        self.faces = [Child("gateway", "gateway"), Child("pages", "pages")]
+        self.faces = [Child(name, name) for name in ("gateway", "analyst", "pages")]
         self._watches: list[asyncio.Task[None]] = []
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 

@@ -23,7 +23,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     capacity = Capacity()
     parser.add_argument("--host", help="address to listen on (127.0.0.1)")
     parser.add_argument(
-        "--port", type=int, help="pages; the API is on the next port, the grid's gateway on the one after (5006)"
+        "--port", type=int, help="pages; API, gateway of the grids and analyst are on the next three (5006)"
     )
     parser.add_argument("--instance", help="name of the shared memory: one per service on a machine (main)")
     parser.add_argument("--data", help="folder of journal, quarantine and keys (.ims)")
@@ -78,14 +78,15 @@ def _settings(args: argparse.Namespace) -> Settings:
 
 def _check_ports(settings: Settings) -> None:
     """Say which port is taken before anything starts."""
-    for port in (settings.port, settings.api_port, settings.gateway_port):
+    seen = settings.port, settings.api_port, settings.gateway_port
+    for host, port in [*((settings.host, port) for port in seen), (_OWN_MACHINE[0], settings.analyst_port)]:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind((settings.host, port))
+                probe.bind((host, port))
             except OSError as error:
                 raise SettingsError(
-                    f"{settings.host}:{port} cannot be used ({error.strerror}); choose another --port"
+                    f"{host}:{port} cannot be used ({error.strerror}); choose another --port"
                 ) from error
 
 
