@@ -52,6 +52,10 @@ class Inventory:
     def set_decided(self, security: int, what: Decided, quantity: int) -> None:
         self._set_decided(security, what, quantity)
 
+    def decided(self, security: int, what: Decided) -> int:
+        """What decisions hold of a security, as the calculations count it."""
+        return int(self._array["decided"][security, what])
+
     @property
     def as_of_ns(self) -> int:
         """The newest event's own time."""

@@ -13,11 +13,19 @@ from msgspec.structs import replace
 
 from engine.locate_judgement import Facts, Inventory, Outcome, judge
 from engine.locate_rules import LocateRules
-from engine.locates import NEXT, Change, Locate, LocateRequest, LocateType, Reason, State
+from engine.locates import LIVE, NEXT, Change, Locate, LocateRequest, LocateType, Reason, State
+from engine.model import Decided
 
 MAX_OPEN: Final = 1_000_000
 MAX_CHANGES: Final = 1_000
 """The most that one `expire_due` or `retry_pending` returns: what is left comes with the next."""
+_DECREMENTS: Final = {LocateType.SHORT: Decided.SHORT_LOCATES, LocateType.LONG: Decided.LONG_LOCATES}
+_APPROVED: Final = {
+    LocateType.SHORT: Decided.APPROVED_SHORT_LOCATES,
+    LocateType.LONG: Decided.APPROVED_LONG_LOCATES,
+}
+_COUNTED: Final = (*_DECREMENTS.values(), *_APPROVED.values())
+"""What the inventory is told of locates."""
 
 
 class LocateInvariantError(RuntimeError):
@@ -48,7 +56,7 @@ class LocateDesk:
         self._rules = rules
         self._open: dict[int, Locate] = {}
         self._moving: set[int] = set()
-        self._held: dict[LocateType, dict[str, int]] = {kind: {} for kind in LocateType}
+        self._counts: dict[Decided, dict[str, int]] = {what: {} for what in _COUNTED}
         self._ids: dict[str, int] = {}
         self._unplaced: set[str] = set()
         self._pending: dict[str, set[int]] = {}
@@ -67,7 +75,7 @@ class LocateDesk:
 
     def held(self, security: str, kind: LocateType = LocateType.SHORT) -> int:
         """Live decrements on a security, by its own code; includes what is not settled."""
-        return self._held[kind].get(security, 0)
+        return self._counts[_DECREMENTS[kind]].get(security, 0)
 
     def get(self, sequence: int) -> Locate:
         """Raises `NoSuchLocateError` unless the locate is open."""
@@ -214,20 +222,21 @@ class LocateDesk:
 
     def check(self) -> None:
         """Add everything up anew. Raises `LocateInvariantError`."""
-        sums: dict[LocateType, dict[str, int]] = {kind: {} for kind in LocateType}
+        sums: dict[Decided, dict[str, int]] = {what: {} for what in _COUNTED}
         for locate in self._open.values():
-            of_kind, code = sums[locate.request.type], locate.request.security
-            of_kind[code] = of_kind.get(code, 0) + locate.decrement
-        for kind, held in self._held.items():
-            for code in held.keys() | sums[kind].keys():
-                if held.get(code, 0) != sums[kind].get(code, 0):
+            for what, shares in _shares(locate):
+                code = locate.request.security
+                sums[what][code] = sums[what].get(code, 0) + shares
+        for what, counted in self._counts.items():
+            for code in counted.keys() | sums[what].keys():
+                if counted.get(code, 0) != sums[what].get(code, 0):
                     raise LocateInvariantError(
-                        f"{kind} {code}: {held.get(code, 0)} held, locates say {sums[kind].get(code, 0)}"
+                        f"{what.name} {code}: {counted.get(code, 0)} counted, locates say {sums[what].get(code, 0)}"
                     )
-        for code in self._held[LocateType.SHORT]:
-            security = self._id(code)
-            if security and code not in self._unplaced:
-                self._agree(code, security)
+            for code in counted:
+                security = self._id(code)
+                if security and code not in self._unplaced:
+                    self._agree(code, security, what)
 
     # parts
 
@@ -282,8 +291,8 @@ class LocateDesk:
             return (self._inventory.stale,)
         inventory = self._inventory
         terms = tuple(inventory.terms_of(security).values())
-        held = self.held(code, LocateType.LONG)
-        return inventory.stale, inventory.temperature(security), inventory.remaining(security), held, terms
+        left = inventory.left(security), inventory.left(security, long=True)
+        return inventory.stale, inventory.temperature(security), left, terms
 
     def _take(self, locate: Locate) -> None:
         """An open locate comes in: it holds its decrement, or waits."""
@@ -291,7 +300,7 @@ class LocateDesk:
         if locate.state == State.PENDING:
             self._pending.setdefault(code, set()).add(locate.sequence)
             self.pending_count += 1
-        self._hold(locate, locate.decrement)
+        self._count(locate, 1)
 
     def _drop(self, locate: Locate) -> None:
         """An open locate goes: what it held is free."""
@@ -302,27 +311,42 @@ class LocateDesk:
             if not waiting:
                 del self._pending[locate.request.security]
                 self._tried.pop(locate.request.security, None)
-        self._hold(locate, -locate.decrement)
+        self._count(locate, -1)
 
-    def _hold(self, locate: Locate, shares: int) -> None:
-        if not shares:
-            return
-        code, held = locate.request.security, self._held[locate.request.type]
-        total = held.get(code, 0) + shares
-        if total < 0:
-            raise LocateInvariantError(f"{code}: {-total} more shares given back than were taken")
-        if total:
-            held[code] = total
-        else:
-            del held[code]
-        if locate.request.type == LocateType.SHORT and code not in self._unplaced:
-            self._publish(code, self._id(code))
+    def _count(self, locate: Locate, sign: int) -> None:
+        """Add what a locate holds, or take it away."""
+        code = locate.request.security
+        for what, shares in _shares(locate):
+            counted = self._counts[what]
+            total = counted.get(code, 0) + sign * shares
+            if total < 0:
+                raise LocateInvariantError(f"{code}: {-total} more shares given back than were taken")
+            if total:
+                counted[code] = total
+            else:
+                del counted[code]
+            if code not in self._unplaced:
+                self._tell(code, self._id(code), what)
 
     def _publish(self, code: str, security: int) -> None:
-        self._inventory.set_located(security, self.held(code))
-        self._agree(code, security)
+        for what, counted in self._counts.items():
+            if code in counted:
+                self._tell(code, security, what)
 
-    def _agree(self, code: str, security: int) -> None:
-        located = self._inventory.terms_of(security)["located"]
-        if located != self.held(code):
-            raise LocateInvariantError(f"{code}: the inventory has {located} located, locates hold {self.held(code)}")
+    def _tell(self, code: str, security: int, what: Decided) -> None:
+        self._inventory.set_decided(security, what, self._counts[what].get(code, 0))
+        self._agree(code, security, what)
+
+    def _agree(self, code: str, security: int, what: Decided) -> None:
+        told, ours = self._inventory.decided(security, what), self._counts[what].get(code, 0)
+        if told != ours:
+            raise LocateInvariantError(f"{code}: the inventory has {told} {what.name.lower()}, locates hold {ours}")
+
+
+def _shares(locate: Locate) -> list[tuple[Decided, int]]:
+    """What a live locate counts for, where it is not nothing."""
+    if locate.state not in LIVE:
+        return []
+    kind = locate.request.type
+    both = (_DECREMENTS[kind], locate.decrement), (_APPROVED[kind], locate.approved)
+    return [(what, shares) for what, shares in both if shares]

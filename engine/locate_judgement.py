@@ -1,6 +1,6 @@
 """What is decided on one request for a locate, from the rules and the inventory as they are. Changes nothing."""
 
-from typing import Final, Protocol
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -26,21 +26,19 @@ from engine.locates import (
     decrement,
     largest_within,
 )
-from engine.model import Market, Temperature
-
-LONG_TERMS: Final = ("firm_long", "client_free")
-"""The pool of long locates (domain.md 4)."""
+from engine.model import Decided, Market, Temperature
 
 
 class Inventory(Protocol):
-    """What is asked of the machine; see `engine.state.Inventory`. Terms and remaining: on the settlement day."""
+    """What is asked of the machine; see `engine.inventory.Inventory`. Terms and what is left: on the settlement day."""
 
     def security_id(self, code: str) -> int: ...
     def temperature(self, security: int) -> Temperature: ...
     def market(self, security: int) -> Market: ...
-    def remaining(self, security: int) -> int: ...
+    def left(self, security: int, *, long: bool = False) -> int: ...
     def terms_of(self, security: int) -> dict[str, int]: ...
-    def set_located(self, security: int, decrements: int) -> None: ...
+    def set_decided(self, security: int, what: Decided, quantity: int) -> None: ...
+    def decided(self, security: int, what: Decided) -> int: ...
     @property
     def as_of_ns(self) -> int: ...
     @property
@@ -122,14 +120,13 @@ def _basis(
     market, temperature = inventory.market(security), inventory.temperature(security)
     subject = Subject(market.code, temperature.name, request.type, local_date(market, now_ns))
     terms = inventory.terms_of(security)
-    short = request.type == LocateType.SHORT
     return _Basis(
         rule=rules.decision(subject),
         ratio=rules.decrement(subject),
         market=market.code,
         temperature=temperature.name,
         terms=terms,
-        pool=inventory.remaining(security) if short else sum(terms[name] for name in LONG_TERMS) - held,
+        pool=inventory.left(security, long=request.type == LocateType.LONG),
         held=held,
         stale=inventory.stale,
     )

@@ -118,16 +118,27 @@ class Availability(Struct, frozen=True, kw_only=True):
     temperature: str
     fee_percent: float | None
     rebate_percent: float | None
-    for_loan: Annotated[tuple[int, ...], Meta(description="Shares on the business days SD0 to SD4.")]
+    lend: Annotated[tuple[int, ...], Meta(description="Shares for loan on the business days SD0 to SD4.")]
     settle_day: Annotated[
         int,
-        Meta(description="The day on which a short sold today settles; pool, located, remaining and terms are of it."),
+        Meta(
+            description="The day on which a sale of today settles; pools, what is located and left, and terms are of it."
+        ),
     ]
-    pool: Shares
-    located: Shares
-    remaining: Annotated[int, Meta(description="Pool less located; may be negative.")]
+    pool: Annotated[int, Meta(description="Shares for locates of short sales.")]
+    located: Annotated[int, Meta(description="What live locates hold of the pool.")]
+    left: Annotated[int, Meta(description="What is left of the pool; may be negative.")]
+    pool_long: Annotated[int, Meta(description="Shares for locates of long sales.")]
+    left_long: Annotated[int, Meta(description="What live locates leave of them; may be negative.")]
     at_least: Annotated[bool, Meta(description="External availability is a floor the lender published, not a count.")]
-    terms: dict[str, int]
+    calculations: Annotated[
+        dict[str, tuple[int, ...]],
+        Meta(
+            description="Every calculation of the rules in force, SD0 to SD4: whole shares; money in hundredths; parts in"
+            " basis points."
+        ),
+    ]
+    terms: Annotated[dict[str, int], Meta(description="Every sum that they are made of.")]
     as_of: Annotated[
         dt.datetime | None, Meta(description="The newest event that is in these numbers, of any security.")
     ]

@@ -6,8 +6,9 @@ from typing import Any, Final
 import numpy as np
 
 from app.api.answers import Availability, percent, time_of
-from engine.locate_judgement import Inventory
-from engine.model import RATE_UNKNOWN, SecurityFlag, Temperature
+from engine.inventory import Inventory
+from engine.model import RATE_UNKNOWN, Decided, SecurityFlag, Temperature
+from engine.rule_model import Role, Scope
 from engine.tables import Tables, Word
 
 _TEXTS: Final = ("name", "ticker", "isin", "cusip", "sedol", "figi", "currency", "country")
@@ -22,7 +23,6 @@ class Securities:
         self._fees = self._records["fee"]
         self._values = tables.array["values"]
         self._updated_ns = tables.array["updated_ns"]
-        self._calculation = {name: tables.calculations.index(name) for name in ("for_loan", "locate_pool", "remaining")}
         self._inventory = inventory
         self._tables = tables
         self._markets = {market.code: index for index, market in enumerate(tables.markets)}
@@ -61,9 +61,8 @@ class Securities:
         """What can be lent and located now."""
         record, inventory = self._records[security], self._inventory
         market = inventory.market(security)
-        day = market.settle_days
-        values = self._values[security]
-        terms = inventory.terms_of(security)
+        catalogue = self._tables.catalogue
+        values = self._values[security].tolist()
         texts = {name: bytes(record[name]).decode() for name in _TEXTS}
         updated_ns = int(self._updated_ns[security])
         return Availability(
@@ -74,13 +73,20 @@ class Securities:
             temperature=inventory.temperature(security).name,
             fee_percent=percent(self.fee(security)),
             rebate_percent=percent(None if record["rebate"] == RATE_UNKNOWN else int(record["rebate"])),
-            for_loan=tuple(values[self._calculation["for_loan"]].tolist()),
-            settle_day=day,
-            pool=int(values[self._calculation["locate_pool"], day]),
-            located=terms["located"],
-            remaining=int(values[self._calculation["remaining"], day]),
+            lend=tuple(values[catalogue.playing(Role.LEND)]),
+            settle_day=market.settle_days,
+            pool=inventory.pool(security),
+            located=inventory.decided(security, Decided.SHORT_LOCATES),
+            left=inventory.left(security),
+            pool_long=inventory.pool(security, long=True),
+            left_long=inventory.left(security, long=True),
             at_least=bool(record["flags"] & SecurityFlag.AT_LEAST),
-            terms=terms,
+            calculations={
+                info.name: tuple(values[index])
+                for index, info in enumerate(catalogue.calculations)
+                if info.scope == Scope.SECURITY
+            },
+            terms=inventory.terms_of(security),
             as_of=_time_or_none(inventory.as_of_ns),
             updated_at=_time_or_none(updated_ns),
             stale=inventory.stale,

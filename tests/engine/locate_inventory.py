@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 
 from engine.locate_rules import LocateRules
-from engine.model import Market, Temperature
+from engine.model import Decided, Market, Temperature
 
 US = Market("US", "XNYS", "America/New_York", "USD", "16:00", 1)
 MARKETS = {
@@ -36,7 +36,7 @@ class PlainInventory:
     def __init__(self) -> None:
         self.codes: dict[str, int] = {}
         self.gross: dict[int, int] = {}
-        self.located: dict[int, int] = {}
+        self.told: dict[tuple[int, Decided], int] = {}
         self.terms: dict[int, dict[str, int]] = {}
         self.temperatures: dict[int, Temperature] = {}
         self.markets: dict[int, Market] = {}
@@ -62,11 +62,17 @@ class PlainInventory:
     def market(self, security: int) -> Market:
         return self.markets[security]
 
-    def remaining(self, security: int) -> int:
-        return self.gross[security] - self.located.get(security, 0)
+    def left(self, security: int, *, long: bool = False) -> int:
+        if long:
+            own = self.terms[security]["firm_long"] + self.terms[security]["client_free"]
+            return own - self.decided(security, Decided.LONG_LOCATES)
+        return self.gross[security] - self.decided(security, Decided.SHORT_LOCATES)
 
     def terms_of(self, security: int) -> dict[str, int]:
-        return self.terms[security] | {"located": self.located.get(security, 0)}
+        return self.terms[security] | {"located": self.decided(security, Decided.SHORT_LOCATES)}
 
-    def set_located(self, security: int, decrements: int) -> None:
-        self.located[security] = decrements
+    def set_decided(self, security: int, what: Decided, quantity: int) -> None:
+        self.told[security, what] = quantity
+
+    def decided(self, security: int, what: Decided) -> int:
+        return self.told.get((security, what), 0)

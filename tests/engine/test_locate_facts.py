@@ -26,7 +26,7 @@ from engine.locates import (
     decrement,
     largest_within,
 )
-from engine.model import Temperature
+from engine.model import Decided, Temperature
 from tests.engine.locate_inventory import NOON_NS, PlainInventory, shipped_rules
 
 CLOSE_NS = NOON_NS + 3_600_000_000_000
@@ -65,7 +65,7 @@ def test_fact_6_the_decrement_of_100_approved(temperature: Temperature, market: 
     security = inventory.add("X", 1_000, temperature, market)
     locate = decided(desk_of(inventory), request()).after
     assert (locate.state, locate.approved, locate.decrement) == (State.APPROVED, 100, held)
-    assert inventory.located.get(security, 0) == held
+    assert inventory.decided(security, Decided.SHORT_LOCATES) == held
 
 
 def test_fact_12_live_decrements_come_off_what_is_available() -> None:
@@ -74,7 +74,7 @@ def test_fact_12_live_decrements_come_off_what_is_available() -> None:
     desk = desk_of(inventory)
     decided(desk, request(quantity=1_500))
     assert inventory.gross[security] == 11_500
-    assert inventory.remaining(security) == 10_000
+    assert inventory.left(security) == 10_000
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_what_cannot_be_had_waits_where_asked_and_is_given_when_the_pool_grows_o
     assert [(c.after.sequence, c.after.state) for c in changes] == [(old.sequence, State.APPROVED)]
     desk.settle(changes[0])
     assert desk.get(young.sequence).state == State.PENDING
-    assert (desk.live_count, desk.pending_count, inventory.remaining(security)) == (1, 1, 100)
+    assert (desk.live_count, desk.pending_count, inventory.left(security)) == (1, 1, 100)
 
 
 def test_stale_inputs_approve_nothing_until_they_are_fresh() -> None:
@@ -183,7 +183,7 @@ def test_long_locates_have_a_pool_of_their_own() -> None:
     asked = request(quantity=400, type=LocateType.LONG)
     first, second = decided(desk, asked).after, decided(desk, asked).after
     assert (first.decrement, second.approved, second.pool_before) == (400, 100, 100)
-    assert inventory.remaining(security) == 1_000
+    assert inventory.left(security) == 1_000
     assert (desk.held("X", LocateType.LONG), desk.held("X")) == (500, 0)
 
 
@@ -238,13 +238,13 @@ def test_an_end_gives_the_decrement_back_once_and_only_when_it_is_kept(end: str)
     desk = desk_of(inventory)
     sequence = decided(desk, request(quantity=600)).after.sequence
     change = getattr(desk, end)(sequence, NOON_NS)
-    assert inventory.remaining(security) == 400
+    assert inventory.left(security) == 400
     with pytest.raises(LocateBusyError):
         getattr(desk, end)(sequence, NOON_NS)
     desk.undo(change)
-    assert inventory.remaining(security) == 400
+    assert inventory.left(security) == 400
     desk.settle(getattr(desk, end)(sequence, NOON_NS))
-    assert inventory.remaining(security) == 1_000
+    assert inventory.left(security) == 1_000
     with pytest.raises(NoSuchLocateError):
         getattr(desk, end)(sequence, NOON_NS)
 
@@ -268,7 +268,7 @@ def test_a_decision_that_could_not_be_kept_has_not_happened() -> None:
     desk = desk_of(inventory)
     change = desk.decide(request(quantity=700), NOON_NS, CLOSE_NS)
     desk.undo(change)
-    assert inventory.remaining(security) == 1_000
+    assert inventory.left(security) == 1_000
     assert desk.live_count == 0
     assert desk.expire_due(CLOSE_NS) == []
 
@@ -285,7 +285,7 @@ def test_locates_end_at_their_time_and_one_that_could_not_be_written_ends_later(
     desk.undo(change)
     (change,) = desk.expire_due(CLOSE_NS)
     desk.settle(change)
-    assert (change.after.state, inventory.remaining(security)) == (State.EXPIRED, 800)
+    assert (change.after.state, inventory.left(security)) == (State.EXPIRED, 800)
 
 
 def test_after_a_restart_everything_is_held_again_even_before_the_securities_are_known() -> None:
@@ -299,10 +299,10 @@ def test_after_a_restart_everything_is_held_again_even_before_the_securities_are
     security = inventory.add("X", 1_000)
     change = decided(desk, request(quantity=500))
     assert (change.after.approved, change.after.sequence) == (100, 18)
-    assert inventory.located[security] == 1_000
+    assert inventory.decided(security, Decided.SHORT_LOCATES) == 1_000
     desk.check()
     desk.settle(desk.release(kept[0].sequence, NOON_NS))
-    assert inventory.located[security] == 400
+    assert inventory.decided(security, Decided.SHORT_LOCATES) == 400
     desk.check()
 
 
@@ -311,7 +311,7 @@ def test_a_difference_between_locates_and_inventory_stops_the_desk() -> None:
     security = inventory.add("X", 1_000)
     desk = desk_of(inventory)
     decided(desk, request(quantity=600))
-    inventory.located[security] = 599
+    inventory.told[security, Decided.SHORT_LOCATES] = 599
     with pytest.raises(LocateInvariantError):
         desk.check()
 
@@ -340,8 +340,8 @@ def test_a_pending_request_whose_approval_could_not_be_kept_waits_again() -> Non
     decided(desk, request(quantity=300, on_insufficient=OnInsufficient.PEND))
     inventory.gross[security] = 300
     (change,) = desk.retry_pending(NOON_NS)
-    assert inventory.remaining(security) == 0
+    assert inventory.left(security) == 0
     desk.undo(change)
-    assert (inventory.remaining(security), desk.pending_count, desk.waiting("X")) == (300, 1, True)
+    assert (inventory.left(security), desk.pending_count, desk.waiting("X")) == (300, 1, True)
     (change,) = desk.retry_pending(NOON_NS)
     assert (change.after.state, change.after.approved) == (State.APPROVED, 300)

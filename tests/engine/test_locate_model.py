@@ -6,7 +6,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from engine.locate_desk import LocateDesk
 from engine.locates import Change, Locate, LocateRequest, OnInsufficient, decrement
-from engine.model import Temperature
+from engine.model import Decided, Temperature
 from tests.engine.locate_inventory import NOON_NS, PlainInventory, shipped_rules
 
 RATIOS = {"S1": 10_000, "S2": 2_000}
@@ -106,7 +106,7 @@ class Desk(RuleBasedStateMachine):
             if locate.live
         }
         self.unsettled.clear()
-        self.inventory.located.clear()
+        self.inventory.told.clear()
         self.desk = LocateDesk(self.inventory, shipped_rules())
         self.desk.restore(kept, max(self.kept, default=0))
 
@@ -114,7 +114,11 @@ class Desk(RuleBasedStateMachine):
     def everything_adds_up(self) -> None:
         self.desk.check()
         for code, security in self.inventory.codes.items():
-            assert self.inventory.located.get(security, 0) == self.model.located(code) == self.desk.held(code)
+            assert (
+                self.inventory.decided(security, Decided.SHORT_LOCATES)
+                == self.model.located(code)
+                == self.desk.held(code)
+            )
         # a change that is not settled shows its opening at once, its ending only later
         shown = {number: locate for number, locate in self.kept.items() if locate.open}
         shown |= {change.after.sequence: change.after for change in self.unsettled if change.after.open}

@@ -10,6 +10,7 @@ import pytest
 
 from app.api import server
 from app.journal import JournalError
+from engine.model import Decided
 from engine.tables import Word
 from tests.app.api.api_world import NOON_NS, Api, fill, read, serving, set_ready
 from tests.app.journal_urls import STORES, journal_url
@@ -26,8 +27,8 @@ async def api(instance: str, tmp_path: Path, database: str) -> AsyncIterator[Api
         yield made
 
 
-def remaining(api: Api, security: int = 1) -> int:
-    return api.machine.inventory.remaining(security)
+def left(api: Api, security: int = 1) -> int:
+    return api.machine.inventory.left(security)
 
 
 async def test_a_locate_is_answered_with_what_it_was_decided_on(api: Api) -> None:
@@ -44,7 +45,7 @@ async def test_a_locate_is_answered_with_what_it_was_decided_on(api: Api) -> Non
     assert (answer["requested_by"], answer["comment"]) == ("anna", "für Freitag")
     assert answer["rule"] == {"id": "up-to-the-pool", "version": 1}
     assert answer["expires_at"] == "2024-10-04T20:00:00Z"
-    assert remaining(api) == 400
+    assert left(api) == 400
     kept = read(await api.get("/api/v1/locates/L0000000001"))
     assert kept == answer
     history = read(await api.get(answer["evidence"]))
@@ -88,7 +89,7 @@ async def test_a_thousand_lines_are_one_request_and_one_more_is_refused(api: Api
 async def test_requests_at_the_same_instant_never_oversell(api: Api) -> None:
     answers = await asyncio.gather(*(api.locate(quantity=30) for _ in range(100)))
     assert sum(a["approved"] for a in answers) == 1_000
-    assert remaining(api) == 0
+    assert left(api) == 0
     assert api.machine.tables.count(Word.LOCATED_SHARES) == 1_000
     assert api.machine.tables.count(Word.LOCATES_LIVE) == sum(a["approved"] > 0 for a in answers)
 
@@ -104,7 +105,7 @@ async def test_an_end_gives_back_once_however_often_it_is_asked_for(api: Api, ac
     assert {a.body for a in answers} == {answers[0].body}
     state = {"release": "released", "cancel": "cancelled"}[action]
     assert (read(answers[0])["state"], read(answers[0])["decrement"], read(answers[0])["remaining"]) == (state, 0, 0)
-    assert remaining(api) == 1_000
+    assert left(api) == 1_000
     other = await api.call("POST", f"{path}/{'cancel' if action == 'release' else 'release'}")
     assert (other.code, read(other)["type"]) == (409, "/api/v1/docs#conflict")
     assert read(await api.get(path))["changed_by"] == "anna"
@@ -119,16 +120,16 @@ async def test_pending_requests_are_served_when_the_pool_grows_before_younger_on
     younger = await api.locate(quantity=700)
     assert (younger["state"], younger["approved"]) == ("partially_approved", 300)
     assert read(await api.get(f"/api/v1/locates/{waiting['id']}"))["state"] == "approved"
-    assert remaining(api) == 0
+    assert left(api) == 0
 
 
 async def test_locates_expire_at_the_close_of_the_market(api: Api) -> None:
     made = await api.locate(quantity=600)
     close_ns = NOON_NS + 5 * 3_600 * 10**9
     await api.service.tick(close_ns - 1)
-    assert remaining(api) == 400
+    assert left(api) == 400
     await api.service.tick(close_ns)
-    assert remaining(api) == 1_000
+    assert left(api) == 1_000
     assert read(await api.get(f"/api/v1/locates/{made['id']}"))["state"] == "expired"
 
 
@@ -154,7 +155,7 @@ async def test_a_key_gets_its_first_answer_whatever_has_happened_since(api: Api)
     await api.call("POST", f"/api/v1/locates/{read(first)['id']}/release")
     again = await api.post(body, Idempotency_Key="k1")
     assert (again.code, again.body) == (first.code, first.body)
-    assert remaining(api) == 1_000
+    assert left(api) == 1_000
     other = await api.post({**body, "quantity": 601}, Idempotency_Key="k1")
     assert (other.code, read(other)["type"]) == (422, "/api/v1/docs#key-reused")
 
@@ -163,7 +164,7 @@ async def test_a_key_in_flight_is_decided_once(api: Api) -> None:
     body = {"security": "S1", "client": "FUND1", "quantity": 10}
     answers = await asyncio.gather(*(api.post(body, Idempotency_Key="k1") for _ in range(20)))
     assert {a.body for a in answers} == {answers[0].body}
-    assert remaining(api) == 990
+    assert left(api) == 990
 
 
 @pytest.mark.parametrize("key", ["", "a b", "x" * 129])
@@ -177,7 +178,7 @@ async def test_answers_and_keys_survive_a_restart(instance: str, tmp_path: Path,
     async with serving(instance, tmp_path, database=database) as api:
         first = await api.post(body, Idempotency_Key="k1")
     async with serving(instance, tmp_path, database=database) as api:
-        assert remaining(api) == 400
+        assert left(api) == 400
         again = await api.post(body, Idempotency_Key="k1")
         assert (again.code, again.body) == (first.code, first.body)
         assert read(await api.get(f"/api/v1/locates/{read(first)['id']}")) == read(first)
@@ -210,9 +211,9 @@ async def test_what_cannot_be_written_is_not_granted(api: Api, monkeypatch: pyte
     assert "the disk is full" in read(refused)["detail"]
     ended = await api.call("POST", f"/api/v1/locates/{kept['id']}/release")
     assert ended.code == 503
-    assert remaining(api) == 900
+    assert left(api) == 900
     await api.service.tick(NOON_NS + 5 * 3_600 * 10**9)
-    assert remaining(api) == 900
+    assert left(api) == 900
     monkeypatch.undo()
     again = await api.post({"security": "S1", "client": "FUND1", "quantity": 600}, Idempotency_Key="k1")
     assert (again.code, read(again)["approved"]) == (200, 600)
@@ -220,16 +221,16 @@ async def test_what_cannot_be_written_is_not_granted(api: Api, monkeypatch: pyte
 
 
 async def test_a_broken_invariant_stops_the_desk(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    api.machine.inventory.set_located(1, 5)
+    api.machine.inventory.set_decided(1, Decided.SHORT_LOCATES, 5)
     api.service.desk._held["short"]["S1"] = 7  # type: ignore[index]
     made = await api.locate("S2", quantity=1)
     assert made["state"] == "approved"
-    monkeypatch.setattr(api.machine.inventory, "set_located", lambda _security, _total: None)
+    monkeypatch.setattr(api.machine.inventory, "set_decided", lambda _security, _what, _total: None)
     assert (await api.post({"security": "S1", "client": "F", "quantity": 1})).code == 500
     refused = await api.post({"security": "S2", "client": "F", "quantity": 1})
     assert refused.code == 503
     assert (await api.get("/health/ready")).code == 503
-    with pytest.raises(Exception, match="located"):
+    with pytest.raises(Exception, match="short_locates"):
         await api.service.tick(NOON_NS)
     api.service.desk._held["short"].clear()  # type: ignore[index]
 
@@ -266,10 +267,16 @@ async def test_availability_shows_what_is_there_by_any_name(api: Api) -> None:
     await api.locate(quantity=600)
     shown = read(await api.get("/api/v1/availability/T1@US"))
     assert (shown["security"], shown["isin"], shown["name"]) == ("S1", "US0378331005", "First & Co")
-    assert (shown["pool"], shown["located"], shown["remaining"]) == (1_000, 600, 400)
-    assert (shown["for_loan"], shown["settle_day"]) == ([1_000] * 5, 1)
+    assert (shown["pool"], shown["located"], shown["left"]) == (1_000, 600, 400)
+    assert (shown["lend"], shown["settle_day"]) == ([1_000] * 5, 1)
     assert (shown["temperature"], shown["fee_percent"], shown["at_least"]) == ("HTB", 1.25, False)
+    assert (shown["pool_long"], shown["left_long"]) == (1_000, 1_000)
     assert shown["terms"]["firm_long"] == 1_000
+    catalogue = api.machine.tables.catalogue
+    ours = {info.name: info for info in catalogue.calculations if info.scope == "security"}
+    assert shown["calculations"].keys() == ours.keys()
+    played = {info.role: shown["calculations"][name] for name, info in ours.items()}
+    assert (played["lend"], played["pool_short"][1], played["left_short"][1]) == ([1_000] * 5, 1_000, 400)
     assert shown["as_of"] is not None
     missing = await api.get("/api/v1/availability/T1")
     assert (missing.code, read(missing)["type"]) == (404, "/api/v1/docs#not-found")
@@ -320,7 +327,7 @@ async def test_every_wrong_field_is_named_with_its_pointer(api: Api) -> None:
         "/1/comment",
         "/2",
     }
-    assert remaining(api) == 1_000
+    assert left(api) == 1_000
 
 
 @pytest.mark.parametrize("quantity", [0, -1, 1.0, 1e3, 2**63, 2**70, "7", True, None, [1]])

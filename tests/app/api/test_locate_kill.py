@@ -139,7 +139,7 @@ async def check(hammer: Hammer, pool: int) -> None:
     )
     assert sum(answer["approved"] for answer in answered.values()) <= granted <= pool
     shown = await hammer.get("/api/v1/availability/L1")
-    assert (shown["pool"], shown["located"], shown["remaining"]) == (pool, granted, pool - granted)
+    assert (shown["pool"], shown["located"], shown["left"]) == (pool, granted, pool - granted)
     pending = {answer["id"] for answer in answered.values() if answer["state"] == "pending"}
     for answer in answered.values():
         if answer["id"] not in pending:  # those were decided later, when the feeds were complete again
