@@ -57,6 +57,8 @@ class Input:
     condition: str
     """Which rows it is from, as SQL; "" where it is from none."""
     measure: str
+    source: str
+    """The name of the Decided, Fact or Clock that it reads; "" for another."""
     rows: NDArray[np.int64]
     """Places in `Explanation.copy.rows` of the rows that contribute; those that give nothing are left out."""
     given: NDArray[np.int64]
@@ -82,13 +84,9 @@ class Explanation:
         return run(self.calculation.postfix, self.named()).value
 
     def named(self) -> dict[str, Parts]:
-        """What the expression may name, as plain numbers. An input that rules divide is one number again."""
-        numbers: dict[str, int] = {}
-        for each in self.inputs:
-            if each.weight is not None:
-                numbers[each.name] = numbers.get(each.name, 0) + each.quantity
-        numbers |= {each.name: each.quantity for each in self.inputs if each.weight is None}
-        return {name: Parts(number, label=name) for name, number in (numbers | {TOTAL: self.total}).items()}
+        """What the expression may name, as plain numbers."""
+        named = {each.name: Parts(each.quantity, label=each.title) for each in self.inputs if each.weight is None}
+        return named | {TOTAL: Parts(self.total, label=TOTAL)}
 
 
 def explain(
@@ -188,7 +186,7 @@ class Explainer:
     def _input(self, info: InputInfo, scope: Scope, day: int) -> Input:
         term = self._terms.get(info.name)
         rows = given = _NO_ROWS
-        nested, condition, title, measure = None, "", info.name, ""
+        nested, condition, title, measure, source = None, "", info.name, "", ""
         if info.kind == InputKind.CALCULATION or term is None:
             kind = InputKind.CALCULATION
             nested = self.explain(self._copy.catalogue.calculation(info.name), day)
@@ -197,9 +195,10 @@ class Explainer:
             kind, measure, title = _kind(term), term.measure, term.title
             if kind == InputKind.ROWS:
                 quantity, rows, given = self._summed(info, scope, day)
-                condition, measure = self._condition(info), self._copy.catalogue.components[info.plus[0]].measure
+                condition, measure = self._condition(info, term), self._copy.catalogue.components[info.plus[0]].measure
             else:
-                quantity = self._read(term, kind, scope, day)
+                source = (term.source or term.name).upper()
+                quantity = self._read(term, kind, source, scope, day)
         weight = info.weights[day] if info.weights else None
         return Input(
             name=info.name,
@@ -216,14 +215,15 @@ class Explainer:
             note=info.note,
             condition=condition,
             measure=measure,
+            source=source,
             rows=rows,
             given=given,
             nested=nested,
         )
 
-    def _read(self, term: TermInfo, kind: InputKind, scope: Scope, day: int) -> int:
+    def _read(self, term: TermInfo, kind: InputKind, source: str, scope: Scope, day: int) -> int:
         """A quantity that is not from rows."""
-        copy, source = self._copy, (term.source or term.name).upper()
+        copy = self._copy
         if kind == InputKind.FACT:
             return int(copy.facts[Fact[source]])
         if kind == InputKind.CLOCK:
@@ -246,13 +246,13 @@ class Explainer:
         places = np.flatnonzero(every)
         return quantity, places, every[places]
 
-    def _condition(self, info: InputInfo) -> str:
+    def _condition(self, info: InputInfo, term: TermInfo) -> str:
         """Which rows an input is from."""
         components = self._copy.catalogue.components
-        holds = list(dict.fromkeys(text for i in info.plus for text in components[i].holds))
+        holds = dict.fromkeys([term.rows, *(text for i in info.plus for text in components[i].holds)])
         lacks = dict.fromkeys(text for i in info.plus for text in components[i].lacks)
-        apart = dict.fromkeys(_all(text for text in components[i].holds if text not in holds) for i in info.minus)
-        return _all([*holds, *(f"NOT ({text})" for text in [*lacks, *apart] if text)])
+        apart = dict.fromkeys(_all(components[i].holds) for i in info.minus)
+        return _all([*holds, *(f"NOT ({text})" for text in {**lacks, **apart} if text)])
 
 
 def _kind(term: TermInfo) -> InputKind:

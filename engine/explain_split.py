@@ -31,14 +31,9 @@ def split(explanation: Explanation, by: By) -> dict[str, int]:
 
 
 def _parts(explanation: Explanation, by: By) -> Parts:
-    operands: dict[str, Parts] = {}
-    of = {id(each): _input_parts(each, explanation.copy.rows, by) for each in explanation.inputs}
-    for each in explanation.inputs:
-        if each.weight is not None:
-            known = operands.get(each.name)
-            operands[each.name] = added(known, of[id(each)]) if known else of[id(each)]
-    operands |= {each.name: of[id(each)] for each in explanation.inputs if each.weight is None}
-    shares = [weighed(of[id(each)], each.weight) for each in explanation.inputs if each.weight]
+    made = [(each, _input_parts(each, explanation.copy.rows, by)) for each in explanation.inputs]
+    operands = {each.name: parts for each, parts in made if each.weight is None}
+    shares = [weighed(parts, each.weight) for each, parts in made if each.weight]
     operands[TOTAL] = reduce(added, shares, Parts(0, {}))
     return run(explanation.calculation.postfix, operands).settled()
 

@@ -1,6 +1,6 @@
 """Charts of the drill-down: each is made once and then only its data changes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -12,11 +12,12 @@ from bokeh.models import (
     HoverTool,
     NumeralTickFormatter,
     Range1d,
+    TapTool,
 )
 from bokeh.plotting import figure
 
 from engine.views import SecurityDetail
-from layouts.explain import day_labels, ladder, steps
+from layouts.explain import CHAIN, Step, day_labels, ladder
 from layouts.palette import FONT, Palette
 
 _ROOM: Final = 0.8
@@ -27,56 +28,69 @@ _SHARES: Final = "0,0"
 _SHORT: Final = "0.[0]a"
 _FINE: Final = "0.[000]a"
 """For an axis that does not begin at 0, where neighbouring ticks may differ by little."""
-
-
-def shares(quantity: float) -> str:
-    """Whole shares with separators."""
-    return f"{int(quantity):,}"
+_LINES: Final = ("lend", "pool", "left")
 
 
 class Waterfall:
-    """How for loan, pool and remaining of one day come about."""
+    """How a number comes about. `chosen` is called with the key of the bar that a person picks, "" for none."""
 
-    def __init__(self, palette: Palette) -> None:
+    def __init__(self, palette: Palette, chosen: Callable[[str], None]) -> None:
         self._palette = palette
-        columns = ("label", "left", "right", "colour", "at", "text", "style", "note")
+        self._chosen = chosen
+        columns = ("label", "left", "right", "colour", "at", "text", "style", "note", "key")
         self._source = ColumnDataSource({name: [] for name in columns})
+        self._source.selected.on_change("indices", self._picked)
         self._y = FactorRange(factors=[], range_padding=0.02)
         self._x = Range1d(start=0, end=1)
         self.figure = _figure(palette, y_range=self._y, x_range=self._x)
-        bars = self.figure.hbar(y="label", left="left", right="right", height=0.72, color="colour", source=self._source)
+        bars = self.figure.hbar(
+            y="label",
+            left="left",
+            right="right",
+            height=0.72,
+            color="colour",
+            nonselection_alpha=0.45,
+            source=self._source,
+        )
         self.figure.text(
             x="at", y="label", text="text", x_offset=5, text_baseline="middle", text_font=value(FONT), text_font_size="10px",
-            text_font_style="style", text_color=palette.text, source=self._source,
+            text_font_style="style", text_color=palette.text, nonselection_text_alpha=1, source=self._source,
         )  # fmt: skip
         self.figure.vspan(x=0, line_color=palette.muted, line_width=1)
-        self.figure.add_tools(HoverTool(renderers=[bars], tooltips=[("", "@label"), ("", "@text"), ("", "@note")]))
+        tips = [("", "@label"), ("", "@text"), ("", "@note")]
+        self.figure.add_tools(HoverTool(renderers=[bars], tooltips=tips), TapTool(renderers=[bars]))
         self.figure.xaxis[0].ticker.desired_num_ticks = 4
         self.figure.xaxis.formatter = NumeralTickFormatter(format=_SHORT)
         self.figure.ygrid.visible = False
 
-    def update(self, detail: SecurityDetail, day: int) -> None:
-        """Show `day` (0..4). Raises KeyError where the engine does not tell how its numbers are made."""
-        if not detail.weights:
-            raise KeyError("the engine does not tell how its numbers are made")
-        bars = _named_once([(step.label, step) for step in steps(detail, day)])
+    def _picked(self, _name: str, _before: list[int], indices: list[int]) -> None:
+        keys = self._source.data["key"]
+        self._chosen(keys[indices[0]] if indices and indices[0] < len(keys) else "")
+
+    def update(self, steps: Sequence[Step], text: Callable[[int], str], scale: int, picked: str) -> None:
+        """Show steps. `text`: an amount as a person reads it; `scale`: what one unit of the axis is; `picked`: a bar's key."""
+        bars = _named_once([(step.label, step) for step in steps])
         colour = self._palette
         _set(
             self._source,
             label=[label for label, _ in bars],
-            left=[min(step.start, step.end) for _, step in bars],
-            right=[max(step.start, step.end) for _, step in bars],
+            left=[min(step.start, step.end) / scale for _, step in bars],
+            right=[max(step.start, step.end) / scale for _, step in bars],
             colour=[colour.accent if s.total else colour.plus if s.amount >= 0 else colour.minus for _, s in bars],
-            at=[max(step.start, step.end, 0) for _, step in bars],
-            text=[shares(s.amount) if s.total or s.amount <= 0 else f"+{shares(s.amount)}" for _, s in bars],
+            at=[max(step.start, step.end, 0) / scale for _, step in bars],
+            text=[text(s.amount) if s.total or s.amount <= 0 else f"+{text(s.amount)}" for _, s in bars],
             style=["bold" if step.total else "normal" for _, step in bars],
             note=[step.note for _, step in bars],
+            key=[step.key for _, step in bars],
         )
+        marked = [i for i, (_, step) in enumerate(bars) if picked and step.key == picked]
+        if self._source.selected.indices != marked:
+            self._source.selected.indices = marked
         factors = [label for label, _ in reversed(bars)]
         if self._y.factors != factors:
             self._y.factors = factors
-        low = min(0, *(min(step.start, step.end) for _, step in bars))
-        high = max(1, *(max(step.start, step.end) for _, step in bars))
+        low = min(0, *(min(step.start, step.end) for _, step in bars)) / scale
+        high = max(1, *(max(step.start, step.end) for _, step in bars)) / scale
         _span(self._x, low - (high - low) * 0.02, high + (high - low) * _ROOM)
 
 
@@ -111,17 +125,14 @@ class LadderChart:
 
 
 class HistoryChart:
-    """The last minutes of for loan, pool and what remains of it."""
+    """The last minutes of what can be lent, of the pool and of what is left of it. `titles`: of the three."""
 
-    def __init__(self, palette: Palette) -> None:
-        self._source = ColumnDataSource({name: [] for name in ("time", "for_loan", "pool", "remaining")})
+    def __init__(self, palette: Palette, titles: Sequence[str]) -> None:
+        self._source = ColumnDataSource({name: [] for name in ("time", *_LINES)})
         self._x = Range1d(start=0, end=_SHORTEST_MS)
         self.figure = _figure(palette, x_axis_type="datetime", x_range=self._x)
-        looks = (
-            ("for_loan", "For loan SD0", palette.other, "solid"),
-            ("pool", "Pool", palette.accent, "dashed"),
-            ("remaining", "Remaining", palette.plus, "solid"),
-        )
+        colours, dashes = (palette.other, palette.accent, palette.plus), ("solid", "dashed", "solid")
+        looks = list(zip(_LINES, titles, colours, dashes, strict=True))
         for name, label, colour, dash in looks:
             look: dict[str, Any] = {"color": colour, "line_dash": dash, "legend_label": label, "line_width": 2}
             self.figure.step(x="time", y=name, mode="after", source=self._source, **look)
@@ -143,15 +154,14 @@ class HistoryChart:
 
     def update(self, detail: SecurityDetail) -> None:
         """The samples since the machine knew anything, and the numbers of now as the newest point."""
-        history, day = detail.history, detail.market.settle_days
-        known = np.maximum.accumulate((history.for_loan != 0) | (history.pool != 0) | (history.remaining != 0))
-        now = {
-            "for_loan": detail.values["for_loan"][0],
-            "pool": detail.values["locate_pool"][day],
-            "remaining": detail.values["remaining"][day],
-        }
+        history, settlement = detail.history, detail.market.settle_days
+        samples = history.lend, history.pool, history.left
+        known = np.maximum.accumulate(np.any([sample != 0 for sample in samples], axis=0))
+        now = [detail.value(role, day) for role, day in zip(CHAIN, (0, settlement, settlement), strict=True)]
         last = max(detail.as_of_ns, int(history.time_ns[-1]) if history.time_ns.size else 0)
-        lines = {name: np.append(getattr(history, name)[known], latest) for name, latest in now.items()}
+        lines = {
+            name: np.append(sample[known], latest) for name, sample, latest in zip(_LINES, samples, now, strict=True)
+        }
         times = np.append(history.time_ns[known], last) / 1e6
         _set(self._source, time=times, **lines)
         _span(self._x, min(times[0], times[-1] - _SHORTEST_MS), times[-1])

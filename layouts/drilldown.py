@@ -10,13 +10,16 @@ import structlog
 from panel.io.state import set_curdoc
 
 from engine.model import DAYS
-from engine.views import SecurityDetail, SegmentMissingError, TornReadError
+from engine.views import By, Explanation, SecurityDetail, SegmentMissingError, TornReadError
+from layouts import formats
 from layouts.charts import HistoryChart, LadderChart, Waterfall
+from layouts.components.choices import Choices
 from layouts.components.fact_table import FactTable
 from layouts.components.live_grid import LiveGrid
+from layouts.explain import CHAIN, choosable, first_choice, inputs, rule_text, split_steps, steps, words
 from layouts.lookup import Lookup
 from layouts.palette import PALETTES
-from layouts.tables import EVENT_ALIGN, EVENT_HEAD, ROW_ALIGN, ROW_HEAD, latest_events, rows_by_book, words
+from layouts.tables import EVENT_ALIGN, EVENT_HEAD, ROW_ALIGN, ROW_HEAD, ROWS_SHOWN, latest_events, rows_by_book
 
 log = structlog.get_logger()
 PERIOD_MS: Final = 1000
@@ -30,37 +33,20 @@ _PANE: Final = {
 }
 _LEAST_PX: Final = 265
 """Below this, times its share, a pane cannot be read: the drill-down scrolls sideways."""
-_TITLE: Final = {
-    "font-size": "11px",
-    "font-weight": "600",
-    "color": "var(--muted)",
-    "white-space": "nowrap",
-    "font-family": "var(--font)",
-}
-_BUTTONS: Final = """
-.bk-btn-group { background: transparent; }
-.bk-btn-group > .bk-btn {
-  font: 10px/16px var(--font) !important; padding: 0 6px !important; border: 1px solid var(--line) !important;
-  background: var(--panel) !important; color: var(--muted) !important; box-shadow: none !important;
-}
-.bk-btn-group > .bk-btn.bk-active { background: var(--accent) !important; color: var(--on-accent) !important; }
-"""
+_STEPS: Final = "steps"
+_VIEWS: Final = [[_STEPS, "Step by step"], *([by.value, f"By {by}"] for by in By)]
+_ALL_ROWS: Final = ""
 
 
 class Part:
     """One pane. What goes wrong in it is shown in it, and does not trouble the others."""
 
-    def __init__(
-        self, title: str, body: Any, show: Callable[[SecurityDetail], None], *, grow: float, beside: Any = None
-    ) -> None:
+    def __init__(self, head: Choices, body: Any, show: Callable[[SecurityDetail], None], *, grow: float) -> None:
         self._show = show
         self._body = body
         self._error = pn.pane.HTML(
             "", visible=False, styles={"color": "var(--bad)", "font-size": "12px", "padding": "8px"}
         )
-        head = pn.Row(pn.pane.HTML(escape(title), styles=_TITLE, margin=(3, 4)), margin=0, height=24)
-        if beside is not None:
-            head.append(beside)
         styles = _PANE | {"flex-grow": str(grow), "min-width": f"{round(grow * _LEAST_PX)}px"}
         self.view = pn.Column(head, self._error, body, margin=0, sizing_mode="stretch_both", styles=styles)
 
@@ -86,8 +72,10 @@ class DrillDown:
         self._parts: list[Part] = []
         self._detail: SecurityDetail | None = None
         self._head = pn.pane.HTML("", margin=(4, 90, 0, 10), height=22, sizing_mode="stretch_width")
-        self._day = pn.widgets.RadioButtonGroup(options=_DAYS, margin=(3, 0), stylesheets=[_BUTTONS])
-        self._day.param.watch(lambda _event: self._show(), "value")
+        self._made = _titled("How it is made")
+        self._from = _titled("Rows by book")
+        for choices in (self._made, self._from):
+            choices.param.watch(lambda _event: self._show(), "chosen")
         self.view = pn.Column(
             sizing_mode="stretch_both", margin=0, styles={"height": "100%", "background": "var(--panel)"}
         )
@@ -124,7 +112,8 @@ class DrillDown:
     def _build(self, detail: SecurityDetail) -> None:
         """Make all panes anew, filled: a chart without data has no axes to begin with."""
         palette = PALETTES[self._link.theme]
-        fall, ladder, history = Waterfall(palette), LadderChart(palette), HistoryChart(palette)
+        titles = [detail.catalogue.calculations[detail.catalogue.playing(role)].title for role in CHAIN]
+        fall, ladder, history = Waterfall(palette, self._pick), LadderChart(palette), HistoryChart(palette, titles)
         rows = FactTable(titles=list(ROW_HEAD), sides=list(ROW_ALIGN), sizing_mode="stretch_both")
         events = FactTable(titles=list(EVENT_HEAD), sides=list(EVENT_ALIGN), sizing_mode="stretch_both")
 
@@ -132,13 +121,11 @@ class DrillDown:
             return pn.pane.Bokeh(made.figure, sizing_mode="stretch_both", margin=0)
 
         self._parts = [
-            Part(
-                "How it is made", chart(fall), lambda d: fall.update(d, self._shown_day()), grow=1.1, beside=self._day
-            ),
-            Part("Settlement ladder", chart(ladder), ladder.update, grow=0.9),
-            Part("Last minutes", chart(history), history.update, grow=0.8),
-            Part("Rows by book", rows, lambda d: setattr(rows, "rows", rows_by_book(d)), grow=1.85),
-            Part("Latest events", events, lambda d: setattr(events, "rows", latest_events(d)), grow=1.45),
+            Part(self._made, chart(fall), lambda d: self._show_made(d, fall), grow=1.1),
+            Part(_titled("Settlement ladder"), chart(ladder), ladder.update, grow=0.9),
+            Part(_titled("Last minutes"), chart(history), history.update, grow=0.8),
+            Part(self._from, rows, lambda d: self._show_rows(d, rows), grow=1.85),
+            Part(_titled("Latest events"), events, lambda d: setattr(events, "rows", latest_events(d)), grow=1.45),
         ]
         for part in self._parts:
             part.show(detail)
@@ -164,7 +151,7 @@ class DrillDown:
 
     def _take(self, detail: SecurityDetail | None, trouble: str) -> None:
         if detail is not None and (self._detail is None or self._detail.id != detail.id):
-            self._day.value = _DAYS[detail.market.settle_days]
+            self._offer(detail)
         self._detail = detail or self._detail
         if self._detail is not None and not self._parts:
             self._build(self._detail)
@@ -172,8 +159,58 @@ class DrillDown:
             self.view[:] = [self._head]
         self._show(trouble)
 
-    def _shown_day(self) -> int:
-        return _DAYS.index(self._day.value)
+    def _offer(self, detail: SecurityDetail) -> None:
+        """What can be chosen of a security; a calculation and a way to look at it stay as they were for the one before."""
+        calculations = choosable(detail)
+        kept = self._made.chosen.get("calculation")
+        if kept not in dict(calculations):
+            kept = first_choice(detail)
+        fields: list[dict[str, Any]] = [
+            {"name": "day", "label": "Day", "options": [[day, day] for day in _DAYS], "buttons": True},
+            {"name": "calculation", "label": "Number", "options": [list(each) for each in calculations]},
+            {"name": "view", "label": "Told", "options": _VIEWS},
+        ]
+        view = self._made.chosen.get("view", _STEPS)
+        self._made.offer(fields, {"day": _DAYS[detail.market.settle_days], "calculation": kept, "view": view})
+
+    def _explained(self, detail: SecurityDetail) -> Explanation:
+        """The number chosen."""
+        if self._made.chosen["calculation"] not in dict(choosable(detail)):
+            self._offer(detail)  # rules were published that no longer have it
+        chosen = self._made.chosen
+        return detail.explain(detail.catalogue.calculation(chosen["calculation"]), _DAYS.index(chosen["day"]))
+
+    def _show_made(self, detail: SecurityDetail, fall: Waterfall) -> None:
+        explained, view = self._explained(detail), self._made.chosen["view"]
+        shown = steps(explained) if view == _STEPS else split_steps(explained, By(view))
+        unit, currencies = explained.calculation.unit, self._currencies(detail)
+        picked = self._from.chosen.get("input", _ALL_ROWS)
+        fall.update(shown, lambda value: formats.number(value, unit, currencies), formats.scale(unit), picked)
+
+    def _show_rows(self, detail: SecurityDetail, table: FactTable) -> None:
+        known = {key: (of, each) for key, of, each in inputs(self._explained(detail))}
+        titles = [
+            [key, f"{each.title} in {of.calculation.title or of.calculation.name}"] for key, (of, each) in known.items()
+        ]
+        picked = self._from.chosen.get("input", _ALL_ROWS)
+        picked = picked if picked in known else _ALL_ROWS
+        fields = [{"name": "input", "label": "Rows of", "options": [[_ALL_ROWS, "All rows"], *titles]}]
+        self._from.offer(fields, {"input": picked})
+        if picked == _ALL_ROWS:
+            table.note, table.rows = "", rows_by_book(detail)
+            return
+        of, given = known[picked]
+        more = f" · the largest {ROWS_SHOWN} of {len(given.rows)} rows" if len(given.rows) > ROWS_SHOWN else ""
+        table.note = rule_text(of, given, self._currencies(detail)) + more
+        table.rows = rows_by_book(detail, given)
+
+    def _pick(self, key: str) -> None:
+        """A bar of the waterfall was chosen."""
+        if self._from.chosen.get("input", _ALL_ROWS) != key:
+            self._from.chosen = {"input": key}
+
+    def _currencies(self, detail: SecurityDetail) -> tuple[str, str]:
+        return detail.text["currency"], self._lookup.reporting_currency
 
     def _show(self, trouble: str = "") -> None:
         self._head.object = _headline(self._detail, trouble)
@@ -196,11 +233,15 @@ def _headline(detail: SecurityDetail | None, trouble: str) -> str:
         "fee " + _percent(detail.fee_percent),
         "rebate " + _percent(detail.rebate_percent),
         *(["external availability is a floor (≥)"] if detail.at_least else []),
-        f"rules {escape(detail.rules_version)}" if detail.rules_version else "",
+        f"rules {escape(detail.rules)}" if detail.rules else "",
     ]
     line = " &nbsp;·&nbsp; ".join(fact for fact in facts if fact)
     names = f"<span style='{dim}'>{names} &nbsp;·&nbsp; {line}</span>"
     return _line(f"<b style='font-size:13px'>{escape(text['name'])}</b> &nbsp;{names} &nbsp;{told}")
+
+
+def _titled(title: str) -> Choices:
+    return Choices(title=title, sizing_mode="stretch_width", margin=0)
 
 
 def _line(html: str) -> str:

@@ -12,8 +12,9 @@ EVENTS_SHOWN = 60
 class Lookup:
     """Details for all sessions of a page process. Safe to use from several threads; one reads at a time."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: Reader, reporting_currency: str = "") -> None:
         self._reader = reader
+        self.reporting_currency = reporting_currency
         self._ids: dict[tuple[str, str], int] = {}
         self._turn = threading.Lock()
 

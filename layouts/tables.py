@@ -5,32 +5,41 @@ from datetime import UTC, datetime
 import numpy as np
 
 from engine.model import PRICE_UNIT, Flag, Op
-from engine.views import SecurityDetail
+from engine.views import Input, SecurityDetail
+from layouts.explain import words
 
 ROWS_SHOWN = 300
-ROW_HEAD = ("Book", "Type", "Client", "Depot", "TD", "SD", "SD0", "SD1", "SD2", "SD3", "SD4", "AU")
-ROW_ALIGN = ("l",) * 4 + ("r",) * 7 + ("l",)
+ROW_HEAD = ("Book", "Type", "Client", "Depot", "Gives", "TD", "SD", "SD0", "SD1", "SD2", "SD3", "SD4", "AU")
+ROW_ALIGN = ("l",) * 4 + ("r",) * 8 + ("l",)
 EVENT_HEAD = ("Time UTC", "Event", "Quantity", "Book", "Type", "Depot", "Settles", "Source", "Seq")
 EVENT_ALIGN = ("l", "l", "r", "l", "l", "l", "l", "l", "r")
 
 
-def rows_by_book(detail: SecurityDetail) -> list[list[str]]:
-    """The security's rows, the largest first."""
+def rows_by_book(detail: SecurityDetail, given: Input | None = None) -> list[list[str]]:
+    """The security's rows, the largest first; of an input exactly its rows, by what each of them gives."""
     rows = detail.rows
-    size = np.maximum(np.abs(rows.td), np.abs(rows.projected).max(axis=1, initial=0))
+    if given is None:
+        size = np.maximum(np.abs(rows.record["td"]), np.abs(rows.projected).max(axis=1, initial=0))
+        places, gives = np.arange(len(rows)), [""] * len(rows)
+    else:
+        size, places = np.abs(given.given), given.rows
+        gives = [f"{quantity:,}" for quantity in given.given]
     largest = np.argsort(-size, kind="stable")[:ROWS_SHOWN]
+    return [_row(detail, int(places[i]), gives[i]) for i in largest]
+
+
+def _row(detail: SecurityDetail, i: int, gives: str) -> list[str]:
+    rows = detail.rows
     return [
-        [
-            rows.book[i],
-            words(rows.kind[i]),
-            rows.client[i],
-            rows.depot[i],
-            f"{rows.td[i]:,}",
-            f"{rows.sd[i]:,}",
-            *(f"{quantity:,}" for quantity in rows.projected[i]),
-            rows.aggregation_unit[i],
-        ]
-        for i in largest
+        rows.book[i],
+        words(rows.kind[i]),
+        rows.client[i],
+        rows.depot[i],
+        gives,
+        f"{rows.record['td'][i]:,}",
+        f"{rows.record['sd'][i]:,}",
+        *(f"{quantity:,}" for quantity in rows.projected[i]),
+        rows.aggregation_unit[i],
     ]
 
 
@@ -50,8 +59,3 @@ def latest_events(detail: SecurityDetail) -> list[list[str]]:
         ]
         for event in detail.events
     ]
-
-
-def words(name: str) -> str:
-    """A name of the code as words: SLAB_LOAN -> Slab loan."""
-    return name.replace("_", " ").capitalize()

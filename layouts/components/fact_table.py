@@ -13,7 +13,8 @@ export function render({ model }) {
   const body = table.createTBody();
   box.className = "facts";
   box.tabIndex = 0;
-  box.append(table);
+  const note = document.createElement("p");
+  box.append(note, table);
   for (const [at, name] of model.titles.entries()) {
     const cell = document.createElement("th");
     cell.textContent = name;
@@ -34,7 +35,13 @@ export function render({ model }) {
     });
     box.dataset.rows = rows.length;
   };
+  const tell = () => {
+    note.textContent = model.note;
+    note.hidden = !model.note;
+  };
   model.on("rows", show);
+  model.on("note", tell);
+  tell();
   show();
   return box;
 }
@@ -43,6 +50,7 @@ export function render({ model }) {
 _STYLE = """
 :host { height: 100%; }
 .facts { position: absolute; inset: 0; overflow: auto; outline-offset: -2px; scrollbar-color: var(--line) var(--panel); }
+p { margin: 0; padding: 2px 6px 4px; font: 11px/15px var(--font); color: var(--text); }
 table { border-collapse: collapse; width: 100%; font-family: var(--font); font-size: 11px; color: var(--text); }
 th, td { padding: 1px 6px; white-space: nowrap; text-align: left; line-height: 17px; }
 th { position: sticky; top: 0; background: var(--panel); color: var(--muted); font-weight: 600; }
@@ -55,11 +63,14 @@ tbody tr:hover { background: var(--hover); }
 
 
 class FactTable(JSComponent):
-    """`titles`: of the columns; `sides`: "l" or "r" for each; `rows`: texts, already as a person reads them."""
+    """`titles`: of the columns; `sides`: "l" or "r" for each; `rows`: texts, already as a person reads them;
+    `note`: what stands above them.
+    """
 
     titles = param.List(item_type=str)
     sides = param.List(item_type=str)
     rows = param.List(item_type=list)
+    note = param.String(default="")
 
     _esm: ClassVar[str] = _ESM
     _stylesheets: ClassVar[list[str]] = [_STYLE]
