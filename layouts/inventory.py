@@ -28,6 +28,9 @@ class PageContext:
     lookup: Lookup
     theme: str
     """As the address asks for it; anything but a known name lets the browser decide."""
+    navigation: str = ""
+    account: str = ""
+    """HTML of the frame that all pages share."""
 
 
 def page(context: PageContext) -> pn.Template:
@@ -50,4 +53,6 @@ def _variables(context: PageContext, theme: str) -> dict[str, Any]:
         "config": json.dumps(config).replace("<", "\\u003c"),
         "modules": context.modules,
         "theme": theme,
+        "navigation": context.navigation,
+        "account": context.account,
     }

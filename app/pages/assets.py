@@ -33,9 +33,9 @@ def address() -> str:
     return f"/assets/{digest()}"
 
 
-def grid_modules() -> tuple[str, ...]:
-    """The scripts of the grid, which import one another: fetched ahead, they come at once instead of in turn."""
-    return tuple(name for name in served() if name.endswith(".js"))
+def modules(*beginnings: str) -> tuple[str, ...]:
+    """The scripts of a page, which import one another: fetched ahead, they come at once instead of in turn."""
+    return tuple(name for name in served() if name.endswith(".js") and name.startswith(beginnings))
 
 
 class AssetsHandler(StaticFileHandler):

@@ -6,13 +6,17 @@ from typing import TYPE_CHECKING
 
 import structlog
 from tornado.httpclient import AsyncHTTPClient
-from tornado.web import RedirectHandler, RequestHandler
+from tornado.web import RedirectHandler
 
 from app import tickets
 from app.pages import assets
+from app.pages.frame import frame
+from app.pages.login import Desk, LoginHandler, LogoutHandler, TicketHandler, TokenHandler
+from app.pages.logins import Logins
 from app.pages.proxy import ApiProxy
 from app.pages.security import WILDCARDS, headers_transform, websocket_origins
 from app.settings import Settings
+from app.users_store import FILE, Users
 from engine.views import Reader
 
 if TYPE_CHECKING:
@@ -21,19 +25,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 API_CLIENTS = 256
+SHARED = ("grid/dom.js", "grid/formats.js", "grid/pages.js", "grid/status.js")
+"""What the page Rules takes from the grid's scripts."""
 FORWARDED = r"/(?:api|health)/.*|/metrics"
-
-
-class TicketHandler(RequestHandler):
-    """A fresh ticket for a page that has been open for longer than its own is good. Only this origin can read it."""
-
-    def initialize(self, secret: str) -> None:
-        """`secret`: what the gateway checks tickets with."""
-        self.secret = secret
-
-    def get(self) -> None:
-        self.set_header("Cache-Control", "no-store")
-        self.write({"ticket": tickets.issue(self.secret, time.time())})
 
 
 def make(settings: Settings) -> "Server":
@@ -41,48 +35,90 @@ def make(settings: Settings) -> "Server":
     _prepare_bokeh(settings.secret)
     from panel.io.server import get_server  # noqa: PLC0415  after its settings, and only in this process
 
-    from layouts.lookup import Lookup  # noqa: PLC0415  it imports Panel's world
+    from app.pages.door import Door, guard, visitor  # noqa: PLC0415  it imports Bokeh's world
+    from layouts.lookup import Lookup  # noqa: PLC0415  the same
 
+    guard()
     lookup = Lookup(Reader(f"{settings.instance}.tables"))
+    desk = _desk(settings)
 
     def inventory() -> "Template":
         from panel import state  # noqa: PLC0415  see above
 
         from layouts.inventory import PageContext, page  # noqa: PLC0415  see above
 
+        around = frame("/inventory", visitor())
         return page(
             PageContext(
                 template=(assets.FOLDER / "pages" / "inventory.html").read_text(),
                 assets=assets.address(),
-                modules=assets.grid_modules(),
+                modules=assets.modules("grid/"),
                 gateway_port=settings.gateway_port,
                 ticket=tickets.issue(settings.secret, time.time()),
                 lookup=lookup,
                 theme=_argument(state.session_args, "theme"),
+                navigation=around.navigation,
+                account=around.account,
+            )
+        )
+
+    def rules() -> "Template":
+        from panel import state  # noqa: PLC0415  see above
+
+        from layouts.rules import RulesContext, page  # noqa: PLC0415  see above
+
+        login = visitor()
+        around = frame("/rules", login)
+        return page(
+            RulesContext(
+                template=(assets.FOLDER / "pages" / "rules.html").read_text(),
+                assets=assets.address(),
+                modules=assets.modules("rules_page/", *SHARED),
+                session=desk.session(login),
+                theme=_argument(state.session_args, "theme"),
+                navigation=around.navigation,
+                account=around.account,
             )
         )
 
     server = get_server(
-        {"/inventory": inventory},
-        title={"/inventory": "IMS · Inventory"},
+        {"/inventory": inventory, "/rules": rules},
+        title={"/inventory": "IMS · Inventory", "/rules": "IMS · Rules"},
         port=settings.port,
         address=settings.host,
         websocket_origin=websocket_origins(settings.host, settings.port),
-        extra_patterns=_routes(settings),
+        extra_patterns=_routes(settings, desk),
+        auth_provider=Door(desk.logins),
+        # a page's token is readable by its scripts: the cookie must not be in it
+        exclude_cookies=[desk.logins.cookie],
+        exclude_headers=["Cookie"],
         redirect_root=False,
         start=False,
         show=False,
     )
-    server._tornado.add_transform(headers_transform(settings.gateway_port))  # noqa: SLF001  Bokeh has no door for it
+    tornado = server._tornado  # noqa: SLF001  Bokeh has no door for what follows
+    tornado.add_transform(headers_transform(settings.gateway_port))
+    tornado.settings["xsrf_cookie_name"] = f"ims-form-{settings.port}"
+    tornado.settings["xsrf_cookie_kwargs"] = {"httponly": True, "samesite": "Strict"}
     return server
 
 
-def _routes(settings: Settings) -> list[tuple[object, ...]]:
+def _desk(settings: Settings) -> Desk:
+    users = Users(settings.folder / FILE)
+    names = websocket_origins(settings.host, settings.port)
+    logins = Logins(users, settings.secret, settings.host, settings.port, names, time.time)
+    return Desk(users, logins, settings.secret)
+
+
+def _routes(settings: Settings, desk: Desk) -> list[tuple[object, ...]]:
     client = AsyncHTTPClient(force_instance=True, max_clients=API_CLIENTS)
     api_host = "127.0.0.1" if settings.host in WILDCARDS else settings.host
     return [
         (r"/", RedirectHandler, {"url": "/inventory", "permanent": False}),
-        (r"/ticket", TicketHandler, {"secret": settings.secret}),
+        (r"/login", LoginHandler, {"desk": desk}),
+        (r"/logout", LogoutHandler, {"desk": desk}),
+        (r"/token", TokenHandler, {"desk": desk}),
+        (r"/ticket", TicketHandler, {"desk": desk}),
         (rf"/assets/(?:{assets.digest()}/)?(.*)", assets.AssetsHandler, {"path": str(assets.FOLDER)}),
         (FORWARDED, ApiProxy, {"base": f"http://{api_host}:{settings.api_port}", "client": client}),
     ]

@@ -5,6 +5,7 @@ const POLL_MS = 1000;
 /** A ticket that is good for hours. Throws when the page server cannot be reached. */
 export async function freshTicket() {
   const answer = await fetch("/ticket", { cache: "no-store" });
+  if (answer.status === 401) window.location.reload(); // the login is over: its page comes, and leads back here
   if (!answer.ok) throw new Error(`no ticket: ${answer.status}`);
   return (await answer.json()).ticket;
 }

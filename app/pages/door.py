@@ -1,0 +1,90 @@
+"""Bokeh's doors, watched: no page, no session and no message on its websocket without somebody we know.
+
+Import it only after Bokeh's settings have been made: it imports Bokeh. Panel's `authorize_callback` looks at the first GET
+only; here the websocket is asked at its handshake, at each message, and every few seconds while it is silent.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import structlog
+from bokeh.server.auth_provider import AuthProvider
+from bokeh.server.urls import per_app_patterns
+from panel import state
+from panel.io.server import DocHandler, WSHandler
+from tornado.httputil import HTTPServerRequest
+from tornado.ioloop import PeriodicCallback
+from tornado.web import HTTPError
+
+from app.pages.logins import Login, Logins
+from app.users_store import UsersError
+
+log = structlog.get_logger()
+CHECK_MS: Final = 5_000
+SIGNED_OUT: Final = 1008
+"""The websocket's close code for a breach of policy."""
+
+
+class Door(AuthProvider):
+    """Tells Bokeh who makes a request, and leaves the login with the request for the page that it opens."""
+
+    def __init__(self, logins: Logins) -> None:
+        self._logins = logins
+        super().__init__()
+
+    @property
+    def get_user(self) -> Callable[[Any], str | None]:
+        return self._name
+
+    def _name(self, handler: Any) -> str | None:
+        request: HTTPServerRequest = handler.request
+        try:
+            login = self._logins.who(request)
+        except UsersError as error:
+            log.error("users cannot be read", reason=str(error))
+            login = None
+        request.login = login  # type: ignore[attr-defined]
+        return login and login.identity.user
+
+    @property
+    def login_url(self) -> str:
+        return "/login"
+
+
+def visitor() -> Login:
+    """Whose page is being made. Raises 403 where a session is begun without anybody."""
+    login = getattr(state.curdoc.session_context.request, "login", None)
+    if not isinstance(login, Login):
+        raise HTTPError(403)
+    return login
+
+
+class WatchedSocket(WSHandler):
+    """The websocket of a page's session, open for as long as its login is good."""
+
+    _watch: PeriodicCallback | None = None
+
+    def open(self, *args: Any, **kwargs: Any) -> None:
+        super().open(*args, **kwargs)
+        self._watch = PeriodicCallback(self._still_known, CHECK_MS)
+        self._watch.start()
+
+    async def on_message(self, fragment: str | bytes) -> None:
+        if self._still_known():
+            await super().on_message(fragment)
+
+    def on_close(self) -> None:
+        if self._watch is not None:
+            self._watch.stop()
+        super().on_close()
+
+    def _still_known(self) -> bool:
+        known = self.get_current_user() is not None
+        if not known:
+            self.close(SIGNED_OUT, "signed out")
+        return known
+
+
+def guard() -> None:
+    """Serve pages and their watched websockets, and none of Bokeh's other doors. Before the server is made."""
+    per_app_patterns[:] = [(r"/ws", WatchedSocket), (r"/?", DocHandler)]

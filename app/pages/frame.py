@@ -1,0 +1,44 @@
+"""What all pages have around them: the way to the other pages, and who is looking."""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from app.pages import assets
+from app.pages.logins import Login
+
+PAGES: Final = (("/inventory", "Inventory"), ("/rules", "Rules"))
+"""Address and name, in the order of the bar."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """HTML of the two parts, ready to be put into a page's bar."""
+
+    navigation: str
+    account: str
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        autoescape=True, undefined=StrictUndefined, loader=FileSystemLoader(assets.FOLDER / "pages"), trim_blocks=True
+    )
+
+
+def render(template: str, **values: Any) -> str:
+    """A template of assets/pages with everything that is put into it made harmless."""
+    return _environment().get_template(template).render(**values)
+
+
+def frame(here: str, login: Login) -> Frame:
+    """Of the page with the address `here`, for somebody."""
+    parts: Any = _environment().get_template("frame.html").module
+    identity = login.identity
+    roles = " ".join(sorted(role.value for role in identity.roles))
+    return Frame(
+        navigation=str(parts.navigation(assets.address(), PAGES, here)),
+        account=str(parts.account(identity.user, roles, login.open_mode)),
+    )

@@ -1,0 +1,81 @@
+// What this page has read of the rules; it is read again when anything may have changed.
+
+import { document as documentOf, entry, impact as impactOf, version as versionOf } from "./answers.js";
+
+export class Store {
+  constructor(api) {
+    this.api = api;
+    this.forget();
+    this.impacts = new Map();
+  }
+
+  /** Ask anew for everything but results of tests. */
+  forget() {
+    this.list = null;
+    this.lists = new Map();
+    this.details = new Map();
+    this.trails = new Map();
+  }
+
+  async documents() {
+    this.list ??= (await this.#documents()).documents;
+    return this.list;
+  }
+
+  async versions(name) {
+    return this.#once(this.lists, name, () => this.#versions(name));
+  }
+
+  async version(name, number) {
+    return this.#once(this.details, `${name}@${number}`, async () => versionOf(await this.api.version(name, number)));
+  }
+
+  /** What the version would change: in full if it was tested from this page, or in sum as the engine has kept it; or null. */
+  impact(version) {
+    const kept = this.impacts.get(`${version.document}@${version.version}`);
+    return kept ?? (version.impact ? impactOf(version.impact) : null);
+  }
+
+  /** Run a version on the live positions, and keep what it would change. */
+  async test(name, number) {
+    const answer = await this.api.test(name, number);
+    this.impacts.set(`${name}@${number}`, impactOf(answer.impact ?? answer));
+  }
+
+  async audit(name) {
+    return this.#once(this.trails, name, async () => listOf(await this.api.audit(name), "audit", "entries", "steps").map(entry).reverse());
+  }
+
+  /** Whether somebody else has done something: then it is read anew. Raises ApiError. */
+  async changed(name) {
+    const before = JSON.stringify([this.list, this.lists.get(name)]);
+    const list = (await this.#documents()).documents;
+    const versions = list.some((each) => each.document === name) ? await this.#versions(name) : undefined;
+    if (JSON.stringify([list, versions]) === before) return false;
+    this.forget();
+    this.list = list;
+    if (versions) this.lists.set(name, versions);
+    return true;
+  }
+
+  async #documents() {
+    const answer = await this.api.documents();
+    return { ...answer, documents: listOf(answer, "documents").map(documentOf) };
+  }
+
+  async #versions(name) {
+    const found = listOf(await this.api.versions(name), "versions").map(versionOf);
+    return found.sort((one, other) => other.version - one.version);
+  }
+
+  async #once(kept, key, ask) {
+    if (!kept.has(key)) kept.set(key, await ask());
+    return kept.get(key);
+  }
+}
+
+/** The list in an answer: the answer itself, or the field that holds it. */
+function listOf(answer, ...names) {
+  if (Array.isArray(answer)) return answer;
+  return answer[names.find((name) => Array.isArray(answer[name]))] ?? [];
+}

@@ -1,0 +1,263 @@
+"""A rules API that says what a test wants it to say: states that the real one is not easily brought to.
+
+Keeps documents in memory, knows users by the tokens that the page server signs, and speaks the shapes of the real one.
+"""
+
+import asyncio
+import json
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from tornado.httpserver import HTTPServer
+from tornado.web import Application, RequestHandler
+
+from app.identity import Identity, IdentityError, read_token
+
+TEXT = """\
+# Taiwan: borrowed stock may not be lent on.
+format: 1
+document: tw
+title: Taiwan
+markets: [TW]
+effective_from: 2020-01-01
+rules:
+  - {calculation: for_loan, input: borrowed, weight: 0, note: "may not be lent on"}
+  - id: lend.pledged.tw
+    calculation: for_loan
+    input: pledged
+    weight: -0.5
+    condition: "recall_days > day AND client IN ('C1', '<b>C2</b>')"
+"""
+IMPACT = {
+    "took_ms": 412,
+    "as_of_ns": 1_795_000_000_000_000_000,
+    "rows_read": 2_003_114,
+    "securities_changed": 3,
+    "classes": 812,
+    "totals": {
+        "for_loan": {"before": 1_204_500_000, "after": 1_199_100_000},
+        "locate_pool": {"before": 2_400_000, "after": 2_400_000},
+        "remaining": {"before": 900_000, "after": -4_500_000},
+    },
+    "securities": [
+        {
+            "security": "TWS000000001",
+            "name": "FORMOSA <i>PLASTICS</i>",
+            "market": "TW",
+            "changes": {
+                "for_loan": {"day": 2, "before": 5_400_000, "after": 0},
+                "remaining": {"day": 2, "before": 400_000, "after": -5_000_000},
+            },
+        },
+        {
+            "security": "TWS000000002",
+            "name": "TAIWAN CEMENT",
+            "market": "TW",
+            "changes": {"for_loan": {"day": 2, "before": 100, "after": 250}},
+        },
+        {
+            "security": "TWS000000003",
+            "name": "ACER",
+            "market": "TW",
+            "changes": {"for_loan": {"day": 2, "before": 3_000, "after": 2_950}},
+        },
+    ],
+    "under_water": [
+        {
+            "security": "TWS000000001",
+            "name": "FORMOSA <i>PLASTICS</i>",
+            "market": "TW",
+            "remaining_before": 400_000,
+            "remaining_after": -5_000_000,
+            "located": 2_000_000,
+            "locates": [{"id": "L-000000017", "client": "C0042", "quantity": 2_000_000}],
+        }
+    ],
+}
+NEXT = {
+    "test": {"draft": "tested", "tested": "tested", "submitted": "submitted", "approved": "approved"},
+    "submit": {"tested": "submitted"},
+    "approve": {"submitted": "active"},
+    "reject": {"submitted": "rejected"},
+    "withdraw": dict.fromkeys(("draft", "tested", "submitted", "approved"), "withdrawn"),
+}
+
+
+@dataclass
+class Script:
+    """What the API says. Change it while it runs."""
+
+    secret: str
+    trouble: int = 0
+    """A status that every request is answered with; 0: none."""
+    detail: str = ""
+    hold: threading.Event = field(default_factory=threading.Event)
+    """Nothing is answered before it is set."""
+    versions: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    audit: list[dict[str, Any]] = field(default_factory=list)
+    impact: dict[str, Any] = field(default_factory=lambda: IMPACT)
+
+    def __post_init__(self) -> None:
+        self.hold.set()
+
+    def add(self, document: str, text: str, author: str, state: str = "draft", comment: str = "") -> dict[str, Any]:
+        """A further version of a document."""
+        versions = self.versions.setdefault(document, [])
+        made = {"document": document, "version": len(versions) + 1, "text": text, "state": state, "author": author}
+        made |= {"comment": comment, "created_at": "2026-11-20T08:15:00Z", "effective_from": "2020-01-01"}
+        versions.append(made)
+        self.note(made, author, "draft", comment)
+        return made
+
+    def note(self, version: dict[str, Any], who: str, action: str, comment: str) -> None:
+        """A line of the audit."""
+        told = {"at": "2026-11-20T08:15:00Z", "who": who, "action": action, "state": version["state"]}
+        told |= {"document": version["document"], "version": version["version"], "comment": comment}
+        self.audit.append(told)
+
+
+class Refusal(Exception):
+    """Answer with a problem document."""
+
+    def __init__(self, status: int, detail: str, problems: list[dict[str, Any]] | None = None) -> None:
+        super().__init__(detail)
+        self.status, self.detail, self.problems = status, detail, problems or []
+
+
+class Rules(RequestHandler):
+    """Every address of the scripted API."""
+
+    def initialize(self, script: Script) -> None:
+        self.script = script
+
+    async def prepare(self) -> None:
+        while not self.script.hold.is_set():
+            await asyncio.to_thread(self.script.hold.wait, 0.05)
+        try:
+            if self.script.trouble:
+                raise Refusal(self.script.trouble, self.script.detail)
+            scheme, _, token = self.request.headers.get("Authorization", "").partition(" ")
+            try:
+                self.who = read_token(self.script.secret, token, time.time())
+            except IdentityError as error:
+                raise Refusal(401, str(error)) from error
+            parts = self.request.path.removeprefix("/api/v1/rules").strip("/").split("/")
+            body = json.loads(self.request.body) if self.request.body else {}
+            answer = self._answer([part for part in parts if part], body)
+        except Refusal as refusal:
+            self.set_status(refusal.status)
+            answer = {"title": "Refused", "detail": refusal.detail, "status": refusal.status}
+            answer |= {"errors": refusal.problems}
+        self.set_header("Content-Type", "application/json")
+        self.finish(answer if isinstance(answer, bytes) else json.dumps(answer).encode())
+
+    def _answer(self, parts: list[str], body: dict[str, Any]) -> Any:
+        script = self.script
+        match (self.request.method, *parts):
+            case ("GET",):
+                return {"documents": [self._document(name) for name in script.versions]}
+            case ("GET", "audit"):
+                wanted = self.get_query_argument("document", "")
+                return {"audit": [line for line in script.audit if wanted in ("", line["document"])]}
+            case ("GET", "export"):
+                return "---\n".join(v["text"] for name in script.versions for v in self._active(name)).encode()
+            case ("POST", "import"):
+                self._check(body["text"])
+                made = [script.add("tw", body["text"], self.who.user, comment=body["comment"])]
+                return {"drafts": [_short(version) for version in made]}
+            case ("GET", name, "versions"):
+                return {"versions": [_short(version) for version in self._of(name)]}
+            case ("GET", name, "versions", number):
+                return self._version(name, number)
+            case ("POST", name, "drafts"):
+                self._check(body["text"])
+                return _short(script.add(name, body["text"], self.who.user, comment=body["comment"]))
+            case ("POST", name, "revert"):
+                text = self._version(name, body["to"])["text"]
+                return _short(script.add(name, text, self.who.user, comment=body["comment"]))
+            case ("POST", name, "versions", number, step):
+                return self._step(self._version(name, number), step, body.get("comment", ""))
+        raise Refusal(404, "there is nothing here")
+
+    def _of(self, name: str) -> list[dict[str, Any]]:
+        if name not in self.script.versions:
+            raise Refusal(404, f"no document {name}")
+        return self.script.versions[name]
+
+    def _version(self, name: str, number: str | int) -> dict[str, Any]:
+        for version in self._of(name):
+            if version["version"] == int(number):
+                return version
+        raise Refusal(404, f"no version {number} of {name}")
+
+    def _active(self, name: str) -> list[dict[str, Any]]:
+        return [version for version in self._of(name) if version["state"] == "active"]
+
+    def _document(self, name: str) -> dict[str, Any]:
+        open_states = ("draft", "tested", "submitted", "approved")
+        active = self._active(name)
+        return {
+            "document": name,
+            "title": "Taiwan" if name == "tw" else name.title(),
+            "markets": ["TW"] if name == "tw" else [],
+            "active": _short(active[0]) if active else None,
+            "drafts": [_short(version) for version in self._of(name) if version["state"] in open_states],
+        }
+
+    def _check(self, text: str) -> None:
+        found = []
+        for number, line in enumerate(text.split("\n"), 1):
+            if "WRONG" in line:
+                told = {"document": "tw", "line": number, "column": line.index("WRONG") + 1}
+                found.append(told | {"detail": "unknown column 'WRONG' <script>"})
+        if found:
+            raise Refusal(422, "the document cannot be used", found)
+
+    def _step(self, version: dict[str, Any], step: str, comment: str) -> dict[str, Any]:
+        who: Identity = self.who
+        if step in ("approve", "reject") and version["author"] == who.user:
+            raise Refusal(403, f"{who.user} made version {version['version']}: another person checks it")
+        state = NEXT[step].get(version["state"])
+        if state is None:
+            raise Refusal(409, f"version {version['version']} is {version['state']}")
+        if state == "active":
+            for former in self._active(version["document"]):
+                former["state"] = "retired"
+            version["approved_by"] = who.user
+        version["state"] = state
+        self.script.note(version, who.user, step, comment)
+        return _short(version) | ({"impact": self.script.impact} if step == "test" else {})
+
+
+def _short(version: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in version.items() if name != "text"}
+
+
+class ScriptedRules:
+    """Serves `script` on a thread of its own until `stop`."""
+
+    def __init__(self, script: Script, port: int) -> None:
+        self.script, self.port = script, port
+        self._loop = asyncio.new_event_loop()
+        self._stopping = asyncio.Event()
+        self._serving = threading.Event()
+        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(),), daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+        assert self._serving.wait(5)
+
+    def stop(self) -> None:
+        self.script.hold.set()
+        self._loop.call_soon_threadsafe(self._stopping.set)
+        self._thread.join(5)
+
+    async def _serve(self) -> None:
+        server = HTTPServer(Application([(r"/api/v1/rules.*", Rules, {"script": self.script})]))
+        server.listen(self.port, "127.0.0.1")
+        self._serving.set()
+        await self._stopping.wait()
+        server.stop()
+        await server.close_all_connections()
