@@ -1,218 +1,337 @@
-"""Rules as data: which rows feed a term, and how terms make a calculation, per market (domain.md 3).
+"""Rules compiled for the days that it is now: sums that the kernel keeps, and a program per market and calculation.
 
-Text in, compiled tables out; whoever reads the files is outside. Conditions are evaluated once per kind of row and day by
-polars' SQL, restricted to the attributes of `KindAttributes` and `day`.
+A component is one sum over rows. Each term made from rows has one that holds all of it; rules with conditions of their own need
+further ones, of the rows that they choose. Which rules are in force is asked for each market and ladder day by its own date.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date
-from decimal import Decimal, InvalidOperation
-from enum import IntEnum
-from typing import Any, Final
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
-from engine.expression import WEIGHT_UNIT, Code, ExpressionError, Program, compile_expression
-from engine.model import DAYS, KIND_ATTRIBUTES
+from engine.catalogue import CalculationInfo, Catalogue, ComponentInfo, DocumentInfo, InputInfo, TermInfo
+from engine.expression import Code, Expression, Program, bind
+from engine.model import DAYS, Clock, Decided, Fact, Market
+from engine.rule_bounds import by_input, chain
+from engine.rule_check import ordered
+from engine.rule_model import (
+    ROW_MEASURES,
+    WEIGHT_UNIT,
+    Calculation,
+    Measure,
+    Problem,
+    Rule,
+    RuleBook,
+    RulesError,
+    Scope,
+    Term,
+)
+from engine.rule_sql import ATTRIBUTES, FLAG, NUMBER, Condition, normal, read_condition, read_expression
+from engine.rule_text import place_of_market
 
-DEFAULT: Final = "default"
+ALWAYS: Final = "position_type"
+"""Asked for also where no condition names it: there is a column to count."""
+_EPOCH: Final = dt.date(1970, 1, 1).toordinal()
 
 
-class Measure(IntEnum):
-    """What a row gives to a term on a day."""
+class _Key(NamedTuple):
+    """A component: rows of a term that meet `holds` and do not meet any of `lacks`."""
 
-    LONG = 0
-    SHORT = 1
-    FREE = 2
-    RESERVED = 3
-    CA_PENDING = 4
-    DECIDED = 5
-    """Not from rows: what the locate desk holds."""
+    term: str
+    measure: Measure
+    holds: tuple[str, ...] = ()
+    lacks: tuple[str, ...] = ()
 
 
-class RulesError(ValueError):
-    """Rules that cannot be used; lists every problem found."""
-
-
-@dataclass(frozen=True, slots=True)
-class Term:
-    """A named sum over rows."""
+class _Piece(NamedTuple):
+    """What one rule takes of one input on the days on which it has a weight; `weights` empty: named in the expression."""
 
     name: str
-    measure: Measure
-    category: str
-    days_by_kind: tuple[int, ...]
-    """Per kind, a bit for each day on which its rows feed the term."""
+    kind: str
+    plus: tuple[_Key, ...]
+    minus: tuple[_Key, ...]
+    weights: tuple[int, ...]
+    rule: Rule | None
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
-    """Compiled rules. `programs[market][calculation]`; weights (ten-thousandths) by [market][calculation][input name]."""
+class Compiled:
+    """Rules as the machine runs them. Calculations and components are indexed as in the catalogue.
 
-    terms: tuple[Term, ...]
-    calculations: tuple[str, ...]
+    `programs[market][calculation]`; `day_weights` (n, DAYS) for Code.WEIGH_DAYS; `attributes`: what the conditions ask of a
+    row, without the day; `measures` (components,) of `Measure`; `maintained` (components,): kept for every security, and first.
+    """
+
+    catalogue: Catalogue
     programs: tuple[tuple[Program, ...], ...]
-    weights: tuple[Mapping[str, Mapping[str, int]], ...]
-    expressions: Mapping[str, str]
-    versions: tuple[str, ...]
-    """Per market, the files and versions that made it."""
+    day_weights: NDArray[np.int64]
+    attributes: frozenset[str]
+    measures: NDArray[np.int64]
+    maintained: NDArray[np.bool_]
+    conditions: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
+    """By component the conditions that its rows meet, and those they do not; both empty: not from rows."""
 
-    @property
-    def term_names(self) -> tuple[str, ...]:
-        return tuple(term.name for term in self.terms)
-
-    def entries(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """For the kernel: per kind the (term, measure, a mask of -1 or 0 for each day) its rows feed, and how many."""
-        fed = [
-            [
-                (i, int(t.measure), *(-(t.days_by_kind[kind] >> day & 1) for day in range(DAYS)))
-                for i, t in enumerate(self.terms)
-                if t.days_by_kind[kind]
-            ]
-            for kind in range(len(KIND_ATTRIBUTES))
-        ]
-        table = np.zeros((len(fed), max(1, *(len(rows) for rows in fed)), 2 + DAYS), np.int64)
-        for kind, rows in enumerate(fed):
-            for i, row in enumerate(rows):
-                table[kind, i] = row
-        return table, np.array([len(rows) for rows in fed], np.int64)
-
-    def explain(self) -> dict[str, Any]:
-        """What a page needs to show how a number is made, as plain JSON."""
-        return {
-            "categories": {term.name: term.category for term in self.terms},
-            "weights": [{c: dict(w) for c, w in market.items()} for market in self.weights],
-            "expressions": dict(self.expressions),
-            "versions": list(self.versions),
-        }
+    def members(self, columns: Mapping[str, Sequence[Any]]) -> NDArray[np.uint8]:
+        """Which rows are in which component: bit n of [component, i] for day n, given each attribute of row i."""
+        wanted = {text for holds, lacks in self.conditions for text in (*holds, *lacks)}
+        days = _answers([read_condition(text) for text in sorted(wanted)], {n: columns[n] for n in self.attributes})
+        result = np.zeros((len(self.conditions), len(columns[ALWAYS])), np.uint8)
+        for component, (holds, lacks) in enumerate(self.conditions):
+            if holds:
+                result[component] = (1 << DAYS) - 1
+            for text in holds:
+                result[component] &= days[text]
+            for text in lacks:
+                result[component] &= ~days[text]
+        return result
 
 
-def compile_rules(texts: Mapping[str, str], markets: Sequence[str], on: date) -> Rules:
-    """Rules for `markets` on the date `on` from YAML `texts` by file name. Raises `RulesError` with every problem."""
-    problems: list[str] = []
-    files = {name: _parse(name, text, problems) for name, text in texts.items()}
-    active = {str(f.get("market")): (name, f) for name, f in files.items() if _active(name, f, on, problems)}
-    if DEFAULT not in active:
-        raise RulesError("; ".join([*problems, f"no rules for market {DEFAULT!r} on {on}"]))
-    name, default = active[DEFAULT]
-    terms = _terms(name, default.get("terms"), problems)
-    calculations = default.get("calculations") or {}
-    programs, weights, versions = [], [], []
-    for market in markets:
-        own_name, own = active.get(market, (name, {}))
-        merged = {
-            calc: _weights(
-                own_name, calc, {**(body.get("weights") or {}), **(own.get("weights") or {}).get(calc, {})}, problems
-            )
-            for calc, body in calculations.items()
-        }
-        weights.append(merged)
-        programs.append(_programs(name, terms, calculations, merged, problems))
-        versions.append(f"{name}@{default.get('version')}" + (f" {own_name}@{own.get('version')}" if own else ""))
-        problems += [f"{own_name}: no calculation {c!r}" for c in set(own.get("weights") or {}) - set(calculations)]
-    if problems:
-        raise RulesError("; ".join(dict.fromkeys(problems)))
-    expressions = {calc: str(body["expression"]) for calc, body in calculations.items()}
-    return Rules(terms, tuple(calculations), tuple(programs), tuple(weights), expressions, tuple(versions))
-
-
-def _parse(name: str, text: str, problems: list[str]) -> dict[str, Any]:
-    try:
-        data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        problems.append(f"{name}: {error}")
-        return {}
-    if isinstance(data, dict):
-        return data
-    problems.append(f"{name}: not a mapping")
-    return {}
-
-
-def _active(name: str, file: Mapping[str, Any], on: date, problems: list[str]) -> bool:
-    begins, ends = file.get("effective_from"), file.get("effective_to")
-    if not isinstance(begins, date) or not (ends is None or isinstance(ends, date)):
-        problems.append(f"{name}: effective_from must be a date, effective_to a date or absent")
-        return False
-    return begins <= on and (ends is None or on <= ends)
-
-
-def _terms(name: str, data: Any, problems: list[str]) -> tuple[Term, ...]:
-    terms = []
-    for term, body in (data or {}).items():
-        try:
-            measure = Measure[str(body["measure"]).upper()]
-            days = (0,) * len(KIND_ATTRIBUTES) if measure == Measure.DECIDED else _select(str(body["rows"]))
-        except (KeyError, TypeError, RulesError) as error:
-            problems.append(f"{name}: term {term!r}: {error}")
-            continue
-        terms.append(Term(term, measure, str(body.get("category", term)), days))
-    return tuple(terms)
-
-
-def _select(condition: str) -> tuple[int, ...]:
-    """Per kind the bits of the days on which `condition` holds."""
-    import polars as pl  # noqa: PLC0415  only the writer compiles rules; readers need not load polars
-
-    attributes = [
-        {"kind": kind, "day": day, **{f: getattr(a, f) for f in a.__slots__}}
-        for kind, a in enumerate(KIND_ATTRIBUTES)
-        for day in range(DAYS)
+def compile_rules(book: RuleBook, markets: Sequence[Market], dates: NDArray[np.int32], version: int) -> Compiled:
+    """`book` for `markets`, whose ladder days are `dates` (markets, DAYS), days since 1970. Raises `RulesError`."""
+    _check_markets(book, {market.code for market in markets})
+    order, rules = ordered(book), by_input(book)
+    terms = {term.name: term for term in book.terms}
+    days = [[dt.date.fromordinal(_EPOCH + int(day)) for day in of_market] for of_market in dates]
+    pieces = [
+        [_pieces(calculation, rules[calculation.name], terms, market.code, days[i]) for calculation in order]
+        for i, market in enumerate(markets)
     ]
-    frame = pl.DataFrame(attributes)
-    try:
-        chosen = frame.filter(pl.sql_expr(condition)).select("kind", "day").rows()
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        raise RulesError(f"condition {condition!r}: {error}") from None
-    days = [0] * len(KIND_ATTRIBUTES)
-    for kind, day in chosen:
-        days[kind] |= 1 << day
-    return tuple(days)
+    components = _components(book, order, pieces)
+    emit = _Emit(terms, {c.name: i for i, c in enumerate(order)}, {key: i for i, key in enumerate(components)})
+    programs = tuple(
+        tuple(emit.program(c, found) for c, found in zip(order, of_market, strict=True)) for of_market in pieces
+    )
+    inputs = tuple(tuple(tuple(map(emit.info, found)) for found in of_market) for of_market in pieces)
+    conditions = tuple(_conditions_of(key, terms[key.term]) for key in components)
+    columns = {name for held in conditions for texts in held for text in texts for name in read_condition(text).columns}
+    return Compiled(
+        _catalogue(book, order, components, inputs, version),
+        programs,
+        np.array(emit.day_weights, np.int64).reshape(-1, DAYS),
+        frozenset(columns - {"day"} | {ALWAYS}),
+        np.array([int(key.measure) for key in components], np.int64),
+        np.array(list(components.values()), np.bool_),
+        conditions,
+    )
 
 
-def _weights(name: str, calculation: str, data: Mapping[str, Any], problems: list[str]) -> dict[str, int]:
-    weights = {}
-    for term, value in data.items():
-        try:
-            scaled = Decimal(str(value)) * WEIGHT_UNIT
-            if isinstance(value, bool) or scaled != int(scaled):
-                raise InvalidOperation
-            weights[str(term)] = int(scaled)
-        except (InvalidOperation, OverflowError, ValueError):
-            problems.append(f"{name}: {calculation}: weight of {term!r} is no number of at most four places: {value!r}")
-    return weights
+def _check_markets(book: RuleBook, codes: set[str]) -> None:
+    texts = {document.name: document for document in book.documents}
+    named = [(heading.document, heading.markets) for heading in book.headings]
+    named += [(rule.document, rule.markets) for rule in book.rules]
+    unknown = {(document, code): None for document, markets in named for code in markets if code not in codes}
+    if unknown:
+        raise RulesError(
+            tuple(
+                Problem(document, *place, f"there is no market {code!r}")
+                for document, code in unknown
+                for place in (place_of_market(texts[document], code) if document in texts else [(0, 0)])
+            )
+        )
 
 
-def _programs(
-    name: str,
-    terms: Sequence[Term],
-    calculations: Mapping[str, Any],
-    weights: Mapping[str, Mapping[str, int]],
-    problems: list[str],
-) -> tuple[Program, ...]:
-    names: dict[str, Program] = {term.name: ((Code.TERM, i),) for i, term in enumerate(terms)}
-    programs = []
-    for i, (calculation, body) in enumerate(calculations.items()):
-        try:
-            total = _total(weights[calculation], names)
-            programs.append(compile_expression(str(body["expression"]), {**names, "total": total}))
-        except (ExpressionError, KeyError, TypeError) as error:
-            problems.append(f"{name}: calculation {calculation!r}: {error}")
-        names[calculation] = ((Code.CALCULATION, i),)
-    return tuple(programs)
+def _pieces(
+    calculation: Calculation,
+    rules: Mapping[str, Sequence[Rule]],
+    terms: Mapping[str, Term],
+    market: str,
+    days: Sequence[dt.date],
+) -> tuple[_Piece, ...]:
+    """What a calculation takes in: what its rules weigh, then what its expression names."""
+    found: list[_Piece] = []
+    for name, of_input in rules.items():
+        weights: dict[tuple[str, tuple[_Key, ...], tuple[_Key, ...]], list[int]] = {}
+        by_id = {rule.id: rule for rule in of_input}
+        for day, date in enumerate(days):
+            for rule, plus, minus in _shares(chain(of_input, market, date), name, terms.get(name)):
+                weights.setdefault((rule.id, plus, minus), [0] * DAYS)[day] = rule.weight
+        kind = _kind(terms.get(name))
+        found += [_Piece(name, kind, plus, minus, tuple(w), by_id[id_]) for (id_, plus, minus), w in weights.items()]
+    for name in dict.fromkeys(name for name, _ in read_expression(calculation.expression).places):
+        if name != "total":
+            found.append(_Piece(name, _kind(terms.get(name)), _whole(terms.get(name)), (), (), None))
+    return tuple(found)
 
 
-def _total(weights: Mapping[str, int], names: Mapping[str, Program]) -> Program:
-    """Sum of the weighed inputs; a weight of 1 or -1 costs no multiplication, a weight of 0 nothing at all."""
-    code: list[tuple[int, int]] = [(Code.CONSTANT, 0)]
-    for name, weight in weights.items():
-        if name not in names:
-            raise ExpressionError(f"weight of unknown term {name!r}")
-        if weight:
-            code += names[name]
-            if abs(weight) != WEIGHT_UNIT:
-                code.append((Code.WEIGH, abs(weight)))
-            code.append((Code.ADD if weight > 0 else Code.SUBTRACT, 0))
-    return tuple(code)
+def _shares(
+    asked: Sequence[Rule], name: str, term: Term | None
+) -> Iterable[tuple[Rule, tuple[_Key, ...], tuple[_Key, ...]]]:
+    """Of one input's rules in force, first the one that is asked first: the rows that each gets."""
+    if term is None or term.measure > ROW_MEASURES:
+        yield from ((rule, _whole(term), ()) for rule in asked[:1])
+        return
+    earlier: list[_Key] = []
+    lacks: tuple[str, ...] = ()
+    for rule in asked:
+        measure = term.measure if rule.measure is None else rule.measure
+        condition = normal(rule.condition)
+        if condition and condition not in lacks:
+            key = _Key(name, measure, (condition,), tuple(sorted(lacks)))
+            yield rule, (key,), ()
+            earlier.append(key)
+            lacks = (*lacks, condition)
+        elif not condition and measure == term.measure and all(key.measure == measure for key in earlier):
+            yield rule, (_Key(name, measure),), tuple(earlier)
+        elif not condition:
+            yield rule, (_Key(name, measure, (), tuple(sorted(lacks))),), ()
+
+
+def _whole(term: Term | None) -> tuple[_Key, ...]:
+    """The component that holds all of a term; none for what has no sum."""
+    return (_Key(term.name, term.measure),) if term and term.measure <= Measure.DECIDED else ()
+
+
+def _kind(term: Term | None) -> str:
+    if term is None:
+        return "calculation"
+    return {Measure.FACT: "fact", Measure.CLOCK: "clock"}.get(term.measure, "term")
+
+
+def _components(
+    book: RuleBook, order: Sequence[Calculation], pieces: Sequence[Sequence[Sequence[_Piece]]]
+) -> dict[_Key, bool]:
+    """Every component and whether it is maintained; those that are come first."""
+    scopes: dict[_Key, set[Scope]] = {key: set() for term in book.terms for key in _whole(term)}
+    for of_market in pieces:
+        for calculation, found in zip(order, of_market, strict=True):
+            for piece in found:
+                for key in (*piece.plus, *piece.minus):
+                    scopes.setdefault(key, set()).add(calculation.scope)
+    # a term that no calculation uses is kept, too: it is shown
+    maintained = {key: not used or Scope.SECURITY in used for key, used in scopes.items()}
+    return dict(sorted(maintained.items(), key=lambda item: not item[1]))
+
+
+@dataclass(slots=True)
+class _Emit:
+    """Turns pieces into code and into what readers see, once every component has its place."""
+
+    terms: Mapping[str, Term]
+    calculations: Mapping[str, int]
+    components: Mapping[_Key, int]
+    day_weights: list[tuple[int, ...]] = field(default_factory=list)
+
+    def program(self, calculation: Calculation, pieces: Sequence[_Piece]) -> Program:
+        """The program of a calculation in the market of these pieces."""
+        names = {piece.name: self._push(piece) for piece in pieces if not piece.weights}
+        total: list[tuple[int, int]] = [(Code.CONSTANT, 0)]
+        for piece in pieces:
+            # weights of both signs: once for the days above zero, once for those below
+            for sign, code in ((1, Code.ADD), (-1, Code.SUBTRACT)):
+                weights = tuple(max(0, sign * weight) for weight in piece.weights)
+                if any(weights):
+                    total += [*self._push(piece), *self._weigh(weights), (code, 0)]
+        return tuple((int(c), a) for c, a in bind(_code(calculation), {**names, "total": tuple(total)}))
+
+    def info(self, piece: _Piece) -> InputInfo:
+        plus, minus = (tuple(self.components[key] for key in keys) for keys in (piece.plus, piece.minus))
+        rule = piece.rule
+        if rule is None:
+            return InputInfo(piece.name, piece.kind, plus, minus, (), "", "", 0)
+        who = (rule.id, rule.document, rule.version, rule.note)
+        return InputInfo(piece.name, piece.kind, plus, minus, piece.weights, *who)
+
+    def _push(self, piece: _Piece) -> Program:
+        """The quantity of a piece."""
+        term = self.terms.get(piece.name)
+        if term is None:
+            return ((Code.CALCULATION, self.calculations[piece.name]),)
+        if term.source is not None and not isinstance(term.source, Decided):
+            return ((Code.FACT if isinstance(term.source, Fact) else Code.CLOCK, int(term.source)),)
+        code = [(Code.TERM, self.components[key]) for key in piece.plus]
+        for key in piece.minus:
+            code += [(Code.TERM, self.components[key]), (Code.SUBTRACT, 0)]
+        return tuple(code)
+
+    def _weigh(self, weights: tuple[int, ...]) -> Program:
+        if len(set(weights)) == 1:
+            return () if weights[0] == WEIGHT_UNIT else ((Code.WEIGH, weights[0]),)
+        if weights not in self.day_weights:
+            self.day_weights.append(weights)
+        return ((Code.WEIGH_DAYS, self.day_weights.index(weights)),)
+
+
+def _code(calculation: Calculation) -> Expression:
+    return read_expression(calculation.expression).code
+
+
+def _conditions_of(key: _Key, term: Term) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    return ((term.rows, *key.holds), key.lacks) if key.measure <= ROW_MEASURES else ((), ())
+
+
+def _catalogue(
+    book: RuleBook,
+    order: Sequence[Calculation],
+    components: Mapping[_Key, bool],
+    inputs: tuple[tuple[tuple[InputInfo, ...], ...], ...],
+    version: int,
+) -> Catalogue:
+    titles = {heading.document: heading.title for heading in book.headings}
+    places = {key: i for i, key in enumerate(components)}
+    terms = (
+        TermInfo(
+            term.name,
+            term.title,
+            term.category,
+            term.stability,
+            term.measure.name.lower(),
+            term.rows,
+            places[_whole(term)[0]] if _whole(term) else -1,
+            _source_name(term.source),
+        )
+        for term in book.terms
+    )
+    calculations = (
+        CalculationInfo(
+            c.name,
+            c.title,
+            c.description,
+            c.expression,
+            c.scope.value,
+            c.unit.value,
+            c.show.value,
+            c.role.value if c.role else "",
+            tuple(item if isinstance(item, str) else (int(item[0]), item[1]) for item in _code(c)),
+        )
+        for c in order
+    )
+    return Catalogue(
+        version,
+        tuple(DocumentInfo(d.name, d.version, titles.get(d.name, d.name)) for d in book.documents),
+        tuple(terms),
+        tuple(
+            ComponentInfo(key.term, key.measure.name.lower(), key.holds, key.lacks, kept)
+            for key, kept in components.items()
+        ),
+        tuple(calculations),
+        inputs,
+    )
+
+
+def _source_name(source: Decided | Fact | Clock | None) -> str:
+    return "" if source is None else source.name.lower()
+
+
+def _answers(conditions: Sequence[Condition], columns: Mapping[str, Sequence[Any]]) -> dict[str, NDArray[np.uint8]]:
+    """By condition and row a bit for each day on which it holds; an unknown (a null) does not."""
+    import polars as pl  # noqa: PLC0415  only the process that compiles rules needs polars
+
+    types: dict[str, Any] = {FLAG: pl.Boolean, NUMBER: pl.Int64}
+    frame = pl.DataFrame(
+        [pl.Series(name, values, types.get(ATTRIBUTES[name], pl.String)) for name, values in columns.items()]
+    )
+    fixed = [condition for condition in conditions if "day" not in condition.columns]
+    by_day = [condition for condition in conditions if "day" in condition.columns]
+    answers = {c.text: np.zeros(frame.height, np.uint8) for c in conditions}
+    for chosen, day, bits in (
+        (fixed, 0, (1 << DAYS) - 1),
+        *((by_day, day, 1 << day) for day in range(DAYS) if by_day),
+    ):
+        asked = [c.filter.fill_null(value=False).alias(f"{i}") for i, c in enumerate(chosen)]
+        met = frame.with_columns(pl.lit(day, pl.Int64).alias("day")).with_columns(asked)
+        for i, condition in enumerate(chosen):
+            answers[condition.text] |= met[f"{i}"].to_numpy().astype(np.uint8) * np.uint8(bits)
+    return answers
