@@ -1,0 +1,163 @@
+"""Numbers of one client or aggregation unit in one security, made when they are asked for (domain.md 5).
+
+The rows of the security that belong to the owner are summed as the kernel sums all of them, and the same programs run over
+these sums. Numbers of the whole security that such a calculation uses are the security's own.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numba as nb
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.calc import Programs, programs_of, recalculate
+from engine.expression import Code, Program
+from engine.model import ALL, DAYS, HEAD_TOUCHED, HEAD_WORDS, TERM_WORDS, Decided
+from engine.row import KEY, LINKS, feed, look
+from engine.rule_model import Measure, Scope
+from engine.rules import Compiled
+from engine.tables import Tables, Word
+
+_JIT: Final[dict[str, Any]] = {"cache": True, "nogil": True}
+_LOW: Final = np.int64(0xFFFFFFFF)
+_MOST_SUMS: Final = 63
+"""Bits of HEAD_TOUCHED that can be asked for."""
+_NOTHING: Final = (0,) * 10
+_ONE: Final = np.zeros(1, np.int32)
+_COLUMN: Final = {Scope.CLIENT: "client", Scope.AU: "aggregation_unit"}
+_TITLE: Final = {Scope.CLIENT: "client", Scope.AU: "aggregation unit"}
+
+
+class Parties:
+    """For the writer's own process, between two events: it reads the tables without asking for the epoch."""
+
+    def __init__(self, tables: Tables) -> None:
+        array = tables.array
+        self._tables = tables
+        self._position = array["position"].view("<i8").reshape(len(array["position"]), -1)
+        self._compiled: Compiled | None = None
+        self._reference = -1
+        self._scopes: dict[Scope, _Scoped] = {}
+        self._owners: dict[Scope, tuple[dict[bytes, int], NDArray[np.int32]]] = {}
+
+    def numbers(
+        self, compiled: Compiled, scope: Scope, security: int, owner: str, decided: Mapping[Decided, int] | None = None
+    ) -> dict[str, NDArray[np.int64]]:
+        """Every calculation of the scope for one owner, by name, shape (DAYS,). `compiled`: the rules in force; `decided`:
+        what decisions hold of the owner in the security.
+
+        Raises KeyError for a security that there is not, or an owner that no book has.
+        """
+        tables = self._tables
+        if not 0 < security <= tables.count(Word.SECURITIES):
+            raise KeyError(f"no security has id {security}")
+        if compiled is not self._compiled:
+            self._scopes = {of: _Scoped(compiled, of) for of in _COLUMN}
+            self._compiled = compiled
+        number, owner_of = self._owner(scope, owner)
+        array, made = tables.array, self._scopes[scope]
+        made.terms[:] = 0
+        _sum(
+            security,
+            number,
+            owner_of,
+            array["first_in_security"],
+            self._position,
+            array["row_class"],
+            array["class_entries"],
+            array["class_counts"],
+            made.terms,
+        )
+        for component, what in made.decided:
+            made.terms[0, component * TERM_WORDS : component * TERM_WORDS + DAYS] = (decided or {}).get(what, 0)
+        for component, calculation in made.whole:
+            made.terms[0, component * TERM_WORDS : component * TERM_WORDS + DAYS] = array["values"][
+                security, calculation
+            ]
+        made.head[0] = array["head"][security]
+        made.head[0, HEAD_TOUCHED] = -1
+        made.market[0] = array["security"][security]["market"]
+        recalculate(_ONE, made.market, made.programs, made.terms, made.head, array["clock"], made.values)
+        return {name: made.values[0, at * DAYS : (at + 1) * DAYS].copy() for name, at in made.names.items()}
+
+    def _owner(self, scope: Scope, owner: str) -> tuple[int, NDArray[np.int32]]:
+        """The number of an owner, and the owner of every book."""
+        reference = self._tables.count(Word.REFERENCE)
+        if reference != self._reference:
+            self._owners = {of: self._grouped(column) for of, column in _COLUMN.items()}
+            self._reference = reference
+        numbers, owner_of = self._owners[scope]
+        number = numbers.get(owner.encode())
+        if number is None or not owner:
+            raise KeyError(f"no {_TITLE[scope]} {owner!r}")
+        return number, owner_of
+
+    def _grouped(self, column: str) -> tuple[dict[bytes, int], NDArray[np.int32]]:
+        books = self._tables.array["book"]
+        names, owner_of = np.unique(books[column][: self._tables.count(Word.BOOKS) + 1], return_inverse=True)
+        every = np.full(len(books), -1, np.int32)
+        every[1 : len(owner_of)] = owner_of[1:]
+        return {name: i for i, name in enumerate(names.tolist())}, every
+
+
+class _Scoped:
+    """The programs of one scope, and room for one owner's numbers."""
+
+    def __init__(self, compiled: Compiled, scope: Scope) -> None:
+        catalogue = compiled.catalogue
+        chosen = [i for i, info in enumerate(catalogue.calculations) if info.scope == scope]
+        self.names = {catalogue.calculations[i].name: i for i in chosen}
+        used = {
+            argument
+            for of_market in compiled.programs
+            for i in chosen
+            for code, argument in of_market[i]
+            if code == Code.CALCULATION and argument not in chosen
+        }
+        # a number of the whole security is given to the programs as if it were one more sum
+        first = len(catalogue.components)
+        place = {calculation: first + i for i, calculation in enumerate(sorted(used))}
+        if first + len(place) > _MOST_SUMS:
+            raise ValueError(f"more than {_MOST_SUMS} sums and numbers for calculations of a {_TITLE[scope]}")
+        self.whole = tuple((component, calculation) for calculation, component in place.items())
+        self.decided = tuple(
+            (term.component, Decided[(term.source or term.name).upper()])
+            for term in catalogue.terms
+            if term.measure == Measure.DECIDED.name.lower()
+        )
+        programs = [[_given(program, place) for program in of_market] for of_market in compiled.programs]
+        self.programs: Programs = programs_of(programs, chosen, compiled.day_weights)
+        self.terms = np.zeros((1, (first + len(place)) * TERM_WORDS), np.int64)
+        self.values = np.zeros((1, len(catalogue.calculations) * DAYS), np.int64)
+        self.head = np.zeros((1, HEAD_WORDS), np.int64)
+        self.market = np.zeros(1, np.uint8)
+
+
+def _given(program: Program, place: Mapping[int, int]) -> Program:
+    return tuple(
+        (Code.TERM, place[argument]) if code == Code.CALCULATION and argument in place else (code, argument)
+        for code, argument in program
+    )
+
+
+@nb.njit(**_JIT)
+def _sum(
+    security: int,
+    owner: int,
+    owner_of: NDArray[np.int32],
+    first_in_security: NDArray[np.int32],
+    position: NDArray[np.int64],
+    row_class: NDArray[np.uint16],
+    entries: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    terms: NDArray[np.int64],
+) -> None:
+    """Add what the security's rows in the owner's books give to every component. Shape of `terms`: (1, words)."""
+    at = np.int64(first_in_security[security])
+    while at:
+        row = at - 1
+        if owner_of[(position[row, KEY] >> 24) & 0xFFFF] == owner:
+            of_class = np.int64(row_class[row])
+            feed(_NOTHING, look(position, row), terms, 0, entries, of_class, counts[of_class, ALL])
+        at = position[row, LINKS] & _LOW
