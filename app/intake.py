@@ -13,9 +13,10 @@ from engine.state import Machine
 from engine.tables import Word
 from feeds.quarantine import Unreadable, decode
 
-BATCH_EVENTS: Final = 32_768
-"""Enough to spread the cost of a step, little enough (a few milliseconds) that a locate does not wait."""
-_REFERENCE: Final = (Message.SECURITIES, Message.BOOKS, Message.DEPOTS, Message.SOURCES)
+BATCH_EVENTS: Final = 131_072
+"""The most of one step. Only a backlog makes so many: a security that changed often is then calculated once, and a locate
+waits for some 15 ms."""
+_REFERENCE: Final = (Message.SECURITIES, Message.BOOKS, Message.DEPOTS, Message.SOURCES, Message.CURRENCIES)
 
 
 class Intake:

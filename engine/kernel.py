@@ -165,25 +165,24 @@ def _recognise(
 
 
 @nb.njit(**_JIT)
-def _settles(
-    settle_date: int, trade_date: int, market: int, business_day: NDArray[np.int32], today: NDArray[np.int32]
-) -> np.int64:
-    """When a quanto trade settles: dated for the business day after the trade, so many business days after that."""
-    at, traded, last = settle_date - today[market, 1], trade_date - today[market, 1], business_day.shape[1] - 1
-    if at < 0 or traded < 0 or at >= last or business_day[market, at] - business_day[market, traded] != 1:
-        return np.int64(settle_date)
-    for _ in range(today[market, 3]):
-        while at < last and business_day[market, at + 1] == business_day[market, at]:
-            at += 1
-        at = min(at + 1, last)
-    return np.int64(at + today[market, 1])
-
-
-@nb.njit(**_INLINE)
-def _date(event: Any, market: int, business_day: NDArray[np.int32], today: NDArray[np.int32]) -> np.int64:
-    if event.flags & _QUANTO and today[market, 3]:
-        return _settles(event.settle_date, event.trade_date, market, business_day, today)
-    return np.int64(event.settle_date)
+def move_quanto(
+    events: EventArray, market_of: NDArray[np.uint8], business_day: NDArray[np.int32], today: NDArray[np.int32]
+) -> None:
+    """Quanto trades dated for the business day after the trade settle so many business days later as their market says."""
+    last = business_day.shape[1] - 1
+    for i in range(events.shape[0]):
+        event = events[i]
+        if event.flags & _QUANTO == 0 or not 0 < event.security < market_of.shape[0] or event.op > _OP_SETTLE_OUT:
+            continue
+        market = market_of[event.security]
+        at, traded = event.settle_date - today[market, 1], event.trade_date - today[market, 1]
+        if at < 0 or traded < 0 or at >= last or business_day[market, at] - business_day[market, traded] != 1:
+            continue
+        for _ in range(today[market, 3]):
+            while at < last and business_day[market, at + 1] == business_day[market, at]:
+                at += 1
+            at = min(at + 1, last)
+        event.settle_date = at + today[market, 1]
 
 
 @nb.njit(**_INLINE)
@@ -191,7 +190,7 @@ def _bucket(event: Any, market: int, business_day: NDArray[np.int32], today: NDA
     """The ladder bucket of the event's settlement date; -1 without a usable date, -2 where it is past."""
     if event.settle_date < 0:
         return -1
-    at = _date(event, market, business_day, today) - today[market, 1]
+    at = event.settle_date - today[market, 1]
     if at < 0:
         return -2
     if at >= business_day.shape[1]:
@@ -291,18 +290,16 @@ def _reset_book(number: int, dirty: int, mark: int, book: Book) -> int:
 
 
 @nb.njit(**_JIT)
-def _keep_date(row: int, op: int, date: int, quantity: int, book: Book) -> bool:
-    """Remember when what an event puts into the later bucket, or takes out of it, settles. False: no room."""
-    receipt = deliver = np.int64(0)
-    if op in (_OP_BUY, _OP_INCREASE):
-        receipt = np.int64(quantity)
-    elif op <= _OP_DECREASE:
-        deliver = np.int64(quantity)
-    elif op == _OP_SETTLE_IN:
-        receipt = np.int64(-quantity)
-    else:
-        deliver = np.int64(-quantity)
-    return bool(later.add(row, date, receipt, deliver, book.later_head, book.later_nodes, book.later_counters))
+def _keep_dates(late: NDArray[np.int64], count: int, book: Book) -> bool:
+    """Carry out what was put off: (row, date, receipt, delivery), or date -1 to forget a row's dates. False: no room."""
+    head, nodes, counters = book.later_head, book.later_nodes, book.later_counters
+    for i in range(count):
+        row, date = late[i, 0], late[i, 1]
+        if date < 0:
+            later.clear(row, head, nodes, counters)
+        elif not later.add(row, date, late[i, 2], late[i, 3], head, nodes, counters):
+            return False
+    return True
 
 
 @nb.njit(**_JIT)
@@ -312,11 +309,16 @@ def apply(events: EventArray, outcome: NDArray[np.uint8], rows: int, mark: int, 
     business_day, today, dirty_ids, row_class = book.business_day, book.today, book.dirty, book.row_class
     entries, counts, combinations = book.entries, book.counts, book.combinations
     first_in_security, first_in_book = book.first_in_security, book.first_in_book
+    security_group, book_group, depot_group = book.security_group, book.book_group, book.depot_group
+    without_class = book.unclassified
     found, buckets = np.empty(_BLOCK, np.int64), np.empty(_BLOCK, np.int64)
     keys, hashes = np.empty(_BLOCK, np.int64), np.empty(_BLOCK, np.uint64)
     slot_lines, class_lines = slots.reshape(-1, 1), row_class.reshape(-1, 1)
     mask = np.uint64(slots.shape[0] - 1)
-    dirty = unclassified = 0
+    # what moves the dates of later settlements is rare and put off to the end: calls in the hot loop are dear
+    late = np.empty((events.shape[0], 4), np.int64)
+    dirty = unclassified = put_off = 0
+    room = True
     missing = _recognise(events, outcome, book.seen, book.newest)
     for start in range(0, events.shape[0], _BLOCK):
         stop = min(start + _BLOCK, events.shape[0])
@@ -365,12 +367,13 @@ def apply(events: EventArray, outcome: NDArray[np.uint8], rows: int, mark: int, 
                 position[row, LINKS] = first_in_security[event.security] | (np.int64(first_in_book[event.book]) << 32)
                 slots[slot] = (hashes[i - start] & ~_ROW) | np.uint64(rows)
                 first_in_security[event.security] = first_in_book[event.book] = rows
-                groups = book.security_group[event.security], book.book_group[event.book], book.depot_group[event.depot]
-                of_class = class_of(combination(event.kind, groups[0], groups[1], groups[2]), combinations)
+                of_security, of_book = security_group[event.security], book_group[event.book]
+                combined = combination(event.kind, of_security, of_book, depot_group[event.depot])
+                of_class = class_of(combined, combinations)
                 row_class[row] = of_class
                 head[event.security, HEAD_TOUCHED] |= counts[of_class, TOUCHES]
                 if of_class == 0:
-                    book.unclassified[unclassified] = row
+                    without_class[unclassified] = row
                     unclassified += 1
             found[i - start] = row
         for i in range(start, stop):
@@ -379,6 +382,8 @@ def apply(events: EventArray, outcome: NDArray[np.uint8], rows: int, mark: int, 
             event = events[i]
             op, security = event.op, np.int64(event.security)
             if op == _OP_RESET:
+                room &= _keep_dates(late, put_off, book)
+                put_off = 0
                 dirty = _reset_book(event.book, dirty, mark, book)
                 continue
             if op == _OP_PRICE:
@@ -389,19 +394,24 @@ def apply(events: EventArray, outcome: NDArray[np.uint8], rows: int, mark: int, 
                 of_class = np.int64(row_class[row])
                 before = look(position, row)
                 if op == _OP_SET and has_later(position, row):
-                    later.clear(row, book.later_head, book.later_nodes, book.later_counters)
+                    late[put_off, 0], late[put_off, 1] = row, -1
+                    put_off += 1
                 traded_today = event.trade_date == today[market_of[security], 0]
                 change(position, row, op, quantity, buckets[i - start], traded_today)
                 count = counts[of_class, DYNAMIC if op <= _OP_SET else MAINTAINED]
                 feed(before, look(position, row), terms, security, entries, of_class, count)
                 if op <= _OP_SETTLE_OUT and buckets[i - start] == LATER:
-                    settles = _date(event, market_of[security], business_day, today)
-                    if not _keep_date(row, op, settles, quantity, book):
-                        return Counts(rows, dirty, missing, unclassified, i)
+                    incoming = op in (_OP_BUY, _OP_INCREASE, _OP_SETTLE_IN)
+                    signed = quantity if op < _OP_SETTLE_IN else -quantity
+                    late[put_off, 0], late[put_off, 1] = row, event.settle_date
+                    late[put_off, 2] = signed if incoming else 0
+                    late[put_off, 3] = 0 if incoming else signed
+                    put_off += 1
             if not event.flags & _START_OF_DAY:
                 head[security, HEAD_UPDATED] = max(head[security, HEAD_UPDATED], event.time_ns)
             if head[security, HEAD_MARK] != mark:
                 head[security, HEAD_MARK] = mark
                 dirty_ids[dirty] = security
                 dirty += 1
-    return Counts(rows, dirty, missing, unclassified, -1)
+    room &= _keep_dates(late, put_off, book)
+    return Counts(rows, dirty, missing, unclassified, -1 if room else events.shape[0])

@@ -21,6 +21,7 @@ from engine.model import (
     Clock,
     Decided,
     Fact,
+    Flag,
     Market,
     Namespace,
     SecurityFlag,
@@ -158,7 +159,9 @@ class Machine:
         state = self.tables.state
         outcome = np.zeros(events.size, np.uint8)
         with self.tables.writing():
-            counts = kernel.apply(events, outcome, int(state[Word.ROWS]), int(state[Word.BATCHES]) + 1, self._book)
+            counts = kernel.apply(
+                self._dated(events), outcome, int(state[Word.ROWS]), int(state[Word.BATCHES]) + 1, self._book
+            )
             if counts.unclassified:
                 self._adopt(self._book.unclassified[: counts.unclassified].astype(np.int64))
             changed = self._dirty[: counts.dirty].copy()
@@ -273,7 +276,9 @@ class Machine:
         """Compiled for the days it is now. Raises `RulesError`, also where there is no room for them."""
         today = self._today()
         ordinals = today[:, 2, None] + np.arange(DAYS)
-        dates = np.stack([np.searchsorted(row, of, side="right") - 1 for row, of in zip(self._days, ordinals, strict=True)])
+        dates = np.stack(
+            [np.searchsorted(row, of, side="right") - 1 for row, of in zip(self._days, ordinals, strict=True)]
+        )
         version = int(self.tables.state[Word.RULES]) + 1
         compiled = compile_rules(book, self.markets, (dates + self.tables.base_date).astype(np.int32), version)
         catalogue, capacity = compiled.catalogue, self.capacity
@@ -339,6 +344,15 @@ class Machine:
         ordinals = self._days[np.arange(len(self._days)), today - base]
         quanto = [market.quanto_days for market in self.markets]
         return np.stack([today, np.full(len(today), base), ordinals, quanto], axis=1).astype(np.int32)
+
+    def _dated(self, events: EventArray) -> EventArray:
+        """The events as they settle: quanto trades in a copy, because what came is remembered as it came."""
+        quanto = events["flags"] & Flag.QUANTO != 0
+        if not quanto.any():
+            return events
+        moved = events.copy()
+        kernel.move_quanto(moved, self._book.market_of, self._book.business_day, self._book.today)
+        return moved
 
     def _recalculate(self, ids: NDArray[np.int32]) -> None:
         book = self._book

@@ -1,4 +1,4 @@
-"""`ims bench kernel`: batches of events into positions, terms and dirty marks, on one core; results checked with numpy."""
+"""`ims bench kernel`: batches of events into positions, sums, dirty marks and all calculations, on one core; checked with numpy."""
 
 import argparse
 import os
@@ -9,24 +9,27 @@ import numpy as np
 
 from app import world
 from app.bench.measure import medians, own_peak_mb
+from app.intake import BATCH_EVENTS
 from engine import kernel
 from engine.events import EventArray, empty
-from engine.model import BOOK, DAYS, LATER, NAMED, SECURITY, Capacity, Kind, Op
+from engine.model import BOOK, CURRENCY, DAYS, LATER, NAMED, NO_DATE, SECURITY, Capacity, Kind, Op
 from engine.ring import Message
 from engine.state import Calendar, Machine
 from engine.tables import Word
 
 _TODAY: Final = 20_000
-_ROWS: Final = 2_000_000
 _SOURCE: Final = 1
+_FILL_BOOK: Final = 1
+"""The book whose rows, one of every kind in every security, make that no sum is empty."""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Sizes."""
     parser.add_argument("--events", type=int, default=10_000_000, help="events (10,000,000)")
+    parser.add_argument("--rows", type=int, default=2_000_000, help="pairs of book and security (2,000,000)")
     parser.add_argument("--books", type=int, default=2_000, help="books (2,000)")
     parser.add_argument("--securities", type=int, default=50_000, help="securities (50,000)")
-    parser.add_argument("--batch", type=int, default=10_000, help="events of a batch (10,000)")
+    parser.add_argument("--batch", type=int, default=BATCH_EVENTS, help=f"events of a batch ({BATCH_EVENTS:,})")
     parser.add_argument(
         "--popularity", choices=["zipf", "uniform"], default="zipf", help="which rows are traded (zipf)"
     )
@@ -34,9 +37,9 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict[str, object]:
-    """`events_per_s`: kernel with terms and dirty marks, warm; `step_events_per_s`: with calculations and all else."""
-    events = _events(args.events, args.books, args.securities, args.popularity)
-    machine = _machine(args.books, args.securities, min(_ROWS, args.events) + args.batch)
+    """`events_per_s`: kernel with sums and dirty marks, warm; `step_events_per_s`: with all calculations and all else."""
+    events = trades(args.events, args.rows, args.books, args.securities, args.popularity)
+    machine = made(args.books, args.securities, min(args.rows, args.events) + 32 * args.securities)
     try:
         _prepare(machine, events, args.batch)
 
@@ -50,6 +53,7 @@ def run(args: argparse.Namespace) -> dict[str, object]:
             **figures,
             "events": args.events,
             "rows": machine.tables.count(Word.ROWS),
+            "calculations": len(machine.compiled.catalogue.calculations),
             "popularity": args.popularity,
             "batch_events": args.batch,
             "rss_mb": own_peak_mb(),
@@ -58,10 +62,10 @@ def run(args: argparse.Namespace) -> dict[str, object]:
         machine.close()
 
 
-def _events(count: int, books: int, securities: int, popularity: str) -> EventArray:
-    """Buys, sells and short sells of firm rows: at most two million (security, book) pairs."""
+def trades(count: int, pairs: int, books: int, securities: int, popularity: str) -> EventArray:
+    """Buys, sells and short sells of firm rows: at most so many (security, book) pairs."""
     rng = np.random.default_rng(1)
-    pairs = min(_ROWS, count)
+    pairs = min(pairs, count)
     if popularity == "uniform":
         security, pair = rng.integers(1, securities + 1, pairs), rng.integers(0, pairs, count)
     else:
@@ -70,31 +74,58 @@ def _events(count: int, books: int, securities: int, popularity: str) -> EventAr
         security = rng.choice(securities, pairs, p=weight / weight.sum()) + 1
         pair = rng.integers(0, pairs, count)
     batch = empty(count)
-    batch["security"], batch["book"] = security[pair], rng.integers(1, books + 1, pairs)[pair]
+    batch["security"], batch["book"] = security[pair], rng.integers(_FILL_BOOK + 1, books + 1, pairs)[pair]
     batch["kind"], batch["op"] = Kind.FIRM, rng.integers(Op.BUY, Op.SHORT_SELL + 1, count)
     batch["quantity"] = rng.integers(1, 1_000, count) * 100
-    batch["trade_date"], batch["settle_date"] = _TODAY, _TODAY + rng.integers(0, LATER + 2, count)
+    batch["trade_date"], batch["settle_date"] = _TODAY, _TODAY + rng.integers(0, LATER, count)
+    # what settles after SD4 is rare: one in a hundred
+    batch["settle_date"][::100] = _TODAY + LATER + rng.integers(0, 3, batch["settle_date"][::100].size)
     batch["seq"], batch["source"], batch["time_ns"] = np.arange(1, count + 1), _SOURCE, np.arange(count)
     return batch
 
 
-def _machine(books: int, securities: int, rows: int) -> Machine:
+def made(books: int, securities: int, rows: int, *, fill: bool = True) -> Machine:
+    """A machine with that many of everything; `fill`: with a row of every kind, a price and a rate in every security."""
     markets = world.markets()
     days = np.tile(np.arange(400, dtype=np.int32), (len(markets), 1))
     calendar = Calendar(_TODAY - 100, days, np.full(len(markets), _TODAY, np.int32))
     capacity = Capacity(securities=securities, books=books, depots=8, sources=4, rows=rows)
-    machine = Machine(f"bench-kernel-{os.getpid()}.tables", capacity, world.rule_book(), markets, calendar, "bench")
+    machine = Machine(f"bench-{os.getpid()}.tables", capacity, world.rule_book(), markets, calendar, "bench")
     for kind, dtype, count in (
+        (Message.CURRENCIES, CURRENCY, 1),
         (Message.SECURITIES, SECURITY, securities),
         (Message.BOOKS, BOOK, books),
-        (Message.SOURCES, NAMED, _SOURCE),
+        (Message.DEPOTS, NAMED, 1),
+        (Message.SOURCES, NAMED, _SOURCE + 1),
     ):
         records: Any = np.zeros(count, dtype)
         records["code"] = np.arange(1, count + 1).astype("S")
+        if kind == Message.CURRENCIES:
+            records["day_count"], records["fx"] = 360, 1_083_000_000
         if kind == Message.SECURITIES:
-            records["market"] = np.arange(count) % len(markets)
+            records["market"], records["currency"] = np.arange(count) % len(markets), b"1"
+            records["fee"], records["event_date"] = 4_200, _TODAY + np.arange(count) % 40
         machine.register(kind, records)
+    if fill:
+        _fill(machine, securities)
     return machine
+
+
+def _fill(machine: Machine, securities: int) -> None:
+    """So that every sum of every security holds something and every calculation has something to do."""
+    kinds = [kind for kind in Kind if kind != Kind.DEPOT]
+    ops = [Op.SET, Op.SET_HYPOTHECATABLE, Op.SET_RESERVED, Op.SET_CA_PENDING]
+    per_security = len(kinds) * len(ops) + 1
+    batch = empty(securities * per_security)
+    batch["security"] = np.repeat(np.arange(1, securities + 1), per_security)
+    batch["book"], batch["depot"], batch["source"] = _FILL_BOOK, 1, _SOURCE + 1
+    batch["op"] = np.tile([*np.repeat(ops, len(kinds)), Op.PRICE], securities)
+    batch["kind"] = np.tile([*np.tile(kinds, len(ops)), 0], securities)
+    batch["quantity"] = np.tile([*np.repeat([50_000, 30_000, 700, 300], len(kinds)), 87_650_000], securities)
+    batch["trade_date"], batch["settle_date"] = _TODAY, NO_DATE
+    batch["seq"] = np.arange(1, batch.size + 1)
+    for at in range(0, batch.size, BATCH_EVENTS):
+        machine.apply(batch[at : at + BATCH_EVENTS])
 
 
 def _prepare(machine: Machine, events: EventArray, batch: int) -> None:
@@ -128,8 +159,9 @@ def _step(machine: Machine, events: EventArray, batch: int) -> dict[str, float]:
 
 
 def _check(machine: Machine, events: EventArray, passes: int) -> None:
-    """Positions and terms against numpy. Raises `AssertionError`."""
+    """Positions and sums against numpy. Raises `AssertionError`."""
     rows = machine.tables.array["position"][: machine.tables.count(Word.ROWS)]
+    rows = rows[(rows["key"] >> 24 & 0xFFFF) != _FILL_BOOK]
     pair = events["security"].astype(np.int64) << 16 | events["book"]
     keys, at = np.unique(pair, return_inverse=True)
     signed = np.where(events["op"] == Op.BUY, 1, -1) * events["quantity"]
@@ -141,9 +173,18 @@ def _check(machine: Machine, events: EventArray, passes: int) -> None:
     assert np.array_equal(found["td"], td * passes), "quantities differ"
     day = np.minimum(events["settle_date"] - _TODAY, LATER)
     firm_long = np.zeros((events["security"].max() + 1, DAYS), np.int64)
+    component = _all_of_firm(machine)
+    filled = 50_000
     for n in range(DAYS):
         projected = np.zeros(keys.size, np.int64)
         np.add.at(projected, at[day <= n], signed[day <= n])
         np.add.at(firm_long[:, n], keys >> 16, np.maximum(0, projected * passes))
-    terms = machine.tables.array["terms"][: len(firm_long), machine.compiled.catalogue.component("firm_long")]
-    assert np.array_equal(terms, firm_long), "terms differ"
+    terms = machine.tables.array["terms"][1 : len(firm_long), component]
+    assert np.array_equal(terms, firm_long[1:] + filled), "sums differ"
+
+
+def _all_of_firm(machine: Machine) -> int:
+    """The sum of the long parts of firm rows, whatever the rules call it."""
+    terms = machine.compiled.catalogue.terms
+    found = [t.component for t in terms if t.measure == "long" and t.rows == "position_type = 'FIRM'"]
+    return found[0]
