@@ -31,7 +31,7 @@ from app.rules_life import (
     further_step,
 )
 from app.rules_store import Fresh, RuleConflictError, RuleStore, RuleStoreError
-from app.rules_stream import RESERVED, Part, join, part_problems, split, text_problems, whole_lines
+from app.rules_stream import RESERVED, Part, join, moved, part_problems, split, text_problems, whole_lines
 from engine.rule_model import Document, Problem, RuleBook, RulesError
 
 T = TypeVar("T")
@@ -287,15 +287,14 @@ class RulesDesk:
     ) -> RuleBook:
         """The book with these drafts in it. Raises `RulesError`: lines are the stream's."""
         problems = part_problems(parts)
-        book = self.book
+        lines = {part.name: part.line for part in differing}
         try:
-            unique = {draft.name: draft for draft in drafts}
-            book = await self._candidate(list(unique.values()))
+            book = await self._candidate(list({draft.name: draft for draft in drafts}.values()))
         except RulesError as error:
-            problems += [problem for problem in error.problems if problem not in problems]
+            problems += [moved(problem, lines.get(problem.document, 0)) for problem in error.problems]
+            raise RulesError(tuple(problems)) from error
         if problems:
-            before = {part.name: part.line for part in reversed(differing)}
-            raise RulesError(tuple(_moved(problem, before.get(problem.document, 0)) for problem in problems))
+            raise RulesError(tuple(problems))
         return book
 
     async def _candidate(self, drafts: Sequence[Document]) -> RuleBook:
@@ -400,8 +399,3 @@ def _versions(book: RuleBook) -> dict[str, int]:
 
 def _when(version: Version) -> tuple[dt.date, int]:
     return version.effective_from or dt.date.min, version.version
-
-
-def _moved(problem: Problem, lines: int) -> Problem:
-    line = problem.line + lines if problem.line else 0
-    return Problem(problem.document, line, problem.column, problem.message)

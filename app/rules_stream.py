@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from msgspec import Struct
@@ -59,18 +60,24 @@ def text_problems(name: str, text: str) -> list[Problem]:
 
 
 def part_problems(parts: Sequence[Part]) -> list[Problem]:
-    """What is wrong with parts before anybody has read their rules; lines are the parts' own."""
+    """What is wrong with parts before anybody has read their rules; lines are the stream's."""
     problems: list[Problem] = []
     names = [part.name for part in parts]
     for number, part in enumerate(parts):
-        problems += text_problems(part.name, part.text)
+        wrong = text_problems(part.name, part.text)
         if part.name.startswith("#"):
-            problems.append(Problem(part.name, 1, 1, "says no name: document"))
+            wrong.append(Problem(part.name, 1, 1, "says no name: document"))
         elif part.name in RESERVED:
-            problems.append(Problem(part.name, 1, 1, "no document can have this name"))
+            wrong.append(Problem(part.name, 1, 1, "no document can have this name"))
         elif part.name in names[:number]:
-            problems.append(Problem(part.name, 1, 1, "there are two documents of this name"))
+            wrong.append(Problem(part.name, 1, 1, "there are two documents of this name"))
+        problems += [moved(problem, part.line) for problem in wrong]
     return problems
+
+
+def moved(problem: Problem, lines: int) -> Problem:
+    """The same with so many lines before it."""
+    return replace(problem, line=problem.line + lines) if problem.line else problem
 
 
 def whole_lines(text: str) -> str:
