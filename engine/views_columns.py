@@ -180,7 +180,7 @@ def _of_term(info: TermInfo, group: str = _TERMS, *, shown: bool = False) -> Col
         unit=Unit.SHARES,
         title=title,
         group=group,
-        tip=f"{title}: {info.category}" if info.category else title,
+        tip=f"{title}: {info.category}" if info.category.lower() not in ("", title.lower()) else title,
         shown=shown,
     )
 

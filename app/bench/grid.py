@@ -26,14 +26,12 @@ from app import tickets
 from app.bench import measure, services
 from app.bench.synthetic import synthetic_tables
 from app.settings import Settings
+from engine.model import Temperature
 from engine.tables import Tables, Word
 from engine.views import Inventory, Query
 
-COLUMNS: Final = (
-    "name code ticker isin currency market temperature fee price for_loan_0 for_loan_1 for_loan_2 for_loan_3 "
-    "for_loan_4 pool located remaining utilisation updated_ms at_least"
-).split()
-_UPDATED: Final = COLUMNS.index("updated_ms")
+_LAST: Final = "updated_ms", "at_least"
+"""Columns that every client asks for besides those that a page shows."""
 _HEADER_BYTES: Final = 40
 _MILLION: Final = 1_000_000
 _SETTLE_S: Final = 60.0
@@ -162,7 +160,7 @@ def _batch(tables: Tables) -> None:
     array, state = tables.array, tables.state
     with tables.writing():
         array["values"] += 1
-        array["terms"][:, -1] += 1
+        array["terms"][:, 0] += 1
         array["price"] += 10_000
         state[Word.EVENTS] += len(array["price"]) - 1
         state[Word.BATCHES] += 1
@@ -208,10 +206,20 @@ class Client:
         from tornado.websocket import websocket_connect  # noqa: PLC0415  only this child speaks
 
         self.connection = await websocket_connect(f"ws://127.0.0.1:{self.load.port}/ws/grid?ticket={self.load.ticket}")
+        hello = await self._hello()
+        columns = [column["id"] for column in hello["columns"] if column.get("shown") and column["id"] not in _LAST]
+        columns += _LAST
+        self._updated = columns.index("updated_ms")
         own = 0 if self.load.shared else self.number
-        view: dict[str, Any] = {"t": "view", "v": 1, "columns": COLUMNS, "first": own * 10, "count": self.load.rows}
-        view["sort"] = [[COLUMNS[own % 8], "asc" if own % 2 else "desc"]]
+        view: dict[str, Any] = {"t": "view", "v": 1, "columns": columns, "first": own * 10, "count": self.load.rows}
+        view["sort"] = [[columns[own % 8], "asc" if own % 2 else "desc"]]
         await self.connection.write_message(json.dumps(view))
+
+    async def _hello(self) -> dict[str, Any]:
+        while (message := await self.connection.read_message()) is not None:
+            if isinstance(message, str) and (said := json.loads(message))["t"] == "hello":
+                return dict(said)
+        raise ConnectionError("the gateway closed the socket")
 
     async def read(self) -> None:
         """Note the age of the newest row change in every frame of changed cells."""
@@ -225,7 +233,7 @@ class Client:
             if message[0] == 2:  # noqa: PLR2004  changed cells
                 count = int.from_bytes(message[36:40], "little")
                 columns_at = _HEADER_BYTES + 8 * count + -(-2 * count // 8) * 8
-                cell = message.find(_UPDATED.to_bytes(1, "little"), columns_at)
+                cell = message.find(self._updated.to_bytes(1, "little"), columns_at)
                 if cell >= 0:
                     updated_ms = np.frombuffer(message, "<f8", 1, _HEADER_BYTES + 8 * (cell - columns_at))[0]
                     self.latencies_ms.append(now_ms - float(updated_ms))
@@ -238,19 +246,25 @@ def _cpu_s(process: psutil.Process) -> float:
 
 # memberships
 
-_QUERIES: Final[dict[str, dict[str, Any]]] = {
-    "sort_number_ms": {"sort": (("remaining", "asc"),)},
-    "sort_text_ms": {"sort": (("name", "asc"),)},
-    "sort_three_keys_ms": {"sort": (("market", "asc"), ("temperature", "desc"), ("remaining", "asc"))},
-    "search_common_ms": {"text": "an"},
-    "search_rare_ms": {"text": "falcon 4711"},
-    "filters_ms": {
-        "markets": ("US", "TW"),
-        "temperatures": ("HTB",),
-        "changed_today": True,
-        "sort": (("pool", "desc"),),
-    },
-}
+
+def _queries(inventory: Inventory) -> dict[str, dict[str, Any]]:
+    """By name of the figure. Numbers are those of locates: what is left of the pool, and the first that moves."""
+    columns = inventory.columns()
+    left, markets = columns.left.name, tuple(market.code for market in inventory.tables.markets[:2])
+    moving = next(column.name for column in columns.all if column.floor)
+    return {
+        "sort_number_ms": {"sort": ((left, "asc"),)},
+        "sort_text_ms": {"sort": (("name", "asc"),)},
+        "sort_three_keys_ms": {"sort": (("market", "asc"), ("temperature", "desc"), (left, "asc"))},
+        "search_common_ms": {"text": "an"},
+        "search_rare_ms": {"text": "falcon 4711"},
+        "filters_ms": {
+            "markets": markets,
+            "temperatures": (Temperature.HTB.name,),
+            "changed_today": True,
+            "sort": ((moving, "desc"),),
+        },
+    }
 
 
 def _memberships(securities: int, runs: int, prefix: str) -> dict[str, object]:
@@ -258,8 +272,10 @@ def _memberships(securities: int, runs: int, prefix: str) -> dict[str, object]:
     tables = synthetic_tables(f"bench-views-{os.getpid()}", securities)
     try:
         inventory = Inventory(tables)
-        times = {name: _best(inventory, Query(("name",), **parts), runs) for name, parts in _QUERIES.items()}
-        everything = Query(tuple(COLUMNS), sort=(("remaining", "asc"),))
+        times = {name: _best(inventory, Query(("name",), **parts), runs) for name, parts in _queries(inventory).items()}
+        columns = inventory.columns()
+        shown = tuple(column.name for column in columns.all if column.shown)
+        everything = Query(shown, sort=((columns.left.name, "asc"),))
         times["snapshot_ms"] = _time(lambda: inventory.snapshot(everything, time.time_ns()))
     finally:
         tables.close()

@@ -1,4 +1,4 @@
-"""A block of tables filled by formula, with neither engine nor feed: what the grid's bench and tests look at."""
+"""A block of tables under the shipped rules, filled by formula, without engine or feed: for the bench of grids and for tests."""
 
 import time
 from typing import Final
@@ -6,20 +6,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.model import DAYS, RATE_UNKNOWN, SECURITY, Capacity, Market, SecurityFlag, Temperature
+from app import world
+from engine.model import DAYS, HEAD_FACTS, RATE_UNKNOWN, SECURITY, Capacity, Fact, SecurityFlag, Temperature
+from engine.rules import compile_rules
 from engine.tables import Tables, Word
 
-MARKETS: Final = (
-    Market("US", "XNYS", "America/New_York", "USD", "16:00", 1),
-    Market("TW", "XTAI", "Asia/Taipei", "TWD", "13:30", 2),
-    Market("JP", "XTKS", "Asia/Tokyo", "JPY", "15:30", 2),
-    Market("GB", "XLON", "Europe/London", "GBP", "16:30", 2),
-)
-TERMS: Final = tuple(
-    "firm_long client_free borrowed collateral_in exclusive shorts on_loan held reserved pledged pledged_locked ca_due "
-    "external_firm external_indicative located".split()
-)
-CALCULATIONS: Final = ("for_loan", "locate_pool", "remaining", "utilisation")
 _WORDS: Final = (
     "Atlantic Baltic Cedar Delta Ember Falcon Granite Harbor Iris Juniper Kestrel Lumen Meridian Nova Orion".split()
 )
@@ -34,23 +25,28 @@ def synthetic_tables(
     """Tables `name` with so many securities, none of them with rows. The caller owns and closes them."""
     rng = np.random.default_rng(seed)
     today = int(time.time() // 86_400)
+    markets = world.markets()
+    days = np.tile(np.arange(today, today + DAYS, dtype=np.int32), (len(markets), 1))
+    catalogue = compile_rules(world.rule_book(), markets, days, 1).catalogue
     tables = Tables.create(
         name,
         Capacity(securities=securities, books=16, depots=16, sources=4, rows=rows),
-        terms=TERMS,
-        calculations=CALCULATIONS,
-        markets=MARKETS,
+        markets=markets,
         base_date=today - 10,
         generation=generation,
     )
     array, count, now_ns = tables.array, securities + 1, time.time_ns()
     with tables.writing():
+        tables.publish(catalogue)
         array["today"][:] = today
         array["business_day"][:] = np.arange(array["business_day"].shape[1])
-        array["security"][1:count] = _securities(rng, securities)
-        array["terms"][1:count] = rng.integers(0, 1_000_000, (securities, len(TERMS), DAYS))
-        array["values"][1:count] = rng.integers(-10_000, 5_000_000, (securities, len(CALCULATIONS), DAYS))
-        array["price"][1:count] = rng.integers(0, 2, securities) * rng.integers(10_000, 900_000_000, securities)
+        array["security"][1:count] = _securities(rng, securities, [market.currency for market in markets])
+        array["terms"][1:count] = rng.integers(0, 1_000_000, array["terms"][1:count].shape)
+        array["values"][1:count] = rng.integers(-10_000, 5_000_000, array["values"][1:count].shape)
+        array["head"][1:count, HEAD_FACTS : HEAD_FACTS + len(Fact)] = rng.integers(
+            1, 1_000_000_000, (securities, len(Fact))
+        )
+        array["price"][1:count] *= rng.integers(0, 2, securities)
         ages_s = rng.integers(0, _SECONDS_OF_DAYS, securities)
         array["updated_ns"][1:count] = rng.integers(0, 2, securities) * (now_ns - ages_s * 1_000_000_000)
         tables.state[Word.SECURITIES] = securities
@@ -60,20 +56,20 @@ def synthetic_tables(
     return tables
 
 
-def _securities(rng: np.random.Generator, count: int) -> NDArray[np.void]:
+def _securities(rng: np.random.Generator, count: int, currencies: list[str]) -> NDArray[np.void]:
     records = np.zeros(count, SECURITY)
     first, second = rng.integers(0, len(_WORDS), count), rng.integers(0, len(_KINDS), count)
     number = np.arange(count).astype("S8")
     names = np.strings.add(np.array([f"{word} " for word in _WORDS], "S")[first], np.array(_KINDS, "S")[second])
     records["name"] = np.strings.add(np.strings.add(names, b" "), number)
     records["code"] = np.strings.add(b"SEC", np.strings.zfill(number, 8))
-    records["isin"] = np.strings.add(b"US", np.strings.zfill(number, 10))
+    records["isin"] = np.strings.add(b"XS", np.strings.zfill(number, 10))
     records["cusip"] = np.strings.zfill(number, 9)
     records["sedol"] = np.strings.add(b"B", np.strings.zfill(number, 6))
     records["figi"] = np.strings.add(b"BBG", np.strings.zfill(number, 9))
     records["ticker"] = rng.integers(ord("A"), ord("Z") + 1, (count, 4), np.uint8).view("S4")[:, 0]
-    records["market"] = rng.integers(0, len(MARKETS), count)
-    records["currency"] = np.array([market.currency for market in MARKETS], "S3")[records["market"]]
+    records["market"] = rng.integers(0, len(currencies), count)
+    records["currency"] = np.array(currencies, "S3")[records["market"]]
     records["temperature"] = rng.choice(len(Temperature), count, p=_TEMPERATURE_SHARES)
     records["flags"] = (rng.random(count) < 0.05) * int(SecurityFlag.AT_LEAST)  # noqa: PLR2004  one in twenty
     records["fee"] = np.where(rng.random(count) < 0.01, RATE_UNKNOWN, rng.integers(0, 900_000, count))  # noqa: PLR2004

@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from engine.views import COLUMNS, Column, Snapshot, Source
+from engine.views import Column, Snapshot
 
 ROWS_PER_CHUNK: Final = 1_000
 FLOOR: Final = "at_least"
@@ -27,7 +27,7 @@ def headings(columns: Sequence[str]) -> bytes:
 def chunk(snapshot: Snapshot, start: int) -> bytes:
     """The lines of rows `start` .. `start + ROWS_PER_CHUNK`."""
     cells = [
-        _cells(COLUMNS[name], values[start : start + ROWS_PER_CHUNK].tolist())
+        _cells(snapshot.kinds[name], values[start : start + ROWS_PER_CHUNK].tolist())
         for name, values in snapshot.columns.items()
     ]
     return _lines(zip(*cells, strict=True))
@@ -47,7 +47,7 @@ def _lines(rows: Any) -> bytes:
 def _cells(column: Column, values: list[Any]) -> list[Any]:
     if column.is_text:
         return [_defused(value.decode("utf-8", "replace")) for value in values]
-    if column.source is Source.UPDATED:
+    if column.unit == "time":
         return ["" if value == column.unknown else value // column.scale for value in values]
     if column.scale > 1:
         places = len(str(column.scale)) - 1

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -13,7 +14,7 @@ from tornado.web import RequestHandler
 from app import tickets
 from app.gateway import csv_text, writer
 from app.gateway.pump import Pump
-from engine.views import COLUMNS, Query, QueryError, TornReadError
+from engine.views import Query, QueryError, TornReadError
 
 MAX_EXPORTS: Final = 4
 """At a time; the next are asked to come again."""
@@ -42,7 +43,7 @@ class InventoryCsv(RequestHandler):
             self._refuse(403, "the ticket is missing, wrong or expired")
             return
         try:
-            query = self._query()
+            query = self._query(self._pump.columns)
         except QueryError as error:
             self._refuse(400, str(error))
             return
@@ -57,7 +58,7 @@ class InventoryCsv(RequestHandler):
 
     async def _export(self, query: Query) -> None:
         attachment, now_ns = self._pump.attachment, writer.now_ns()
-        if attachment is None:
+        if attachment is None or attachment.columns is None:
             self._refuse(503, "there is no engine to ask")
             return
         try:
@@ -81,13 +82,13 @@ class InventoryCsv(RequestHandler):
         except StreamClosedError:
             return  # the reader has gone
 
-    def _query(self) -> Query:
+    def _query(self, everything: Collection[str]) -> Query:
         argument = self.get_query_argument
         flag = argument("changed_today", "0")
         if flag not in ("0", "1", "false", "true"):
             raise QueryError("changed_today", f"must be 0 or 1, not {flag!r}")
         return Query(
-            columns=csv_text.with_floor(_names(argument("columns", ",".join(COLUMNS)))),
+            columns=csv_text.with_floor(_names(argument("columns", ",".join(everything)))),
             text=argument("text", "", strip=False),
             markets=_names(argument("markets", "")),
             temperatures=_names(argument("temperatures", "")),

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from engine.views import Query
+from engine.views import Column, Query
 
 MAX_ROWS: Final = 500
 """The longest window."""
@@ -12,6 +12,7 @@ _V = Annotated[int, msgspec.Meta(ge=0, le=2**16 - 1)]
 _First = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 _Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_ROWS)]
 _Names = Annotated[tuple[str, ...], msgspec.Meta(max_length=64)]
+_Columns = Annotated[tuple[str, ...], msgspec.Meta(max_length=255)]
 
 
 class BadMessageError(ValueError):
@@ -31,7 +32,7 @@ class View(msgspec.Struct, tag_field="t", tag="view", forbid_unknown_fields=True
     """Look at these columns and rows; replaces what the connection looked at before."""
 
     v: _V
-    columns: _Names
+    columns: _Columns
     table: str = "inventory"
     filter: Filter = Filter()
     sort: tuple[tuple[str, str], ...] = ()
@@ -52,15 +53,54 @@ class Window(msgspec.Struct, tag_field="t", tag="window", forbid_unknown_fields=
     count: _Count
 
 
+class ColumnInfo(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One column there is to see; what is not sent is empty, false or none."""
+
+    id: str
+    kind: str
+    """"text" or "number"."""
+    title: str
+    unit: str = ""
+    """Of numbers: shares, money, reporting, basis_points (sent as percent), price, rate (percent), ratio, count or time."""
+    group: str = ""
+    day: int | None = None
+    """0 to 4; none: the day on which a trade of today settles, or no day at all."""
+    tip: str = ""
+    shown: bool = False
+    """Whether to show it to who has not chosen columns."""
+    floor: bool = False
+    """Whether it is "at least" the number where the column `at_least` is 1."""
+    strong: bool = False
+    hot: float | None = None
+    """From which value on it stands out."""
+
+    @classmethod
+    def of(cls, column: Column) -> "ColumnInfo":
+        """What a browser is told of a column."""
+        return cls(
+            id=column.name,
+            kind="text" if column.is_text else "number",
+            title=column.title,
+            unit=column.unit,
+            group=column.group,
+            day=column.day,
+            tip=column.tip,
+            shown=column.shown,
+            floor=column.floor,
+            strong=column.strong,
+            hot=column.hot,
+        )
+
+
 class Hello(msgspec.Struct, tag_field="t", tag="hello", frozen=True):
-    """Once per connection, and again when a new writer took over (another `generation`)."""
+    """Once per connection; again when a new writer took over (another `generation`), or other rules have other columns."""
 
     generation: str
     frame_ms: int
     markets: list[str]
     temperatures: list[str]
-    columns: dict[str, str]
-    """Every column there is: "text" or "number"."""
+    columns: list[ColumnInfo]
+    """Every column there is, in the order of the table."""
 
 
 class Stats(msgspec.Struct, tag_field="t", tag="stats", frozen=True, kw_only=True):

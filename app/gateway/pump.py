@@ -3,17 +3,17 @@
 import asyncio
 import dataclasses
 import time
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, Protocol
 
 import structlog
 
 from app.gateway import messages, writer
-from app.gateway.messages import Hello
+from app.gateway.messages import ColumnInfo, Hello
 from app.gateway.shared import SharedView, SharedWindow, Viewer, Views
 from app.gateway.writer import Attachment
-from engine.views import COLUMNS, TEMPERATURES, Membership, Query, QueryError, TornReadError, Word
+from engine.views import TEMPERATURES, Membership, Query, QueryError, TornReadError, Word
 
 POLL_S: Final = 0.005
 BUSY_POLL_S: Final = 0.001
@@ -56,6 +56,8 @@ class Pump:
         self._tasks: set[asyncio.Task[None]] = set()
         self._next_follow_s = self._next_stats_s = 0.0
         self._counted_epoch = -1
+        self._hello: bytes | None = None
+        self._learning = False
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -78,19 +80,22 @@ class Pump:
             for window in view.windows.values():
                 window.refresh(self.attachment.inventory, now_s, self._frame_ms / 1e3, deadline_s)
                 window.deliver()
+                if window.problem and not window.told:
+                    window.told = True
+                    self._tell(window.problem, [s for s in self.sessions if s.window is window])
         return BUSY_POLL_S if self.attachment.tables.count(Word.EPOCH) % 2 else POLL_S
 
     def join(self, session: Session) -> None:
         """A new connection."""
         self.sessions.add(session)
-        if self.attachment is not None:
-            session.send_text(messages.encode(self._hello(self.attachment)))
+        if self._hello is not None:
+            session.send_text(self._hello)
         session.send_text(messages.encode(self._stats()))
 
     def look(self, session: Session, query: Query, v: int, first: int, count: int) -> None:
-        """Let a session look at a window. Raises `QueryError` for a market there is not."""
-        if self.attachment is not None:
-            query.check_markets(self.attachment.tables.markets)
+        """Let a session look at a window. Raises `QueryError` for a market or a column that there is not."""
+        if self.attachment is not None and self.attachment.columns is not None:
+            query.check(self.attachment.tables.markets, self.attachment.columns.by_name)
         former = session.window
         session.v, session.sent = v, None
         session.window = self.views.enter(query, first, count, session)
@@ -109,6 +114,12 @@ class Pump:
         if session.window is not None:
             self.views.leave(session.window, session)
             session.window = None
+
+    @property
+    def columns(self) -> Collection[str]:
+        """Names of all columns there are; none before the writer is known."""
+        attachment = self.attachment
+        return () if attachment is None or attachment.columns is None else attachment.columns.by_name
 
     @property
     def state(self) -> str:
@@ -130,29 +141,51 @@ class Pump:
         if self.attachment is not None and self.attachment.tables.segment.stale:
             _log.info("writer gone", generation=self.attachment.tables.generation)
             self.attachment.close()
-            self.attachment = None
-        if self.attachment is not None:
-            return
-        self.attachment = writer.attach(self._name)
+            self.attachment = self._hello = None
         if self.attachment is None:
-            return
-        _log.info("writer found", generation=self.attachment.tables.generation)
-        self._counted_epoch = -1
-        for view in self.views.by_selection.values():
-            view.forget()
-        hello = messages.encode(self._hello(self.attachment))
-        for session in self.sessions:
-            session.sent = None
-            session.send_text(hello)
+            self.attachment = writer.attach(self._name)
+            if self.attachment is None:
+                return
+            _log.info("writer found", generation=self.attachment.tables.generation)
+            self._counted_epoch = -1
+            for view in self.views.by_selection.values():
+                view.forget()
+            for session in self.sessions:
+                session.sent = None
+        known, version = self.attachment.columns, self.attachment.tables.count(Word.RULES)
+        if not self._learning and version and (known is None or known.version != version):
+            self._learning = True
+            self._start(self._learn(self.attachment))
 
-    def _hello(self, attachment: Attachment) -> Hello:
-        return Hello(
-            generation=attachment.tables.generation,
-            frame_ms=self._frame_ms,
-            markets=[market.code for market in attachment.tables.markets],
-            temperatures=list(TEMPERATURES),
-            columns={column.name: "text" if column.is_text else "number" for column in COLUMNS.values()},
+    async def _learn(self, attachment: Attachment) -> None:
+        """Take up the columns of the rules in force, and tell every session when they are others."""
+        try:
+            columns = await attachment.run(self._executor, attachment.inventory.columns)
+        except TornReadError as error:
+            _log.warning("columns are late", reason=str(error))
+            return
+        finally:
+            self._learning = False
+        if attachment is not self.attachment:
+            return
+        attachment.columns = columns
+        _log.info("rules in force", version=columns.version, columns=len(columns.all))
+        for view in self.views.by_selection.values():
+            view.problem = ""  # what these rules do not know, those may have known; and the other way round
+        hello = messages.encode(
+            Hello(
+                generation=attachment.tables.generation,
+                frame_ms=self._frame_ms,
+                markets=[market.code for market in attachment.tables.markets],
+                temperatures=list(TEMPERATURES),
+                columns=[ColumnInfo.of(column) for column in columns.all],
+            )
         )
+        if hello == self._hello:
+            return
+        self._hello = hello
+        for session in self.sessions:
+            session.send_text(hello)
 
     def _stats(self) -> messages.Stats:
         now_ns = writer.now_ns()
@@ -185,14 +218,16 @@ class Pump:
         """Start the renewal of every view that is due and may have changed."""
         views = self.views.by_selection.values()
         period_s = max(RENEW_S, sum(view.cost_s for view in views) / RENEWAL_SHARE)
-        epoch, version = attachment.tables.count(Word.EPOCH), attachment.tables.count(Word.REFERENCE)
+        if attachment.columns is None:
+            return
+        count, rules = attachment.tables.count, attachment.columns.version
+        epoch, version = count(Word.EPOCH), count(Word.REFERENCE)
         under_way = sum(view.renewing for view in views)
         for view in views:
             if view.renewing or view.problem or under_way >= MAX_RENEWALS:
                 continue
-            if view.membership is None or (
-                now_s - view.renewed_s >= period_s and _changed(view, epoch, version, now_s)
-            ):
+            outdated = view.membership is None or view.membership.columns.version != rules
+            if outdated or (now_s - view.renewed_s >= period_s and _changed(view, epoch, version, now_s)):
                 view.renewing, view.renewed_s, view.epoch = True, now_s, epoch
                 under_way += 1
                 self._start(self._renewal(attachment, view))
@@ -204,13 +239,16 @@ class Pump:
                 view.renewed(membership)
         except QueryError as error:
             view.problem = str(error)
-            for session in self.sessions:
-                if session.window is not None and session.window.view is view:
-                    session.send_text(messages.encode(messages.Error(view.problem)))
+            self._tell(view.problem, [s for s in self.sessions if s.window is not None and s.window.view is view])
         except TornReadError as error:
             _log.warning("view is late", reason=str(error))
         finally:
             view.renewing = False
+
+    def _tell(self, problem: str, sessions: Iterable[Session]) -> None:
+        error = messages.encode(messages.Error(problem))
+        for session in sessions:
+            session.send_text(error)
 
     def _start(self, job: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(job)

@@ -8,14 +8,24 @@ viewer skips what lies between, and there is nothing to queue.
 import itertools
 import math
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.gateway import frames
-from engine.views import COLUMNS, Inventory, Membership, Query, Reference, Scales, Window, Word, changes, glimpse
+from engine.views import (
+    Column,
+    Inventory,
+    Membership,
+    Query,
+    Scales,
+    Window,
+    Word,
+    changes,
+    glimpse,
+)
 
 Place: TypeAlias = tuple[tuple[str, ...], int, int]
 """Columns, first row and number of rows: which window of a view."""
@@ -35,9 +45,31 @@ class Viewer(Protocol):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Shape:
+    """What the columns of a window are under one version of the rules."""
+
+    columns: tuple[Column, ...]
+    texts: tuple[bool, ...]
+    scales: Scales
+    numbers: NDArray[np.uint8]
+    """Places of the number columns."""
+
+    @classmethod
+    def of(cls, columns: tuple[Column, ...]) -> "Shape":
+        """The shape of a window of these columns."""
+        texts = tuple(column.is_text for column in columns)
+        return cls(columns, texts, Scales.of(columns), np.flatnonzero(np.logical_not(texts)).astype(np.uint8))
+
+    def same(self, other: "Shape") -> bool:
+        """Whether numbers of one may be compared with those of the other."""
+        return self is other or self.columns == other.columns
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Cells:
     """One reading of a window."""
 
+    shape: Shape
     ids: NDArray[np.int32]
     texts: tuple[bytes, ...]
     """Text columns as they go into a frame."""
@@ -50,7 +82,8 @@ class Cells:
 
     def same_rows(self, other: "Cells") -> bool:
         """Whether only numbers differ."""
-        return np.array_equal(self.ids, other.ids) and self.texts == other.texts
+        same = self.shape.same(other.shape) and np.array_equal(self.ids, other.ids)
+        return same and self.texts == other.texts
 
     def same(self, other: "Cells") -> bool:
         """Whether a viewer of one would see nothing new in the other."""
@@ -97,10 +130,9 @@ class SharedWindow:
         self.place = place
         self.viewers: set[Viewer] = set()
         self.cells: Cells | None = None
-        columns = [COLUMNS[name] for name in place[0]]
-        self._kinds = [column.is_text for column in columns]
-        self._scales = Scales.of(columns)
-        self._numbers = np.flatnonzero([not column.is_text for column in columns]).astype(np.uint8)
+        self.problem = ""
+        """Why there is nothing to show: columns that the rules in force do not have."""
+        self.told = False
         self._plan: _Plan | None = None
         self._due_s = 0.0
         self._epoch = -1
@@ -108,6 +140,7 @@ class SharedWindow:
 
     def forget(self) -> None:
         self.cells = self._plan = None
+        self.problem, self.told = "", False
         self._epoch, self._due_s = -1, 0.0
         self._bodies.clear()
 
@@ -117,7 +150,9 @@ class SharedWindow:
         if membership is None:
             return
         if self._plan is None or self._plan.membership is not membership:
-            self._plan = self._planned(inventory, membership)
+            self._plan = self._planned(membership)
+            if self._plan is None:
+                return
         elif now_s < self._due_s or inventory.tables.count(Word.EPOCH) == self._epoch:
             return
         reading = glimpse(inventory.tables, lambda: self._reading(inventory), deadline_s)
@@ -153,41 +188,54 @@ class SharedWindow:
     def _body(self, cells: Cells, sent: Cells | None) -> tuple[int, int, bytes]:
         if sent is not None and cells.same_rows(sent):
             rows, columns, raw = changes(sent.raw, cells.raw)
-            values = np.where(raw == self._scales.unknown[columns], np.nan, raw / self._scales.scale[columns])
-            return frames.CHANGES, len(rows), frames.changes_body(values, rows, self._numbers[columns])
-        texts, numbers = iter(cells.texts), iter(self._scales.shown(cells.raw).T)
-        columns_ = [next(texts) if is_text else frames.number_column(next(numbers)) for is_text in self._kinds]
+            scales = cells.shape.scales
+            values = np.where(raw == scales.unknown[columns], np.nan, raw / scales.scale[columns])
+            return frames.CHANGES, len(rows), frames.changes_body(values, rows, cells.shape.numbers[columns])
+        texts, numbers = iter(cells.texts), iter(cells.shape.scales.shown(cells.raw).T)
+        columns_ = [next(texts) if is_text else frames.number_column(next(numbers)) for is_text in cells.shape.texts]
         return frames.WINDOW, len(columns_), frames.window_body(cells.ids, columns_)
 
-    def _planned(self, inventory: Inventory, membership: Membership) -> "_Plan":
-        columns, first, count = self.place
-        ids, reference = membership.ids[first : first + count], membership.reference
+    def _planned(self, membership: Membership) -> "_Plan | None":
+        names, first, count = self.place
+        columns, reference = membership.columns, membership.reference
+        missing = [name for name in names if name not in columns.by_name]
+        if missing:
+            self.problem = f"columns: the rules in force have no {', '.join(missing)}"
+            self.cells = None
+            return None
+        self.problem, self.told = "", False
+        ids = membership.ids[first : first + count]
         old = self._plan
-        if old is not None and old.membership.reference is reference and np.array_equal(old.ids, ids):
-            return _Plan(membership, ids, old.texts, old.window)
-        return _Plan(membership, ids, _texts(columns, ids, reference), inventory.window(columns, ids, reference))
+        if old is None or old.membership.columns is not columns:
+            shape = Shape.of(tuple(columns[name] for name in names))
+        elif old.membership.reference is reference and np.array_equal(old.ids, ids):
+            return replace(old, membership=membership)
+        else:
+            shape = old.shape
+        texts = tuple(frames.text_column(reference.text(c.name, ids)) for c in shape.columns if c.is_text)
+        return _Plan(membership, ids, shape, texts, columns.window(shape.columns, ids, reference))
 
-    def _reading(self, inventory: Inventory) -> tuple[Cells, int]:
+    def _reading(self, inventory: Inventory) -> tuple[Cells, int] | None:
+        """None while other rules are in force than those the plan was made under: a number must not change its meaning."""
         plan = self._plan
         assert plan is not None
-        tables, view = inventory.tables, self.view
-        raw, as_of_ns = plan.window.read(), tables.count(Word.LAST_EVENT_NS)
-        cells = Cells(plan.ids, plan.texts, raw, len(plan.membership.ids), view.number, as_of_ns)
-        return cells, tables.count(Word.EPOCH)
+        count, view = inventory.tables.count, self.view
+        if count(Word.RULES) != plan.membership.columns.version:
+            return None
+        raw, as_of_ns = plan.window.read(), count(Word.LAST_EVENT_NS)
+        cells = Cells(plan.shape, plan.ids, plan.texts, raw, len(plan.membership.ids), view.number, as_of_ns)
+        return cells, count(Word.EPOCH)
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """How to read a window for as long as its rows stay."""
+    """How to read a window for as long as its rows and the rules stay."""
 
     membership: Membership
     ids: NDArray[np.int32]
+    shape: Shape
     texts: tuple[bytes, ...]
     window: Window
-
-
-def _texts(columns: tuple[str, ...], ids: NDArray[np.int32], reference: Reference) -> tuple[bytes, ...]:
-    return tuple(frames.text_column(reference.text(name, ids)) for name in columns if COLUMNS[name].is_text)
 
 
 Selection: TypeAlias = tuple[Any, ...]

@@ -8,7 +8,7 @@ from concurrent.futures import Executor
 from typing import Any, Final, ParamSpec, TypeVar
 
 from app.gateway.messages import Stats
-from engine.views import FEED_STALE_NS, Inventory, SegmentMissingError, Tables, totals
+from engine.views import FEED_STALE_NS, Inventory, InventoryColumns, SegmentMissingError, Tables, totals
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -24,6 +24,8 @@ class Attachment:
     def __init__(self, tables: Tables) -> None:
         self.tables = tables
         self.inventory = Inventory(tables)
+        self.columns: InventoryColumns | None = None
+        """Under the rules last heard of; None before that."""
         self.negative = 0
         self.htb = 0
         self._jobs: set[asyncio.Future[Any]] = set()
