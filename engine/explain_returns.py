@@ -6,7 +6,7 @@ import numpy as np
 
 from engine.explain import Explanation
 from engine.explain_rows import SecurityCopy
-from engine.model import RATE_UNKNOWN, Kind
+from engine.model import Kind
 from engine.rule_model import Role
 
 
@@ -17,7 +17,7 @@ class Return:
     row: int
     """Its place in `SecurityCopy.rows`."""
     rate: int | None
-    """Ten-thousandths of a percent a year; None where unknown."""
+    """Ten-thousandths of a percent a year; None where nobody said (`Op.SET_RATE`)."""
     borrowed: int
     quantity: int
     """Of it to give back."""
@@ -26,22 +26,21 @@ class Return:
 def suggested_returns(copy: SecurityCopy, day: int) -> tuple[Return, ...]:
     """Borrow rows from the dearest rate down until the overborrow of a day is given back; of equal rates the largest first.
 
-    Those of unknown rate come last. Empty where nothing is borrowed too much.
+    Those without a rate come last. Empty where nothing is borrowed too much.
     """
     left = int(copy.values[copy.catalogue.playing(Role.OVERBORROW), day])
     rows = copy.rows
     open_quantity = np.maximum(0, rows.projected[:, day])
     borrows = [i for i, kind in enumerate(rows.kind) if kind == Kind.SLAB_BORROW.name and open_quantity[i] > 0]
     rates = {i: int(rows.record["hypothecated"][i]) for i in borrows}
-    borrows.sort(key=lambda i: (-rates[i], -open_quantity[i]))  # RATE_UNKNOWN is the lowest number there is
+    borrows.sort(key=lambda i: (-rates[i], -open_quantity[i]))
     result = []
     for i in borrows:
         if left <= 0:
             break
         quantity = min(left, int(open_quantity[i]))
         left -= quantity
-        known = None if rates[i] == RATE_UNKNOWN else rates[i]
-        result.append(Return(i, known, int(open_quantity[i]), quantity))
+        result.append(Return(i, rates[i] or None, int(open_quantity[i]), quantity))
     return tuple(result)
 
 
