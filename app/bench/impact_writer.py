@@ -55,7 +55,8 @@ def _say(what: dict[str, Any]) -> None:
 
 def _write(machine: Machine, events: EventArray, rate: int, asked: threading.Event, gone: threading.Event) -> None:
     """Keep to the timetable; a batch that could not begin in time makes the next ones late, not smaller."""
-    size, batches_ms, late_ms = int(rate * STEP_S), [], 0.0
+    size, late_ms = int(rate * STEP_S), 0.0
+    batches_ms: list[float] = []
     due = time.perf_counter()
     for at in itertools.cycle(range(0, events.size - size, size)):
         if at == 0:
