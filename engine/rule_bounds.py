@@ -85,8 +85,8 @@ def _on(
                 blamed += [rule] if rule.weight <= 0 else []
         total = added(parts)
         low, high = bounds(read_expression(calculation.expression).code, {**intervals, "total": total})
-        # a total that is held at zero is refused, one without rules (nothing weighed in this market) is not
-        if high < 0 or (high == 0 and total[0] < 0 and total[1] <= 0):
+        # what is always zero is refused only where a total below zero is held there: a market may have no rules for it
+        if high < 0 or (high == 0 and (low < 0 or (total[0] < 0 and total[1] <= 0))):
             where = (f" in {market}" if market else "") + (f" on {date}" if date > _FIRST else "")
             blamed.sort(key=lambda rule: (bool(rule.markets), rule.priority, rule.effective_from or dt.date.min))
             found.append(Hopeless(calculation.name, blamed[-1] if blamed else None, where))

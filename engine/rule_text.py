@@ -223,7 +223,8 @@ class _Reader:
             self._say(fields["effective_to"], f"ends on {ends}, before it begins on {begins}")
         markets, own = self._markets(fields), self.heading.markets
         for market in sorted(set(markets) - set(own)) if own else ():
-            self._say(fields["markets"], f"market {market!r} is not one of the document's")
+            place = next(node for node in fields["markets"].value if node.value == market)
+            self._say(place, f"market {market!r} is not one of the document's")
         default = OWN_MARKETS_PRIORITY if own else 0
         priority = self._whole(fields, "priority") if "priority" in fields else default
         if None in (calculation, given, weight, id_, priority):
