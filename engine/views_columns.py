@@ -25,7 +25,8 @@ _GROUPS: Final = {
 _FLOORS: Final = (Role.POOL_SHORT, Role.LEFT_SHORT)
 """What lenders say they have at least is part of these."""
 _HOT_PERCENT: Final = 90.0
-_TERMS: Final = "Terms"
+_OURS, _CALCULATIONS, _TERMS = "Security", "Calculations", "Terms"
+"""Families."""
 
 
 class Source(Enum):
@@ -54,6 +55,8 @@ class Column:
     unit: str = ""
     """What the numbers are, for who writes them: a `Unit`, or price, rate, ratio, count, time; "" for text."""
     title: str = ""
+    family: str = ""
+    """Where a list of all columns has it."""
     group: str = ""
     """What stands above the titles of neighbours that belong together."""
     tip: str = ""
@@ -72,18 +75,26 @@ class Column:
 
 
 def _text(name: str, title: str, tip: str = "", *, shown: bool = True) -> Column:
-    return Column(name, Source.TEXT, title=title, tip=tip or title, shown=shown)
+    return Column(name, Source.TEXT, title=title, family=_OURS, tip=tip or title, shown=shown)
 
 
 def _rate(name: str, title: str, tip: str, *, shown: bool = False) -> Column:
     return Column(
-        name, Source.REFERENCE, scale=RATE_UNIT, unknown=RATE_UNKNOWN, unit="rate", title=title, tip=tip, shown=shown
+        name,
+        Source.REFERENCE,
+        scale=RATE_UNIT,
+        unknown=RATE_UNKNOWN,
+        unit="rate",
+        title=title,
+        family=_OURS,
+        tip=tip,
+        shown=shown,
     )
 
 
 def _fact(fact: Fact, title: str, tip: str, *, scale: int = 1, unit: str = "count") -> Column:
     shown, name = fact is Fact.PRICE, fact.name.lower()
-    return Column(name, Source.HEAD, HEAD_FACTS + fact, None, scale, 0, unit, title, tip=tip, shown=shown)
+    return Column(name, Source.HEAD, HEAD_FACTS + fact, None, scale, 0, unit, title, _OURS, tip=tip, shown=shown)
 
 
 _BEFORE: Final = (
@@ -91,8 +102,8 @@ _BEFORE: Final = (
     _text("code", "Code", "Our own code", shown=False),
     _text("ticker", "Symbol"),
     _text("isin", "ISIN"),
-    _text("sedol", "SEDOL"),
-    _text("cusip", "CUSIP"),
+    _text("sedol", "SEDOL", shown=False),
+    _text("cusip", "CUSIP", shown=False),
     _text("figi", "FIGI", shown=False),
     _text("market", "Mkt", "Market"),
     _text("temperature", "Temp", "How hard it is to borrow"),
@@ -100,12 +111,6 @@ _BEFORE: Final = (
     _rate("rebate", "Rebate %", "Rebate, percent a year"),
     _text("currency", "Ccy", "Currency"),
     _fact(Fact.PRICE, "Price", "Price in the security's currency", scale=PRICE_UNIT, unit="price"),
-    _fact(Fact.FX, "FX", "One unit of its currency in the reporting currency", scale=_FX_UNIT, unit="ratio"),
-    _fact(Fact.DAY_COUNT, "Day count", "Days of an interest year in its currency"),
-    _fact(Fact.VOLUME_30D, "Volume 30d", "Average shares traded a day"),
-    _fact(Fact.OUTSTANDING, "Outstanding", "Shares issued"),
-)
-_AFTER: Final = (
     Column(
         "updated_ms",
         Source.HEAD,
@@ -114,11 +119,27 @@ _AFTER: Final = (
         unknown=0,
         unit="time",
         title="Age",
+        family=_OURS,
         tip="Since the last event of the security",
         shown=True,
     ),
-    Column("at_least", Source.REFERENCE, unit="count", title="Floor", tip="1: external availability is a floor"),
-    Column("id", Source.REFERENCE, unit="count", title="Id", tip="Number of the security in this machine"),
+    _fact(Fact.FX, "FX", "One unit of its currency in the reporting currency", scale=_FX_UNIT, unit="ratio"),
+    _fact(Fact.DAY_COUNT, "Day count", "Days of an interest year in its currency"),
+    _fact(Fact.VOLUME_30D, "Volume 30d", "Average shares traded a day"),
+    _fact(Fact.OUTSTANDING, "Outstanding", "Shares issued"),
+)
+_AFTER: Final = (
+    Column(
+        "at_least",
+        Source.REFERENCE,
+        unit="count",
+        title="Floor",
+        family=_OURS,
+        tip="1: external availability is a floor",
+    ),
+    Column(
+        "id", Source.REFERENCE, unit="count", title="Id", family=_OURS, tip="Number of the security in this machine"
+    ),
 )
 TEXTS: Final = frozenset(column.name for column in _BEFORE if column.is_text)
 """Columns that events cannot change."""
@@ -162,6 +183,7 @@ def _calculated(index: int, info: CalculationInfo, day: int | None, suffix: str)
         scale=_SCALES[Unit(info.unit)],
         unit=info.unit,
         title=f"SD{day}" if suffix else title,
+        family=_CALCULATIONS,
         group=title if suffix else _GROUPS.get(role, "") if role else "",
         tip=". ".join(filter(None, (f"{title} on SD{day}" if suffix else title, info.description.rstrip(".")))),
         shown=info.show != Show.NONE,
@@ -179,6 +201,7 @@ def _of_term(info: TermInfo, group: str = _TERMS, *, shown: bool = False) -> Col
         item=info.component,
         unit=Unit.SHARES,
         title=title,
+        family=_TERMS,
         group=group,
         tip=f"{title}: {info.category}" if info.category.lower() not in ("", title.lower()) else title,
         shown=shown,

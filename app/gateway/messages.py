@@ -62,7 +62,10 @@ class ColumnInfo(msgspec.Struct, frozen=True, omit_defaults=True):
     title: str
     unit: str = ""
     """Of numbers: shares, money, reporting, basis_points (sent as percent), price, rate (percent), ratio, count or time."""
+    family: str = ""
+    """Where a list of all columns has it."""
     group: str = ""
+    """What stands above the titles of neighbours."""
     day: int | None = None
     """0 to 4; none: the day on which a trade of today settles, or no day at all."""
     tip: str = ""
@@ -82,6 +85,7 @@ class ColumnInfo(msgspec.Struct, frozen=True, omit_defaults=True):
             kind="text" if column.is_text else "number",
             title=column.title,
             unit=column.unit,
+            family=column.family,
             group=column.group,
             day=column.day,
             tip=column.tip,

@@ -3,11 +3,11 @@
 import { NONE } from "./formats.js";
 
 export class LiveCell {
-  /** `column`: its entry in columns.js. */
+  /** `column`: as columns.js makes it. */
   constructor(column) {
     this.column = column;
     this.host = document.createElement("div");
-    this.host.className = `cell c-${column.id} ${column.kind === "number" ? "num" : "txt"}`;
+    this.host.className = `cell c-${column.style} ${column.kind === "number" ? "num" : "txt"}`;
     for (const style of ["mono", "muted", "strong"]) if (column[style]) this.host.classList.add(style);
     this.host.setAttribute("role", "gridcell");
     this.host.dataset.column = column.id;

@@ -1,34 +1,77 @@
-// What each column of a table looks like. `show`: value -> text; `compare: true`: a change flashes.
+// What each column of a table looks like, from what the gateway says of it. Which columns there are, the rules decide.
 
 import * as formats from "./formats.js";
 
-const text = (id, header, width, more = {}) => ({ id, header, width, kind: "text", ...more });
-const number = (id, header, width, show, more = {}) => ({
-  id, header, width, show, kind: "number", compare: true, ...more,
-});
+// By unit of the numbers: value -> text, and the width that such numbers need.
+const UNITS = {
+  shares: { show: formats.quantity, width: 92 },
+  money: { show: formats.money, width: 100 },
+  reporting: { show: formats.money, width: 104 },
+  basis_points: { show: formats.percent, width: 60 },
+  price: { show: formats.price, width: 84 },
+  rate: { show: formats.rate, width: 60 },
+  ratio: { show: formats.ratio, width: 84 },
+  count: { show: formats.quantity, width: 96 },
+  time: { show: formats.age, width: 46, age: true },
+};
+const FLOOR_SIGN = 14;
 
-const ladder = [0, 1, 2, 3, 4].map((day) =>
-  number(`for_loan_${day}`, `SD${day}`, 102, formats.quantity, { group: "For loan", tip: `For loan on SD${day}` }),
-);
+// What every table has of a security, and needs a look of its own.
+const LOOKS = {
+  name: { pinned: true, width: 196, most: 420 },
+  ticker: { width: 70 },
+  isin: { mono: true, width: 106 },
+  sedol: { mono: true, width: 66 },
+  cusip: { mono: true, width: 78 },
+  figi: { mono: true, width: 106 },
+  code: { mono: true, width: 106 },
+  market: { width: 40 },
+  temperature: { chip: true, width: 66 },
+  currency: { muted: true, width: 40 },
+};
+const TITLE_LINES = 2;
+const LETTER = 6.4;
+const PADDING = 16;
 
-/** `floor: true`: the number is "at least" this when the row's `at_least` is 1. `hidden`: sent, not shown. */
-export const INVENTORY = [
-  text("name", "Name", 212, { pinned: true, most: 420 }),
-  text("ticker", "Symbol", 78),
-  text("isin", "ISIN", 112, { mono: true }),
-  text("sedol", "SEDOL", 70, { mono: true }),
-  text("cusip", "CUSIP", 84, { mono: true }),
-  text("market", "Mkt", 44),
-  text("temperature", "Temp", 74, { chip: true }),
-  number("fee", "Fee %", 66, formats.rate, { tip: "Borrow fee, percent a year" }),
-  text("currency", "Ccy", 44, { muted: true }),
-  number("price", "Price", 90, formats.price),
-  ...ladder,
-  number("pool", "Pool", 116, formats.quantity, { group: "Locate", floor: true, tip: "Locate pool on the day a short sale settles" }),
-  number("located", "Located", 96, formats.quantity, { group: "Locate", tip: "Decrement of live locates" }),
-  number("remaining", "Remaining", 120, formats.quantity, { group: "Locate", floor: true, strong: true, tip: "Pool less located" }),
-  number("utilisation", "Util", 64, formats.percent, { hot: 90, tip: "Share of the inventory that is used; marked from 90%" }),
-  number("updated_ms", "Age", 52, formats.age, { age: true, compare: false, tip: "Since the last event of the security" }),
-  text("code", "Code", 0, { hidden: true }),
-  number("at_least", "", 0, formats.quantity, { hidden: true, compare: false }),
-];
+/** Columns that are asked for whatever is shown: rows are opened by their code, and floors marked. */
+export const ALWAYS = ["code", "at_least"];
+
+/** `info`: a column as the gateway's hello describes it. `show`: value -> text; `compare`: a change flashes. */
+export function column(info) {
+  const unit = UNITS[info.unit] ?? {};
+  const width = LOOKS[info.id]?.width ?? Math.max((unit.width ?? 90) + (info.floor ? FLOOR_SIGN : 0), titleWidth(info.title, Boolean(info.group)));
+  return {
+    id: info.id,
+    style: info.id.replaceAll(".", "-"),
+    kind: info.kind,
+    header: info.title,
+    family: info.family ?? "",
+    group: info.group ?? "",
+    tip: info.tip || info.title,
+    shown: info.shown ?? false,
+    floor: info.floor ?? false,
+    strong: info.strong ?? false,
+    hot: info.hot ?? Infinity,
+    show: unit.show,
+    age: unit.age ?? false,
+    compare: info.kind === "number" && !unit.age,
+    ...LOOKS[info.id],
+    width,
+  };
+}
+
+/** Room for a title: on one line below its group's name, else broken between words into two. */
+function titleWidth(title, grouped) {
+  const words = title.split(" ");
+  let best = title.length;
+  for (let at = 1; !grouped && at < words.length && TITLE_LINES > 1; at += 1) {
+    best = Math.min(best, Math.max(words.slice(0, at).join(" ").length, words.slice(at).join(" ").length));
+  }
+  return Math.ceil(best * LETTER) + PADDING;
+}
+
+/** The columns to show, in the table's order: those that the desk shows, but for what a person chose (id -> yes or no). */
+export function visible(columns, choice) {
+  const shown = columns.filter((each) => choice[each.id] ?? each.shown);
+  return shown.length ? shown : columns.slice(0, 1);
+}

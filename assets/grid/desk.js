@@ -1,6 +1,7 @@
 // One page's table: its socket, its view, and what stands around the grid.
 
-import { INVENTORY } from "./columns.js";
+import { chosen, Chooser } from "./chooser.js";
+import { ALWAYS, column, visible } from "./columns.js";
 import { Controls } from "./controls.js";
 import { decode, WINDOW } from "./frames.js";
 import { LiveGrid } from "./live_grid.js";
@@ -12,16 +13,16 @@ import * as viewState from "./state.js";
 
 /** A page that loses its session sooner would only go round in circles. */
 const RELOAD_AFTER_MS = 5000;
-const TABLES = { inventory: INVENTORY };
 
 export class Desk {
   /** `config`: {table, ticket, gateway_port}; `parts`: elements grid, controls, strip, status, message. */
   constructor(config, parts) {
     this.config = config;
     this.parts = parts;
-    this.columns = TABLES[config.table];
-    this.names = this.columns.map((column) => column.id);
-    this.kinds = this.columns.map((column) => column.kind);
+    this.columns = [];
+    this.told = "";
+    this.names = [];
+    this.kinds = [];
     this.state = viewState.read();
     this.view = 0;
     this.generation = null;
@@ -41,10 +42,14 @@ export class Desk {
 
   #furnish() {
     const { parts, state } = this;
-    this.grid = new LiveGrid(parts.grid, this.columns, state.sort, {
+    this.grid = new LiveGrid(parts.grid, {
       onWindow: (first, count) => this.socket.send({ t: "window", v: this.view, first, count }),
       onSort: (sort) => this.#sorted(sort),
       onOpen: (code) => this.select(code),
+    });
+    this.chooser = new Chooser(parts.grid, () => {
+      this.#arrange();
+      this.#ask();
     });
     this.controls = new Controls(parts.controls, state, {
       onChange: () => this.#changed(),
@@ -114,7 +119,7 @@ export class Desk {
 
   #exportUrl() {
     const { state } = this;
-    const shown = this.columns.filter((column) => !column.hidden && !column.age).map((column) => column.id);
+    const shown = this.names.filter((name) => name !== "updated_ms" && !ALWAYS.includes(name));
     const query = new URLSearchParams({
       ticket: this.config.ticket,
       columns: ["code", ...shown, "at_least", "updated_ms"].join(","),
@@ -130,8 +135,17 @@ export class Desk {
   #opened() {
     this.everConnected = true;
     this.grid.resume();
-    this.#ask();
+    if (this.names.length) this.#ask();
     this.#judge();
+  }
+
+  /** Lay the grid out for the columns that are chosen of those there are. */
+  #arrange() {
+    const shown = visible(this.columns, chosen());
+    this.names = [...new Set([...shown.map(({ id }) => id), ...ALWAYS])];
+    const kinds = new Map(this.columns.map(({ id, kind }) => [id, kind]));
+    this.kinds = this.names.map((name) => kinds.get(name));
+    this.grid.arrange(shown, this.names, this.state.sort);
   }
 
   /** Name the view anew; frames of the former one are dropped from now on. */
@@ -175,6 +189,23 @@ export class Desk {
     }
     this.generation = message.generation;
     this.controls.offer(message.markets, message.temperatures);
+    this.#offered(message.columns);
+  }
+
+  // the rules have changed, or this is the first word: the same view with the columns there are now
+  #offered(columns) {
+    const told = JSON.stringify(columns);
+    if (told === this.told) return;
+    this.told = told;
+    this.columns = columns.map(column);
+    const known = new Set(this.columns.map(({ id }) => id));
+    this.state.sort = this.state.sort.filter(([id]) => known.has(id));
+    viewState.write(this.state);
+    this.controls.say("");
+    this.#arrange();
+    this.chooser.offer(this.columns);
+    this.grid.resume();
+    this.#ask();
   }
 
   #frame(buffer) {

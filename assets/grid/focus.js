@@ -3,11 +3,18 @@
 export class Focus {
   constructor(grid) {
     this.grid = grid;
-    this.names = grid.columns.filter((column) => !column.hidden).map((column) => column.id);
+    this.names = [];
     this.row = -1;
-    this.column = this.names[0];
+    this.column = "";
     this.marked = null;
     grid.scroller.addEventListener("keydown", (event) => this.#key(event));
+  }
+
+  /** Other columns: the focus stays on its own, or goes to the first. */
+  arrange(names) {
+    this.names = names;
+    this.marked = null;
+    if (!names.includes(this.column)) [this.column] = names;
   }
 
   set(row, column) {

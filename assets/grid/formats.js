@@ -4,9 +4,13 @@ export const NONE = "–";
 const WHOLE = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 const TWO = new Intl.NumberFormat("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 const FOUR = new Intl.NumberFormat("en-US", { minimumFractionDigits: 4, maximumFractionDigits: 4 });
+const SIX = new Intl.NumberFormat("en-US", { maximumSignificantDigits: 6 });
 const COMPACT = new Intl.NumberFormat("en-US", { notation: "compact", maximumFractionDigits: 2 });
 
 export const quantity = (value) => (Number.isNaN(value) ? NONE : WHOLE.format(value));
+/** Money in whole units: hundredths of a market value are nothing to look at. */
+export const money = (value) => (Number.isNaN(value) ? NONE : Math.abs(value) < 1000 ? TWO.format(value) : WHOLE.format(value));
+export const ratio = (value) => (Number.isNaN(value) ? NONE : SIX.format(value));
 export const rate = (value) => (Number.isNaN(value) ? NONE : TWO.format(value));
 
 /** A share; what is used of next to nothing is no figure to read. */

@@ -19,13 +19,12 @@ export function nextSort(sort, column, add) {
 export class Header {
   /** `onSort(sort)` follows a click, `onWidth()` a drag. */
   constructor(columns, sort, { onSort, onWidth }) {
-    this.columns = columns.filter((column) => !column.hidden);
+    this.columns = columns;
     this.sort = sort;
     this.onSort = onSort;
     this.onWidth = onWidth;
-    const kept = JSON.parse(localStorage.getItem(KEY) ?? "{}");
-    this.chosen = new Set(Object.keys(kept));
-    this.widths = new Map(this.columns.map((column) => [column.id, kept[column.id] ?? column.width]));
+    this.kept = JSON.parse(localStorage.getItem(KEY) ?? "{}");
+    this.widths = new Map(this.columns.map((column) => [column.id, this.kept[column.id] ?? column.width]));
     this.style = document.createElement("style");
     this.heads = new Map(this.columns.map((column) => [column.id, this.#head(column)]));
     this.groups = this.#groups();
@@ -41,7 +40,7 @@ export class Header {
   /** Give what is left of a wide screen to the first column, unless a person has set its width. */
   fit(available) {
     const [first] = this.columns;
-    if (this.chosen.has(first.id)) return;
+    if (first.id in this.kept) return;
     const others = this.width() - this.widths.get(first.id);
     this.widths.set(first.id, Math.min(first.most ?? Infinity, Math.max(first.width, available - others)));
     this.#lay();
@@ -61,8 +60,8 @@ export class Header {
     const grip = make("i", { class: "grip", onpointerdown: (event) => this.#drag(event, column), onclick: (event) => event.stopPropagation() });
     const label = make("span", { class: "label" }, column.header);
     const mark = make("span", { class: "mark", "aria-hidden": "true" });
-    const shape = `hcell c-${column.id} ${column.kind === "number" ? "num" : "txt"}${column.group ? " low" : ""}`;
-    const host = make("div", { class: shape, role: "columnheader", tabindex: 0, title: column.tip ?? column.header, "data-head": column.id }, label, mark, grip);
+    const shape = `hcell c-${column.style} ${column.kind === "number" ? "num" : "txt"}${column.group ? " low" : ""}`;
+    const host = make("div", { class: shape, role: "columnheader", tabindex: 0, title: column.tip, "data-head": column.id }, label, mark, grip);
     const click = (event) => this.#clicked(column, event.shiftKey);
     host.addEventListener("click", click);
     host.addEventListener("keydown", (event) => event.key === "Enter" && click(event));
@@ -100,8 +99,8 @@ export class Header {
     const grip = down.target;
     const from = this.widths.get(column.id) - down.clientX;
     const move = (event) => {
-      this.chosen.add(column.id);
-      this.widths.set(column.id, Math.max(LEAST_WIDTH, Math.round(from + event.clientX)));
+      this.kept[column.id] = Math.max(LEAST_WIDTH, Math.round(from + event.clientX));
+      this.widths.set(column.id, this.kept[column.id]);
       this.#lay();
       this.onWidth();
     };
@@ -109,7 +108,7 @@ export class Header {
     grip.addEventListener("pointermove", move);
     grip.addEventListener("pointerup", () => {
       grip.removeEventListener("pointermove", move);
-      localStorage.setItem(KEY, JSON.stringify(Object.fromEntries([...this.chosen].map((id) => [id, this.widths.get(id)]))));
+      localStorage.setItem(KEY, JSON.stringify(this.kept));
     }, { once: true });
   }
 
@@ -117,8 +116,9 @@ export class Header {
   #lay() {
     let left = 0;
     const rules = [];
-    for (const [id, width] of this.widths) {
-      rules.push(`.c-${id}{left:${left}px;width:${width}px}`);
+    for (const { id, style } of this.columns) {
+      const width = this.widths.get(id);
+      rules.push(`.c-${style}{left:${left}px;width:${width}px}`);
       left += width;
     }
     this.style.textContent = rules.join("");

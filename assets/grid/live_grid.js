@@ -13,14 +13,14 @@ export const ROW_HEIGHT = 22;
 const HEAD_HEIGHT = 40;
 const SPARE_ROWS = 6;
 const MARGIN_ROWS = 24;
+/** Beside the last column, below the button that chooses columns. */
+const END_WIDTH = 22;
 
 export class LiveGrid {
-  /** Events: onWindow(first, count), onSort([[column, "asc"|"desc"]]), onOpen(code). `columns` as in columns.js. */
-  constructor(element, columns, sort, events) {
-    this.columns = columns;
-    this.names = columns.map((column) => column.id);
-    this.floors = columns.filter((column) => column.floor).map((column) => column.id);
-    this.ageing = columns.filter((column) => column.age).map((column) => column.id);
+  /** Events: onWindow(first, count), onSort([[column, "asc"|"desc"]]), onOpen(code). It is empty until `arrange`. */
+  constructor(element, events) {
+    this.columns = [];
+    this.names = [];
     this.events = events;
     this.window = RowWindow.empty();
     this.rows = [];
@@ -29,21 +29,40 @@ export class LiveGrid {
     this.pressed = undefined;
     this.hovered = undefined;
     this.wanted = { first: 0, count: 0 };
-    this.header = new Header(columns, sort, { onSort: (next) => events.onSort(next), onWidth: () => this.#widen() });
+    this.header = null;
     this.pinned = make("div", { class: "pinned", role: "rowgroup" });
     this.space = make("div", { class: "space", role: "rowgroup" }, this.pinned);
-    this.scroller = make("div", { class: "scroll", tabindex: 0, role: "grid", "aria-label": "Inventory", "aria-multiselectable": "false" }, this.header.host, this.space);
+    this.scroller = make("div", { class: "scroll", tabindex: 0, role: "grid", "aria-label": "Inventory", "aria-multiselectable": "false" }, this.space);
     this.focus = new Focus(this);
-    element.append(this.header.style, this.scroller);
-    this.#widen();
+    element.append(this.scroller);
     this.scroller.addEventListener("scroll", () => this.#draw(), { passive: true });
     this.space.addEventListener("pointerdown", (event) => this.#pressed(event));
     this.space.addEventListener("click", () => this.#clicked());
     this.space.addEventListener("pointerover", (event) => this.#hover(this.#under(event)));
     this.space.addEventListener("pointerleave", () => this.#hover(undefined));
     new ResizeObserver(() => this.#resize()).observe(this.scroller);
-    this.#resize();
     setInterval(() => this.#ages(), 1000);
+  }
+
+  /** Show these columns (as in columns.js), and ask for those in `names`: what is known of the rows stays until a window comes. */
+  arrange(columns, names, sort) {
+    this.columns = columns;
+    this.names = names;
+    this.floors = columns.filter((column) => column.floor).map((column) => column.id);
+    this.ageing = columns.filter((column) => column.age).map((column) => column.id);
+    this.header?.style.remove();
+    this.header?.host.remove();
+    this.header = new Header(columns, sort, { onSort: (next) => this.events.onSort(next), onWidth: () => this.#widen() });
+    this.scroller.before(this.header.style);
+    this.space.before(this.header.host);
+    this.focus.arrange(columns.map((column) => column.id));
+    for (const row of this.rows) {
+      row.host.remove();
+      row.pinned.remove();
+    }
+    this.rows = [];
+    this.pressed = this.hovered = undefined;
+    this.#resize();
   }
 
   /** Rows that fit on the screen. */
@@ -164,6 +183,10 @@ export class LiveGrid {
     }
     const { id, kind, age, floor } = cell.column;
     const value = this.window.value(id, at);
+    if (value === undefined) {
+      cell.clear();
+      return;
+    }
     if (cell.identify(this.window.ids[at])) this.flasher.forget(cell.host);
     if (kind === "text") cell.text(value);
     else if (age) cell.number(Date.now() - value, false);
@@ -178,7 +201,7 @@ export class LiveGrid {
   }
 
   #widen() {
-    const width = `${this.header.width()}px`;
+    const width = `${this.header.width() + END_WIDTH}px`;
     this.space.style.width = width;
     this.header.host.style.width = width;
     this.pinned.style.width = `${this.header.widths.get(this.columns[0].id)}px`;
@@ -192,7 +215,8 @@ export class LiveGrid {
 
   // an even number of rows keeps every row's parity
   #resize() {
-    this.header.fit(this.scroller.clientWidth);
+    if (this.header === null) return;
+    this.header.fit(this.scroller.clientWidth - END_WIDTH);
     this.#widen();
     const wanted = this.page + 2 * SPARE_ROWS + (this.page % 2);
     if (wanted <= this.rows.length) {
@@ -209,6 +233,7 @@ export class LiveGrid {
 
   /** Put a row wherever the screen needs one; a row that stays is not touched. */
   #draw() {
+    if (this.rows.length === 0) return;
     const top = Math.floor(this.scroller.scrollTop / ROW_HEIGHT);
     const first = Math.max(0, Math.min(top - SPARE_ROWS, this.total - this.rows.length));
     const last = Math.min(this.total, first + this.rows.length);

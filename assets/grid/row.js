@@ -9,7 +9,7 @@ export class LiveRow {
     this.height = height;
     this.number = -1;
     this.selected = false;
-    this.cells = new Map(columns.filter((column) => !column.hidden).map((column) => [column.id, new LiveCell(column)]));
+    this.cells = new Map(columns.map((column) => [column.id, new LiveCell(column)]));
     this.host = part(this.cells, (column) => !column.pinned);
     this.pinned = part(this.cells, (column) => column.pinned);
   }
