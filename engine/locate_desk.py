@@ -57,6 +57,7 @@ class LocateDesk:
         self._open: dict[int, Locate] = {}
         self._moving: set[int] = set()
         self._counts: dict[Decided, dict[str, int]] = {what: {} for what in _COUNTED}
+        self._clients: dict[tuple[str, str], dict[Decided, int]] = {}
         self._ids: dict[str, int] = {}
         self._unplaced: set[str] = set()
         self._pending: dict[str, set[int]] = {}
@@ -76,6 +77,10 @@ class LocateDesk:
     def held(self, security: str, kind: LocateType = LocateType.SHORT) -> int:
         """Live decrements on a security, by its own code; includes what is not settled."""
         return self._counts[_DECREMENTS[kind]].get(security, 0)
+
+    def held_of(self, security: str, client: str) -> dict[Decided, int]:
+        """What a client's live locates on a security, by its own code, count for; includes what is not settled."""
+        return dict(self._clients.get((security, client), {}))
 
     def get(self, sequence: int) -> Locate:
         """Raises `NoSuchLocateError` unless the locate is open."""
@@ -315,8 +320,12 @@ class LocateDesk:
 
     def _count(self, locate: Locate, sign: int) -> None:
         """Add what a locate holds, or take it away."""
-        code = locate.request.security
+        code, client = locate.request.security, (locate.request.security, locate.request.client)
         for what, shares in _shares(locate):
+            of_client = self._clients.setdefault(client, {})
+            of_client[what] = of_client.get(what, 0) + sign * shares
+            if not any(of_client.values()):
+                del self._clients[client]
             counted = self._counts[what]
             total = counted.get(code, 0) + sign * shares
             if total < 0:

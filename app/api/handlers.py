@@ -3,12 +3,12 @@
 import datetime as dt
 import hashlib
 import time
-from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Any, ClassVar, Final
 
 import msgspec
 from tornado import web
 
+from app.api import rules
 from app.api.answers import (
     AvailabilityPage,
     HistoryAnswer,
@@ -20,14 +20,15 @@ from app.api.answers import (
 )
 from app.api.base import Base, Context
 from app.api.decisions import Key
+from app.api.explain import Explain
 from app.api.metrics import MEDIA_TYPE as METRICS_TYPE
+from app.api.parameters import Parameters, number
 from app.api.problems import Fault, ProblemError
 from app.api.requests import end_request, locate_lines
+from app.identity import WRITERS
 from app.journal import Query
 from engine.locates import State
 from engine.model import Temperature
-
-T = TypeVar("T")
 
 MAX_PAGE: Final = 1_000
 MAX_FEW: Final = 100
@@ -39,6 +40,8 @@ _JSON: Final = msgspec.json.Encoder()
 
 class Locates(Base):
     """/api/v1/locates: ask for one or many, list them."""
+
+    roles: ClassVar = {"POST": WRITERS}
 
     async def post(self) -> None:
         """Decide. 200, 202 where all is pending, 207 where lines went different ways."""
@@ -82,7 +85,9 @@ class Locates(Base):
         if not 0 < len(text) <= _MAX_KEY or not all("!" <= letter <= "~" for letter in text):
             fault = Fault(f"Expected 1 to {_MAX_KEY} visible ASCII characters", header="Idempotency-Key")
             raise ProblemError(422, "invalid", "the Idempotency-Key cannot be used", (fault,))
-        return Key(self.context.scope, text, hashlib.sha256(b"POST /api/v1/locates\n" + body).hexdigest())
+        return Key(
+            self.context.access.scope(self.identity), text, hashlib.sha256(b"POST /api/v1/locates\n" + body).hexdigest()
+        )
 
 
 class Locate(Base):
@@ -113,6 +118,8 @@ class Evidence(Base):
 
 class End(Base):
     """/api/v1/locates/{id}/release and /cancel."""
+
+    roles: ClassVar = {"POST": WRITERS}
 
     async def post(self, text: str, action: str) -> None:
         """End the locate. Asking again gives the same answer; another end of an ended locate is a 409."""
@@ -225,29 +232,6 @@ class Nothing(Open):
     post = put = delete = patch = head = options = get
 
 
-class Parameters:
-    """The query of a request: what is unknown or wrong is a fault."""
-
-    def __init__(self, handler: Base, names: tuple[str, ...]) -> None:
-        self._given = {name: handler.get_query_arguments(name)[-1] for name in handler.request.query_arguments}
-        self._faults = [Fault("Unknown parameter", parameter=name) for name in self._given if name not in names]
-
-    def read(self, name: str, convert: Callable[[str], T]) -> T | None:
-        """None where it is not given or wrong."""
-        if name not in self._given:
-            return None
-        try:
-            return convert(self._given[name])
-        except ValueError as error:
-            self._faults.append(Fault(str(error), parameter=name))
-            return None
-
-    def check(self) -> None:
-        """Raise `ProblemError` if anything was wrong."""
-        if self._faults:
-            raise ProblemError(422, "invalid", "the query cannot be used", tuple(self._faults))
-
-
 def sequence_or_missing(text: str) -> int:
     """The number of a locate's id. Raises a 404."""
     sequence = sequence_of(text)
@@ -264,22 +248,16 @@ def sequence_of_cursor(text: str) -> int:
     return sequence
 
 
-def _number(text: str, least: int, most: int) -> int:
-    if not (text.isascii() and text.isdigit() and least <= int(text[:12]) <= most):
-        raise ValueError(f"Expected {least:,} to {most:,}")
-    return int(text)
-
-
 def _page_size(text: str) -> int:
-    return _number(text, 1, MAX_PAGE)
+    return number(text, 1, MAX_PAGE)
 
 
 def _few(text: str) -> int:
-    return _number(text, 1, MAX_FEW)
+    return number(text, 1, MAX_FEW)
 
 
 def _security_cursor(text: str) -> int:
-    return _number(text, 0, 2**31)
+    return number(text, 0, 2**31)
 
 
 def _temperature(text: str) -> Temperature:
@@ -304,6 +282,8 @@ def make_app(context: Context) -> web.Application:
             (r"/api/v1/locates/([^/]+)/(release|cancel)", End, given),
             (r"/api/v1/availability", Availabilities, given),
             (r"/api/v1/availability/([^/]+)", Availability, given),
+            (r"/api/v1/explain/([^/]+)/([^/]+)", Explain, given),
+            *((pattern, handler, given) for pattern, handler in rules.RESOURCES),
             (f"(?:{documents})", Document, given),
             (r"/health/live", Live, given),
             (r"/health/ready", Ready, given),

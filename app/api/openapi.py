@@ -7,10 +7,12 @@ from typing import Any, Final
 import msgspec
 
 from app.api import answers
+from app.api.explain_answers import ExplainAnswer
 from app.api.problems import KINDS, Problem
 from app.api.requests import MAX_LINES, EndRequest
+from engine.explain_split import By
 from engine.locates import LocateRequest, State
-from engine.model import Temperature
+from engine.model import DAYS, Temperature
 
 _TYPES: Final = (
     LocateRequest,
@@ -20,6 +22,7 @@ _TYPES: Final = (
     answers.HistoryAnswer,
     answers.Availability,
     answers.AvailabilityPage,
+    ExplainAnswer,
     Problem,
 )
 _PAGE: Final = {
@@ -36,6 +39,20 @@ _KEY: Final = {
     "schema": {"type": "string", "maxLength": 128, "pattern": "^[!-~]+$"},
 }
 _ID: Final = {"name": "id", "in": "path", "required": True, "schema": {"type": "string", "pattern": "^L[0-9]{10,18}$"}}
+_SECURITY: Final = {
+    "name": "security",
+    "in": "path",
+    "required": True,
+    "description": "Code, ISIN, CUSIP, SEDOL, FIGI, or TICKER@MARKET.",
+    "schema": {"type": "string"},
+}
+_CALCULATION: Final = {
+    "name": "calculation",
+    "in": "path",
+    "required": True,
+    "description": "The name of a calculation of the rules in force.",
+    "schema": {"type": "string"},
+}
 
 
 def documents() -> dict[str, tuple[str, bytes]]:
@@ -161,14 +178,27 @@ def _paths() -> dict[str, Any]:
                 "What can be lent and located now",
                 {"200": _content("Availability.", "Availability")},
                 (404,),
+                parameters=[_SECURITY],
+            )
+        },
+        "/api/v1/explain/{security}/{calculation}": {
+            "get": _operation(
+                "How a number comes about: inputs, weights, rules and rows, exact to the share",
+                {"200": _content("The explanation, all of one moment.", "ExplainAnswer")},
+                (404, 422, 503),
                 parameters=[
-                    {
-                        "name": "security",
-                        "in": "path",
-                        "required": True,
-                        "description": "Code, ISIN, CUSIP, SEDOL, FIGI, or TICKER@MARKET.",
-                        "schema": {"type": "string"},
-                    }
+                    _SECURITY,
+                    _CALCULATION,
+                    _parameter(
+                        "day",
+                        "Business days from today; where it is not given, the day on which a trade of today settles.",
+                        type="integer",
+                        minimum=0,
+                        maximum=DAYS - 1,
+                    ),
+                    _parameter("client", "Whose number, for a calculation of a client."),
+                    _parameter("au", "Whose number, for a calculation of an aggregation unit."),
+                    _parameter("by", "Split the value by this, too.", enum=[by.value for by in By]),
                 ],
             )
         },

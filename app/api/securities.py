@@ -24,12 +24,16 @@ class Securities:
         self._values = tables.array["values"]
         self._updated_ns = tables.array["updated_ns"]
         self._inventory = inventory
-        self._tables = tables
+        self.tables = tables
         self._markets = {market.code: index for index, market in enumerate(tables.markets)}
 
     def find(self, text: str) -> int:
         """The id a code, ISIN, CUSIP, SEDOL, FIGI or TICKER@MARKET names; 0 if none."""
         return self._inventory.security_id(text)
+
+    def settle_day(self, security: int) -> int:
+        """The day on which a trade of today settles."""
+        return self._inventory.settle_day(security)
 
     def code(self, security: int) -> str:
         """Our own code."""
@@ -48,7 +52,7 @@ class Securities:
 
     def after(self, last: int, limit: int, market: int | None, temperature: Temperature | None) -> list[int]:
         """The next `limit` ids above `last` of a market and temperature (None: of any)."""
-        records = self._records[last + 1 : self._tables.count(Word.SECURITIES) + 1]
+        records = self._records[last + 1 : self.tables.count(Word.SECURITIES) + 1]
         wanted = np.ones(records.size, bool)
         if market is not None:
             wanted &= records["market"] == market
@@ -61,7 +65,7 @@ class Securities:
         """What can be lent and located now."""
         record, inventory = self._records[security], self._inventory
         market = inventory.market(security)
-        catalogue = self._tables.catalogue
+        catalogue = self.tables.catalogue
         values = self._values[security].tolist()
         texts = {name: bytes(record[name]).decode() for name in _TEXTS}
         updated_ns = int(self._updated_ns[security])

@@ -1,0 +1,40 @@
+"""The query of a request, read and checked."""
+
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from app.api.base import Base
+from app.api.problems import Fault, ProblemError
+
+T = TypeVar("T")
+_DIGITS: Final = 19
+
+
+class Parameters:
+    """The query of a request: what is unknown or wrong is a fault."""
+
+    def __init__(self, handler: Base, names: tuple[str, ...]) -> None:
+        self._given = {name: handler.get_query_arguments(name)[-1] for name in handler.request.query_arguments}
+        self._faults = [Fault("Unknown parameter", parameter=name) for name in self._given if name not in names]
+
+    def read(self, name: str, convert: Callable[[str], T]) -> T | None:
+        """None where it is not given or wrong."""
+        if name not in self._given:
+            return None
+        try:
+            return convert(self._given[name])
+        except ValueError as error:
+            self._faults.append(Fault(str(error), parameter=name))
+            return None
+
+    def check(self) -> None:
+        """Raise `ProblemError` if anything was wrong."""
+        if self._faults:
+            raise ProblemError(422, "invalid", "the query cannot be used", tuple(self._faults))
+
+
+def number(text: str, least: int, most: int) -> int:
+    """Raises ValueError for anything but a whole number within the limits."""
+    if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS and least <= int(text) <= most):
+        raise ValueError(f"Expected {least:,} to {most:,}")
+    return int(text)
