@@ -1,7 +1,9 @@
-"""The engine's tables for as long as a job needs them. Used by the jobs' thread alone."""
+"""The engine's tables for as long as a job needs them."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
+
+from engine.segment import Segment, SegmentMissingError
 
 if TYPE_CHECKING:
     from engine.tables import Reader, Tables
@@ -12,16 +14,27 @@ class NoEngineError(RuntimeError):
 
 
 class Attachment:
-    """Follows the writer of `instance`; `stopping` tells that this process is to end."""
+    """Follows the writer of `instance`, in the jobs' thread; `stopping` tells that this process is to end."""
 
     def __init__(self, instance: str, stopping: Callable[[], bool]) -> None:
         self._name = f"{instance}.tables"
         self._stopping = stopping
         self._reader: Reader | None = None
 
+    def present(self) -> bool:
+        """Whether there is a living engine; for any thread."""
+        try:
+            segment = Segment.attach(self._name)
+        except SegmentMissingError:
+            return False
+        try:
+            return segment.owner_alive
+        finally:
+            segment.close()
+
     def tables(self) -> "Tables":
         """The living engine's. Raises `NoEngineError`."""
-        from engine.tables import Reader, SegmentMissingError  # noqa: PLC0415  numba takes a second: after the port is open
+        from engine.tables import Reader  # noqa: PLC0415  numba takes a second: after the port is open
 
         if self._reader is None:
             self._reader = Reader(self._name)

@@ -45,6 +45,19 @@ class Live(RequestHandler):
         self.finish({"state": "live"})
 
 
+class Ready(RequestHandler):
+    """There is an engine to read from: 200, or 503."""
+
+    def initialize(self, context: Context) -> None:
+        """Called by tornado for every request."""
+        self._context = context
+
+    def get(self) -> None:
+        present = self._context.engine.present()
+        self.set_status(200 if present else 503)
+        self.finish({"state": "live" if present else "down", "jobs": self._context.jobs.asked})
+
+
 class Guarded(RequestHandler):
     """Only for whoever knows the service's secret, or its API token."""
 

@@ -12,7 +12,7 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application
 
 from app.analyst.attachment import Attachment, NoEngineError
-from app.analyst.handlers import Context, Live
+from app.analyst.handlers import Context, Live, Ready
 from app.analyst.impact import ImpactHandler, warm
 from app.analyst.jobs import GoneError, Jobs
 from app.settings import Settings
@@ -38,6 +38,7 @@ def application(context: Context) -> Application:
         [
             ("/impact", ImpactHandler, {"context": context}),
             ("/health/live", Live),
+            ("/health/ready", Ready, {"context": context}),
         ],
         log_function=lambda _handler: None,
     )

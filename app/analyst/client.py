@@ -1,0 +1,63 @@
+"""How the engine's process asks the analyst what a draft would change."""
+
+import time
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+from tornado.httpclient import AsyncHTTPClient, HTTPClientError
+
+from app.identity import MACHINE, issue_token
+from app.settings import Settings
+from engine.rule_model import Document, Problem, RulesError
+
+LONGEST_S: Final = 30.0
+_TOKEN_S: Final = 60.0
+_UNPROCESSABLE: Final = 422
+
+
+class AnalystError(RuntimeError):
+    """The analyst cannot answer now; the message says why, and asking again may help."""
+
+
+class Analyst:
+    """The analyst of this service. Belongs to one event loop."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._address = f"http://127.0.0.1:{settings.analyst_port}"
+        self._client = AsyncHTTPClient(force_instance=True)
+
+    async def impact(self, documents: Sequence[Document]) -> dict[str, Any]:
+        """What would change with these documents in force (`engine.impact.Impact`, and `took_ms`).
+
+        Raises `RulesError` with every problem of rules that cannot be used, `AnalystError`.
+        """
+        token = issue_token(self._settings.secret, MACHINE, _TOKEN_S, time.time())
+        try:
+            response = await self._client.fetch(
+                f"{self._address}/impact",
+                method="POST",
+                headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
+                body=msgspec.json.encode({"documents": list(documents)}),
+                request_timeout=LONGEST_S,
+                raise_error=False,
+            )
+        except (OSError, HTTPClientError) as error:
+            raise AnalystError(f"the analyst cannot be reached: {error}") from error
+        if response.code in (200, _UNPROCESSABLE):
+            answer: dict[str, Any] = msgspec.json.decode(response.body)
+            if response.code == _UNPROCESSABLE:
+                raise RulesError(tuple(msgspec.convert(answer["problems"], list[Problem])))
+            return answer
+        raise AnalystError(_why(response.code, response.body))
+
+    def close(self) -> None:
+        self._client.close()
+
+
+def _why(status: int, body: bytes) -> str:
+    try:
+        return str(msgspec.json.decode(body)["detail"])
+    except (msgspec.DecodeError, KeyError, TypeError):
+        return f"the analyst answered {status}"
