@@ -39,7 +39,7 @@ def make(settings: Settings) -> "Server":
     from layouts.lookup import Lookup  # noqa: PLC0415  the same
 
     guard()
-    lookup = Lookup(Reader(f"{settings.instance}.tables"))
+    lookup = Lookup(Reader(f"{settings.instance}.tables"), settings.reporting_currency)
     desk = _desk(settings)
 
     def inventory() -> "Template":
