@@ -7,13 +7,11 @@ what was lost may be the server's answer only. So the next commit first takes ba
 
 import asyncio
 import contextlib
-import os
 import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Final, TypeVar
 
 import msgspec
@@ -85,10 +83,6 @@ class Journal:
     """Opened by its constructor; belongs to one asyncio loop. Raises `JournalError` if the database cannot be had."""
 
     def __init__(self, url: str) -> None:
-        path = sa.make_url(url).database if url.startswith("sqlite") else None
-        if path:
-            Path(path).parent.mkdir(parents=True, exist_ok=True)
-            os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
         self._engine = connect(url)
         try:
             create(self._engine)

@@ -1,6 +1,8 @@
 """The tables of the locate journal, the same on SQLite and PostgreSQL."""
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -77,8 +79,11 @@ _APPEND_ONLY: Final = {
 
 
 def connect(url: str) -> sa.Engine:
-    """An engine for the journal: SQLite that is durable at every commit, or PostgreSQL through psycopg."""
+    """An engine for the journal: SQLite that is durable at every commit, its file readable by its owner only, or PostgreSQL."""
     parsed = sa.make_url(url)
+    if parsed.get_backend_name() == "sqlite" and parsed.database:
+        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(parsed.database, os.O_CREAT | os.O_WRONLY, 0o600))
     if parsed.drivername == "postgresql":
         parsed = parsed.set(drivername="postgresql+psycopg")
     if parsed.get_backend_name() != "sqlite":

@@ -32,7 +32,7 @@ def join(documents: Sequence[Document]) -> str:
 def split(stream: str) -> list[Part]:
     """What `join` was given, texts byte for byte; a document that says no name gets one that no document can have."""
     texts: list[list[str]] = [[]]
-    for line in re.findall(r"[^\n]*\n|[^\n]+", stream):  # not splitlines: that ends lines at more than their end
+    for line in lines_of(stream):
         if line == SEPARATOR:
             texts.append([])
         else:
@@ -44,6 +44,11 @@ def split(stream: str) -> list[Part]:
         parts.append(Part(found[1] if found else f"#{number}", text, before))
         before += len(lines) + 1
     return parts
+
+
+def lines_of(text: str) -> list[str]:
+    """Lines with their ends. Not `splitlines`, which knows more ends of a line than YAML and people do."""
+    return re.findall(r"[^\n]*\n|[^\n]+", text)
 
 
 def text_problems(name: str, text: str) -> list[Problem]:

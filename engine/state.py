@@ -205,6 +205,10 @@ class Machine:
             clock[market, what, day] = is_open
             self._recalculate(np.flatnonzero(self._book.market_of == market)[:].astype(np.int32))
 
+    def check(self, book: RuleBook) -> None:
+        """Raises `RulesError` where `publish` would, but for the rows there are. Changes nothing; any thread may ask."""
+        self._compiled(book)
+
     def publish(self, book: RuleBook) -> None:
         """Other rules from now on: everything is made anew within one epoch.
 

@@ -1,21 +1,23 @@
 """What every resource of the API has in common: token, limits of the body, and problem documents for all that fails."""
 
-import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import structlog
 from tornado import web
 from tornado.http1connection import HTTP1Connection
 
 from app.api import problems
+from app.api.access import Access, AccessError
 from app.api.decisions import Decisions
 from app.api.metrics import Metrics
 from app.api.problems import ProblemError
 from app.api.securities import Securities
 from app.api.server import Waits
+from app.identity import Identity, Role
 from app.journal import JournalError
+from app.rules_desk import RulesDesk
 
 log = structlog.get_logger()
 MAX_BODY_BYTES: Final = 1 << 20
@@ -27,10 +29,10 @@ DRAIN_BYTES: Final = 64 << 20
 class Context:
     """What handlers work with."""
 
-    token: str
-    scope: str
+    access: Access
     decisions: Decisions
     securities: Securities
+    rules: RulesDesk
     metrics: Metrics
     readiness: Callable[[], list[str]]
     """What keeps the service from being ready, in words."""
@@ -45,7 +47,13 @@ class Base(web.RequestHandler):
 
     _stream_request_body = True  # as tornado.web.stream_request_body sets it: `prepare` runs before the body comes
     guarded = True
+    media_types: ClassVar[tuple[str, ...]] = ("application/json",)
+    """What a body may be."""
+    roles: ClassVar[Mapping[str, frozenset[Role]]] = {}
+    """Per method, who may; whoever has a token, where nothing is said."""
     context: Context
+    identity: Identity
+    """Who asks; of guarded resources only."""
 
     def initialize(self, context: Context) -> None:
         """Called by tornado for every request."""
@@ -84,12 +92,15 @@ class Base(web.RequestHandler):
         self.refusal = self.refusal or ProblemError(413, "too-large", f"at most {MAX_BODY_BYTES:,} bytes")
 
     def _unauthorized(self, given: str) -> ProblemError | None:
-        scheme, _, token = given.partition(" ")
-        same = hmac.compare_digest(token.strip().encode(), self.context.token.encode())
-        if same and scheme.lower() == "bearer":
+        try:
+            self.identity = self.context.access.identity(given)
+        except AccessError as error:
+            challenge = {"WWW-Authenticate": 'Bearer realm="ims"'}
+            return ProblemError(401, "unauthorized", str(error), headers=challenge)
+        roles = self.roles.get(self.request.method or "")
+        if roles is None or self.identity.may(roles):
             return None
-        challenge = {"WWW-Authenticate": 'Bearer realm="ims"'}
-        return ProblemError(401, "unauthorized", "send the header Authorization: Bearer TOKEN", headers=challenge)
+        return ProblemError(403, "forbidden", f"this takes the role {' or '.join(sorted(roles))}")
 
     def checked_body(self) -> bytes:
         """The body, if this request may be served. Raises `ProblemError`."""
@@ -97,8 +108,9 @@ class Base(web.RequestHandler):
         if self.refusal:
             raise self.refusal
         kind = self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        if self.body and kind != "application/json":
-            raise ProblemError(415, "media-type", f"expected application/json, got {kind or 'no Content-Type'}")
+        if self.body and kind not in self.media_types:
+            expected = " or ".join(self.media_types)
+            raise ProblemError(415, "media-type", f"expected {expected}, got {kind or 'no Content-Type'}")
         return bytes(self.body)
 
     def answer(self, body: bytes, status: int = 200, media_type: str = "application/json") -> None:

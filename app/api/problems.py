@@ -12,11 +12,13 @@ KINDS: Final = {
     "malformed": "The body is not JSON.",
     "invalid": "Fields are missing, unknown or wrong; `errors` names each.",
     "unauthorized": "The bearer token is missing or wrong.",
+    "forbidden": "The token is good, but its holder may not do this.",
     "not-found": "There is no such thing.",
     "method": "The resource does not know this method; see the header Allow.",
     "media-type": "Send application/json.",
     "too-large": "The body is larger than the API takes.",
-    "conflict": "The locate cannot go from the state it is in to the one asked for.",
+    "conflict": "It cannot go from the state it is in to the one asked for.",
+    "rules": "These rules cannot be used; `errors` names every problem with its document, line and column.",
     "key-reused": "This Idempotency-Key came with another request before.",
     "unavailable": "It could not be written down and has therefore not happened. Try again.",
     "internal": "An error of the program; it has been logged.",
@@ -25,12 +27,18 @@ KINDS: Final = {
 
 
 class Fault(Struct, frozen=True, omit_defaults=True):
-    """One field that is wrong: `pointer` into the body (RFC 6901), or the name of a `parameter` or `header`."""
+    """One thing that is wrong: `pointer` into the body (RFC 6901), or the name of a `parameter` or `header`.
+
+    Of a text of rules also the `document`, and `line` and `column` in the text, from 1.
+    """
 
     detail: str
     pointer: str | None = None
     parameter: str | None = None
     header: str | None = None
+    document: str | None = None
+    line: int | None = None
+    column: int | None = None
 
 
 class Problem(Struct, frozen=True, omit_defaults=True):

@@ -1,9 +1,9 @@
 """Bodies of requests -> typed lines, or a problem that names every field that is wrong."""
 
-from typing import Any, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from app.api.problems import Fault, ProblemError, pointer
 from engine.locates import LocateRequest, Name, Remark
@@ -14,6 +14,30 @@ MAX_LINES: Final = 1_000
 _MAX_FAULTS: Final = 100
 _ONE: Final = msgspec.json.Decoder(LocateRequest)
 _MANY: Final = msgspec.json.Decoder(list[LocateRequest])
+
+
+Comment = Annotated[str, Meta(max_length=2_000, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]*$")]
+"""Lines of text."""
+
+
+class DraftRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A text of rules, and what is to be said of it."""
+
+    text: str
+    comment: Comment = ""
+
+
+class StepRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is to be said of a step."""
+
+    comment: Comment = ""
+
+
+class RevertRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Back to which version."""
+
+    to: Annotated[int, Meta(ge=1)]
+    comment: Comment = ""
 
 
 class EndRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -48,6 +72,15 @@ def end_request(body: bytes) -> EndRequest:
         return _END.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _problem(body, EndRequest, error) from error
+
+
+def typed(body: bytes, kind: type[T]) -> T:
+    """The body as a type; none is as good as an empty object. Raises `ProblemError`."""
+    body = body if body.strip() else b"{}"
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _problem(body, kind, error) from error
 
 
 def _problem(body: bytes, kind: type[Struct], error: Exception) -> ProblemError:

@@ -1,6 +1,5 @@
 """The API as one part of the engine process: opened before its loop listens, ticked by it, closed with it."""
 
-import hashlib
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -12,6 +11,9 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
+from app import world
+from app.analyst.client import Analyst
+from app.api.access import Access
 from app.api.base import DRAIN_BYTES, Context
 from app.api.closing import Closing
 from app.api.decisions import Decisions
@@ -21,7 +23,12 @@ from app.api.openapi import documents
 from app.api.securities import Securities
 from app.api.server import Server, Waits
 from app.journal import Journal, JournalError
+from app.rules_desk import RulesDesk
+from app.rules_documents import opened
+from app.rules_machine import doors
+from app.rules_store import RuleStore
 from app.settings import Settings
+from app.users_store import FILE, Users
 from engine.locate_desk import LocateDesk
 from engine.locate_rules import LocateRules
 from engine.locates import Change, FeedPosition
@@ -71,7 +78,8 @@ class ApiService:
         self._tables = machine.tables
         self._rings = tuple(rings)
         self._next_forget_ns = 0
-        self.desk = LocateDesk(machine.inventory, load_rules(machine.tables.terms))
+        locates = load_rules([term.name for term in machine.tables.catalogue.terms])
+        self.desk = LocateDesk(machine.inventory, locates)
         self.journal = Journal(settings.database_url)
         self.desk.restore(*self.journal.load_open())
         self.desk.check()
@@ -87,14 +95,17 @@ class ApiService:
             clock=clock,
             changed=self._changed,
         )
-        token = settings.api_token
-        scope = hashlib.sha256(token.encode()).hexdigest()[:16]
+        self._analyst = Analyst(settings)
+        store = RuleStore(settings.database_url)
+        opened(store, world.shipped_documents(), world.rule_book, clock())
+        self.rules = RulesDesk(store, machine.book, doors(machine, locates, self._analyst, self.journal, clock))
+        self._access = Access(settings.api_token, settings.secret, Users(settings.folder / FILE), clock)
         self._waits = Waits()
         context = Context(
-            token=token,
-            scope=scope,
+            access=self._access,
             decisions=self.decisions,
             securities=securities,
+            rules=self.rules,
             metrics=self._metrics,
             readiness=self._waiting_for,
             documents=documents(),
@@ -106,12 +117,14 @@ class ApiService:
     async def start(self) -> None:
         """Listen on the API's port."""
         sys.setswitchinterval(SWITCH_S)
+        await self.rules.start()
         self._server.listen(self._settings.api_port, self._settings.host)
         log.info("api listens", port=self._settings.api_port, locates=self.desk.live_count + self.desk.pending_count)
 
     async def tick(self, now_ns: int) -> None:
-        """Expire, try again, forget old keys. Raises `LocateInvariantError`: the process must then stop."""
+        """Expire, try again, forget old keys, put rules in force. Raises `LocateInvariantError`: the process must then stop."""
         self._waits.sweep()
+        self.rules.tick()
         await self.decisions.tick(now_ns)
         if now_ns >= self._next_forget_ns:
             self._next_forget_ns = now_ns + _FORGET_EVERY_NS
@@ -125,6 +138,9 @@ class ApiService:
         self._server.stop()
         await self.decisions.quiet()
         await self._server.close_all_connections()
+        await self.rules.close()
+        self._analyst.close()
+        self._access.close()
         self.journal.close()
 
     def _changed(self, changes: Sequence[Change]) -> None:

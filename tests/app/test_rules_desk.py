@@ -401,8 +401,10 @@ async def test_everything_is_there_after_a_kill(world: World) -> None:
 
 
 def test_a_database_that_cannot_be_had_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    path.write_bytes(b"no database " * 100)
     with pytest.raises(RuleStoreError, match="cannot be had"):
-        RuleStore(f"sqlite:///{tmp_path / 'missing' / 'journal.db'}")
+        RuleStore(f"sqlite:///{path}")
 
 
 async def test_a_person_without_roles_reads_and_nothing_else(desk: RulesDesk) -> None:

@@ -1,0 +1,52 @@
+"""How the desk of rules reaches the machine, the analyst and the clock: its doors in the engine's process."""
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from functools import partial
+from zoneinfo import ZoneInfo
+
+from app import world
+from app.analyst.client import Analyst
+from app.journal import Journal
+from app.rules_desk import Doors
+from app.rules_impact import impact
+from engine.classes import TooManyClassesError
+from engine.locate_rules import LocateRules
+from engine.model import Market
+from engine.rule_model import Document, Problem, RuleBook, RulesError
+from engine.state import Machine
+
+
+def doors(
+    machine: Machine, locates: LocateRules, analyst: Analyst, journal: Journal, clock: Callable[[], int]
+) -> Doors:
+    """Everything the desk asks of others. `locates`: rules of locates, whose terms must stay."""
+    return Doors(
+        check=partial(_check, machine, locates),
+        publish=partial(_publish, machine),
+        today=partial(newest_date, machine.markets, clock),
+        impact=partial(impact, analyst, journal),
+        clock=clock,
+    )
+
+
+def newest_date(markets: Sequence[Market], clock: Callable[[], int], codes: Sequence[str]) -> dt.date:
+    """The newest date that it is in any of these markets; in any at all, where none is named."""
+    now = dt.datetime.fromtimestamp(clock() / 1e9, dt.UTC)
+    chosen = [market for market in markets if market.code in codes] or markets
+    return max(now.astimezone(ZoneInfo(market.time_zone)).date() for market in chosen)
+
+
+def _check(machine: Machine, locates: LocateRules, documents: Sequence[Document]) -> RuleBook:
+    book = world.rule_book(documents)
+    machine.check(book)
+    if found := locates.problems(frozenset(term.name for term in book.terms)):
+        raise RulesError(tuple(Problem("rules", 0, 0, f"rules of locates: {problem}") for problem in found))
+    return book
+
+
+def _publish(machine: Machine, book: RuleBook) -> None:
+    try:
+        machine.publish(book)
+    except TooManyClassesError as error:
+        raise RulesError((Problem("rules", 0, 0, str(error)),)) from error
