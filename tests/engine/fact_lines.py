@@ -2,8 +2,8 @@
 
 `name | context | steps | results`, and nothing else: an unknown word is an error that says file and line.
 
-- context: a market, then on=DATE (the real calendar; without it every day is a business day), closed=DAYS (lending is over
-  for these), event=N (business days to the next dividend), price= fx= days= fee=% volume= outstanding= temperature=
+- context: a market, then on=DATE (the real calendar; without it every day is a business day), at=HH:MM (the
+  market's own time on that date, which decides the day and the cut-off), closed=DAYS (lending is over for these), event=N (business days to the next dividend), price= fx= days= fee=% volume= outstanding= temperature=
   classification= designated threshold
 - steps: `KIND[/BOOK[/DEPOT]] words`, `DECIDED quantity`, `CLIENT or AU: DECIDED quantity`, `reset BOOK`, `roll N`, or `-`
 - words of a row: N (set) +N@D -N@D (expected receipt, delivery) buy=N@D sell=N@D short=N@D in=N@D out=N@D (settled), each also
@@ -51,6 +51,7 @@ class Context:
 
     market: str
     on: dt.date | None = None
+    at: str = ""
     closed: tuple[int, ...] = ()
     event: int | None = None
     facts: Mapping[str, int] = field(default_factory=dict)
@@ -196,6 +197,8 @@ def _context(words: list[str]) -> Context:
             flags.add(word)
         elif name == "on":
             given[name] = dt.date.fromisoformat(value)
+        elif name == "at" and re.fullmatch(r"\d\d:\d\d", value):
+            given[name] = value
         elif name == "closed":
             given[name] = tuple(map(int, value.split(",")))
         elif name == "event":

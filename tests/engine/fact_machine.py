@@ -1,0 +1,389 @@
+"""Runs the lines of `tests.engine.fact_lines` on real machines: one security per line, one machine per sort of day.
+
+Lines share a machine where they may: every line has its own security and its own books, but a business day, a clock and a
+roll are a market's, so lines that want these otherwise are kept on another machine.
+"""
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app import world
+from app.business_days import DayState
+from engine.events import empty
+from engine.explain import explain
+from engine.model import (
+    BOOK,
+    CURRENCY,
+    NAMED,
+    NO_DATE,
+    RATE_UNKNOWN,
+    SECURITY,
+    Capacity,
+    Clock,
+    Decided,
+    Flag,
+    Market,
+    Op,
+    SecurityFlag,
+    row_key,
+)
+from engine.ring import Message
+from engine.rule_model import Scope
+from engine.state import Calendar, Machine
+from engine.tables import CALENDAR_DAYS, Word
+from feeds.calendars import WEEKDAYS, business_day_table, closing_minutes, day_of, minute_of, moment_ns
+from tests.engine.fact_lines import Context, Decision, Expected, Happening, Line, Reset, Roll, Row, row_of
+
+PLAIN_TODAY: Final = day_of(dt.date(2024, 10, 4))
+MARKETS: Final = (*world.markets(), Market("WD", WEEKDAYS, "UTC", "", "17:00", 2))
+"""And one without holidays, of which no document of rules knows."""
+MARKET: Final = {market.code: index for index, market in enumerate(MARKETS)}
+PARTIES: Final = {
+    "B1": ("C1", "A1"),
+    "B2": ("C1", "A1"),
+    "B3": ("C1", "A2"),
+    "B4": ("C2", "A1"),
+    "B5": ("C2", "A2"),
+    "B6": ("C3", "A3"),
+    "B7": ("", "A1"),
+    "B8": ("", "A2"),
+    "B9": ("", "A3"),
+}
+"""The client and the aggregation unit of each book."""
+OPS: Final = {
+    "set": Op.SET,
+    "+": Op.INCREASE,
+    "-": Op.DECREASE,
+    "buy": Op.BUY,
+    "sell": Op.SELL,
+    "short": Op.SHORT_SELL,
+    "in": Op.SETTLE_RECEIPT,
+    "out": Op.SETTLE_DELIVERY,
+    "free": Op.SET_HYPOTHECATABLE,
+    "hypothecated": Op.SET_HYPOTHECATED,
+    "segregated": Op.SET_SEGREGATED,
+    "reserved": Op.SET_RESERVED,
+    "ca": Op.SET_CA_PENDING,
+    "rate": Op.SET_RATE,
+}
+CALENDAR_RESULTS: Final = {"ahead", "settle", "close", "close_utc"}
+_DAYS: Final = range(5)
+_BASE: Final = day_of(dt.date(2019, 7, 1))
+_LAST: Final = day_of(dt.date(2027, 6, 30))
+
+
+class Setting(NamedTuple):
+    """What a market must be told before its lines run."""
+
+    on: dt.date | None
+    at: str
+    closed: tuple[int, ...]
+
+
+class Days:
+    """Business days and closes of all markets over all years that lines speak of."""
+
+    def __init__(self, cache: Path) -> None:
+        calendars = [market.calendar for market in MARKETS]
+        self.table = business_day_table(calendars, _BASE, _LAST - _BASE, cache)
+        self.closes = closing_minutes(MARKETS, _BASE, _LAST - _BASE, cache)
+
+    def session(self, market: int, date: int, ahead: int = 0) -> int:
+        """The business day `ahead` business days from the first at or after `date`."""
+        ordinals = self.table[market]
+        return _BASE + int(np.searchsorted(ordinals, ordinals[date - _BASE] + ahead, side="right")) - 1
+
+    def result(self, context: Context, expected: Expected) -> list[int]:
+        """A number of the calendar alone."""
+        assert context.on is not None
+        at, market = MARKET[context.market], MARKETS[MARKET[context.market]]
+        on = day_of(context.on)
+        today = self.session(at, on)
+        match expected.what:
+            case "ahead":
+                return [self.session(at, on, day) - on for day in expected.days]
+            case "settle":
+                return [self.session(at, on, market.settle_days) - on]
+        minute = int(self.closes[at, today - _BASE])
+        midnight = moment_ns("UTC", today, 0)
+        in_utc = (moment_ns(market.time_zone, today, minute) - midnight) // 60_000_000_000
+        return [minute if expected.what == "close" else in_utc]
+
+    def slice(self, base: int) -> NDArray[np.int32]:
+        """The table of a machine whose first date is `base`."""
+        part = self.table[:, base - _BASE : base - _BASE + CALENDAR_DAYS]
+        return part - part[:, :1]
+
+
+def results(lines: Sequence[Line], cache: Path, instance: str) -> dict[str, list[str]]:
+    """By file: every line whose numbers are not the machine's, in words."""
+    days = Days(cache)
+    wrong: dict[str, list[str]] = defaultdict(list)
+    for number, group in enumerate(_groups(lines)):
+        with_machine = Desk(group, days, f"{instance}.facts{number}.tables")
+        try:
+            with_machine.play()
+            for line in group:
+                wrong[line.place.partition(":")[0]] += with_machine.differences(line)
+        finally:
+            with_machine.close()
+    return wrong
+
+
+def _groups(lines: Sequence[Line]) -> Iterator[list[Line]]:
+    """Lines that can share a machine: the same rolls, the same years, one setting per market."""
+    places: dict[tuple[Any, ...], dict[Setting, int]] = defaultdict(dict)
+    found: dict[tuple[Any, ...], list[Line]] = defaultdict(list)
+    for line in lines:
+        context = line.context
+        year = context.on.year if context.on else 0
+        known = places[line.rolls, year, context.market]
+        at = known.setdefault(_setting(context), len(known))
+        found[line.rolls, year, at].append(line)
+    yield from found.values()
+
+
+def _setting(context: Context) -> Setting:
+    return Setting(context.on, context.at, context.closed)
+
+
+class Desk:
+    """One machine and the lines that it plays."""
+
+    def __init__(self, lines: Sequence[Line], days: Days, name: str) -> None:
+        self.lines, self.days = lines, days
+        self.settings = {MARKET[line.context.market]: _setting(line.context) for line in lines}
+        self.decided: dict[tuple[str, str], dict[Decided, int]] = defaultdict(dict)
+        self.seq = 0
+        calendar = self._calendar()
+        books = sum(len(_books(line)) for line in lines) + len(PARTIES) + 1
+        size = len(lines) + 1
+        capacity = Capacity(securities=size, books=books, depots=4, sources=2, rows=8 * size)
+        self.machine = Machine(name, capacity, world.rule_book(), MARKETS, calendar, "facts")
+        self.today = calendar.today
+        self.base, self.table = calendar.base_date, calendar.business_day
+        self._register()
+
+    def close(self) -> None:
+        self.machine.close()
+
+    # before the events
+
+    def _calendar(self) -> Calendar:
+        dates = [setting.on for setting in self.settings.values() if setting.on]
+        count = len(MARKETS)
+        if not dates:
+            every_day = np.tile(np.arange(CALENDAR_DAYS, dtype=np.int32), (count, 1))
+            return Calendar(PLAIN_TODAY - 100, every_day, np.full(count, PLAIN_TODAY, np.int32))
+        base = max(_BASE, day_of(dt.date(min(dates).year, 1, 1)) - 60)
+        today = np.empty(count, np.int32)
+        for market in range(count):
+            setting = self.settings.get(market, Setting(min(dates), "", ()))
+            assert setting.on is not None
+            today[market] = self.days.session(market, day_of(setting.on))
+        return Calendar(base, self.days.slice(base), today)
+
+    def _register(self) -> None:
+        moneys = sorted({_money(line.context) for line in self.lines})
+        self.currency = {money: f"{index:03d}" for index, money in enumerate(moneys)}
+        currencies = np.zeros(len(moneys), CURRENCY)
+        for record, (fx, day_count) in zip(currencies, moneys, strict=True):
+            record["code"], record["fx"], record["day_count"] = self.currency[fx, day_count], fx, day_count
+        books = {name: (name, *PARTIES[name]) for name in PARTIES}
+        for index, line in enumerate(self.lines):
+            books |= {f"{index}.{name}": (name, *PARTIES[name]) for name in _books(line)}
+        of_books = np.zeros(len(books), BOOK)
+        for record, (code, (name, client, unit)) in zip(of_books, books.items(), strict=True):
+            record["code"], record["client"], record["aggregation_unit"] = code, client, unit
+            record["entity"] = "E1" if name < "B6" else "E2"
+        self.books = {code: number for number, code in enumerate(books, 1)}
+        self.machine.register(Message.CURRENCIES, currencies)
+        self.machine.register(Message.SECURITIES, self._securities())
+        self.machine.register(Message.BOOKS, of_books)
+        self.machine.register(Message.DEPOTS, np.array([(f"D{i}", "") for i in (1, 2, 3)], NAMED))
+        self.machine.register(Message.SOURCES, np.array([("s1", "")], NAMED))
+
+    def _securities(self) -> NDArray[Any]:
+        records = np.zeros(len(self.lines), SECURITY)
+        for index, (record, line) in enumerate(zip(records, self.lines, strict=True)):
+            context, market = line.context, MARKET[line.context.market]
+            record["code"], record["market"] = f"S{index}", market
+            record["currency"] = self.currency[_money(context)]
+            record["temperature"], record["classification"] = context.temperature, context.classification
+            for flag in context.flags:
+                record["flags"] |= SecurityFlag[flag.upper()]
+            record["fee"] = context.facts.get("fee", RATE_UNKNOWN)
+            record["volume_30d"] = context.facts.get("volume", 0)
+            record["outstanding"] = context.facts.get("outstanding", 0)
+            if context.event is not None:
+                record["event_date"] = self._date(market, context.event)
+        return records
+
+    def _date(self, market: int, day: int | dt.date) -> int:
+        """A date, or so many business days from the market's today."""
+        if isinstance(day, dt.date):
+            return day_of(day)
+        ordinals = self.table[market]
+        wanted = ordinals[self.today[market] - self.base] + day
+        return self.base + int(np.searchsorted(ordinals, wanted, side="right")) - 1
+
+    # events
+
+    def play(self) -> None:
+        """Everything that happens, all lines together up to each roll."""
+        phases = [_phases(line) for line in self.lines]
+        for number in range(len(self.lines[0].rolls) + 1):
+            for index, line in enumerate(self.lines):
+                if number == 0 and "price" in line.context.facts:
+                    self._apply([self._event(index, op=Op.PRICE, quantity=line.context.facts["price"])])
+                self._play(index, phases[index][number])
+            if number < len(self.lines[0].rolls):
+                steps = self.lines[0].rolls[number]
+                self.today = np.array([self._date(market, steps) for market in range(len(MARKETS))], np.int32)
+                self.machine.roll(self.today)
+        for market, setting in self.settings.items():
+            for day in self._closed(market, setting):
+                self.machine.set_clock(market, Clock.LENDING_OPEN, day, is_open=False)
+
+    def _closed(self, market: int, setting: Setting) -> tuple[int, ...]:
+        if not setting.at:
+            return setting.closed
+        assert setting.on is not None
+        now_ns = moment_ns(MARKETS[market].time_zone, day_of(setting.on), minute_of(setting.at))
+        state = DayState.at(MARKETS, self.table, self.base, now_ns)
+        assert state.today[market] == self.today[market]
+        return tuple(np.flatnonzero(~state.lending_open[market]).tolist())
+
+    def _play(self, index: int, steps: Iterable[Any]) -> None:
+        for stated, some in groupby(steps, key=lambda step: isinstance(step, Happening) and step.word == "td"):
+            if stated:
+                self._state(index, some)
+                continue
+            happened = []
+            for step in some:
+                if isinstance(step, Decision):
+                    self._decide(index, step)
+                elif isinstance(step, Reset):
+                    happened.append(self._event(index, op=Op.RESET_BOOK, book=self.books[f"{index}.{step.book}"]))
+                else:
+                    happened.append(self._happening(index, step))
+            self._apply(happened)
+
+    def _state(self, index: int, steps: Iterable[Happening]) -> None:
+        """Put a trade date quantity in a row: no event says it apart from the settled one, so only a fault can."""
+        for step in steps:
+            at = self._row(index, step.row)
+            assert at is not None
+            self.machine.tables.array["position"][at]["td"] = step.quantity
+
+    def _decide(self, index: int, step: Decision) -> None:
+        if step.party:
+            self.decided[f"{index}", step.party][step.what] = step.quantity
+        else:
+            self.machine.set_decided(index + 1, step.what, step.quantity)
+
+    def _happening(self, index: int, step: Happening) -> dict[str, Any]:
+        market = MARKET[self.lines[index].context.market]
+        flags = (Flag.CANCEL if "cancel" in step.manners else 0) | (Flag.QUANTO if "quanto" in step.manners else 0)
+        return self._event(
+            index,
+            op=OPS[step.word],
+            quantity=step.quantity,
+            book=self.books[f"{index}.{step.row.book}"],
+            depot=int(step.row.depot[1]),
+            kind=step.row.kind,
+            flags=flags,
+            trade_date=self._date(market, -1 if "old" in step.manners else 0),
+            settle_date=NO_DATE if step.day is None else self._date(market, step.day),
+        )
+
+    def _event(self, index: int, **fields: Any) -> dict[str, Any]:
+        self.seq += 1
+        return {"security": index + 1, "source": 1, "seq": self.seq, "time_ns": self.seq, **fields}
+
+    def _apply(self, happened: Sequence[dict[str, Any]]) -> None:
+        batch = empty(len(happened))
+        for event, fields in zip(batch, happened, strict=True):
+            for name, value in fields.items():
+                event[name] = value
+        self.machine.apply(batch)
+
+    # what came out
+
+    def differences(self, line: Line) -> list[str]:
+        """What the machine has otherwise than the line says."""
+        index = self.lines.index(line)
+        wrong = []
+        for expected in line.expected:
+            found = self._found(index, expected)
+            if set(found) != {expected.result}:
+                wrong.append(f"{line.place}: {line.name}: {expected}, but the machine has {found}")
+        return wrong
+
+    def _found(self, index: int, expected: Expected) -> list[int]:
+        if expected.what in CALENDAR_RESULTS:
+            return self.days.result(self.lines[index].context, expected)
+        catalogue = self.machine.tables.catalogue
+        names = [info.name for info in catalogue.calculations]
+        if expected.what not in names:
+            return self._of_row(index, expected)
+        at = names.index(expected.what)
+        days = expected.days or _DAYS
+        scope = catalogue.calculations[at].scope
+        if scope == Scope.SECURITY:
+            values = self.machine.tables.array["values"][index + 1, at]
+            return [int(values[day]) for day in days]
+        party: dict[str, Any] = {"client" if scope == Scope.CLIENT else "aggregation_unit": expected.where}
+        decided = self.decided.get((f"{index}", expected.where), {})
+        tables = self.machine.tables
+        return [explain(tables, index + 1, expected.what, day, decided=decided, **party).value for day in days]
+
+    def _of_row(self, index: int, expected: Expected) -> list[int]:
+        rows = [step.row for step in self.lines[index].steps if isinstance(step, Happening)]
+        at = self._row(index, row_of(expected.where) if expected.where else rows[0])
+        if at is None:
+            return [0]
+        position = self.machine.tables.array["position"][at]
+        expect = position["receipt"] - position["deliver"]
+        if expected.what == "break":
+            return [int(position["td"] - position["sd"] - expect.sum())]
+        if expected.what == "projected":
+            ladder = position["sd"] + expect.cumsum()
+            return [int(ladder[day]) for day in expected.days]
+        value = position[expected.what]
+        return [int(value[day]) for day in expected.days] if expected.days else [int(value)]
+
+    def _row(self, index: int, row: Row) -> int | None:
+        tables = self.machine.tables
+        key = row_key(index + 1, self.books[f"{index}.{row.book}"], int(row.depot[1]), row.kind)
+        found = np.flatnonzero(tables.array["position"]["key"][: tables.count(Word.ROWS)] == key)
+        return int(found[0]) if found.size else None
+
+
+def _phases(line: Line) -> list[list[Any]]:
+    """The steps between rolls."""
+    phases: list[list[Any]] = [[]]
+    for step in line.steps:
+        if isinstance(step, Roll):
+            phases.append([])
+        else:
+            phases[-1].append(step)
+    return phases
+
+
+def _books(line: Line) -> list[str]:
+    """The books that a line uses, each once."""
+    used = [step.row.book if isinstance(step, Happening) else step.book for step in line.steps if hasattr(step, "row") or isinstance(step, Reset)]
+    used += [row_of(expected.where).book for expected in line.expected if expected.where and not expected.where[1:].isdigit()]
+    return sorted(set(used))
+
+
+def _money(context: Context) -> tuple[int, int]:
+    return context.facts.get("fx", 0), context.facts.get("days", 0)
