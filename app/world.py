@@ -5,18 +5,19 @@ from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
-from zoneinfo import ZoneInfo
 
 import msgspec
 import numpy as np
 import yaml
+from numpy.typing import NDArray
 
+from app import business_days
 from engine.model import Market
 from engine.rule_model import Document, RuleBook
 from engine.rule_text import read_documents
 from engine.state import Calendar
 from engine.tables import CALENDAR_DAYS
-from feeds.calendars import business_day_table, day_of
+from feeds.calendars import business_day_table, closing_minutes, day_of
 
 SHIPPED: Final = ("default", "tw", "jp", "kr", "hk", "us", "eu")
 """The rule documents that come with the program."""
@@ -40,13 +41,13 @@ def rule_book(documents: Sequence[Document] | None = None) -> RuleBook:
 
 
 def calendar(at: tuple[Market, ...], now: dt.datetime, cache: Path) -> Calendar:
-    """Business days of all markets; `today` is each market's date now, or its next business day where it is closed."""
+    """Business days of all markets, and which one it is in each."""
     base = day_of(now.date()) - _PAST_DAYS
     table = business_day_table([market.calendar for market in at], base, CALENDAR_DAYS, cache)
-    local = np.array([day_of(now.astimezone(ZoneInfo(market.time_zone)).date()) for market in at]) - base
-    ordinals = table[np.arange(len(at)), local]
-    # the business day with an ordinal is the last date that has it: the first at or after every date before it
-    today = np.array(
-        [np.searchsorted(row, ordinal, side="right") - 1 for row, ordinal in zip(table, ordinals, strict=True)]
-    )
-    return Calendar(base, table, (base + today).astype(np.int32))
+    now_ns = int(now.timestamp() * 1e9)
+    return Calendar(base, table, business_days.today(at, table, base, now_ns))
+
+
+def closes(at: tuple[Market, ...], calendar: Calendar, cache: Path) -> NDArray[np.int32]:
+    """When each market closes, by date from the calendar's first (`feeds.calendars.closing_minutes`)."""
+    return closing_minutes(at, calendar.base_date, calendar.business_day.shape[1], cache)

@@ -17,7 +17,7 @@ from engine.model import DAYS, HEAD_FACTS, HEAD_TOUCHED, TERM_WORDS, Clock, Fact
 from engine.prefetch import prefetch
 from engine.rule_model import WEIGHT_UNIT
 
-BLOCK: Final = 32
+BLOCK: Final = 16
 _LANES: Final = BLOCK * DAYS
 _FACTS: Final = len(Fact)
 _CLOCKS: Final = len(Clock)
@@ -163,9 +163,32 @@ def _three_address(
                 stack.append(target(left, right))
                 operation = _BINARY[Code(what)] if what != Code.VALUE else _VALUE if argument == _MILLION else _CONVERT
                 code.append((operation, stack[-1], left, right))
-    code.append((_SET, calculations + slots.calculations.index(calculation), stack.pop(), 0))
     slots.most = max(taken, slots.most)
-    return code
+    return _into(calculations + slots.calculations.index(calculation), stack.pop(), code, temporaries)
+
+
+def _into(
+    slot: int, result: int, code: list[tuple[int, int, int, int]], temporaries: int
+) -> list[tuple[int, int, int, int]]:
+    """Let the result be made where it belongs, from the instruction on that begins it."""
+    if result < temporaries:
+        return [*code, (_SET, slot, result, 0)]
+    begins = max(
+        i for i, (what, target, _, _) in enumerate(code) if target == result and what not in _IN_PLACE.values()
+    )
+
+    def renamed(place: int) -> int:
+        return slot if place == result else place
+
+    return code[:begins] + [
+        (
+            what,
+            renamed(target),
+            left if i == 0 else renamed(left),
+            right if i == 0 or what == _WEIGH else renamed(right),
+        )
+        for i, (what, target, left, right) in enumerate(code[begins:])
+    ]
 
 
 @nb.njit(**_JIT)
@@ -199,6 +222,8 @@ def recalculate(
     facts_at = (fixed.shape[0] + components.size) * _LANES
     clocks_at = facts_at + _FACTS * _LANES
     values_at = clocks_at + _CLOCKS * _LANES
+    for i in range(min(2 * BLOCK, ids.size)):
+        prefetch(head, ordered[i], 0)
     for market in range(markets):
         if first[market] == first[market + 1]:
             continue
@@ -206,13 +231,6 @@ def recalculate(
             _spread(work, clocks_at + i * _LANES, clock[market, i])
         for start in range(first[market], first[market + 1], BLOCK):
             size = min(BLOCK, first[market + 1] - start)
-            for j in range(start, start + size):
-                prefetch(head, ordered[j], 0)
-            for j in range(start, start + size):
-                touched = head[ordered[j], HEAD_TOUCHED]
-                for i in range(components.size):
-                    if touched >> components[i] & 1:
-                        prefetch(terms, ordered[j], components[i] * TERM_WORDS)
             for j in range(size):
                 security = np.int64(ordered[start + j])
                 lane = j * DAYS
@@ -230,13 +248,34 @@ def recalculate(
                 for i in range(_FACTS):
                     for day in range(DAYS):
                         work[facts_at + i * _LANES + lane + day] = head[security, HEAD_FACTS + i]
-            _run(code[span[market, 0] : span[market, 1]], work, size * DAYS)
+            following = ordered[start + size : start + size + BLOCK]
+            for i in range(start + size + BLOCK, min(start + size + 2 * BLOCK, ids.size)):
+                prefetch(head, ordered[i], 0)
+            own = code[span[market, 0] : span[market, 1]]
+            _run(own, work, size * DAYS, following, components, terms, head, values)
             for j in range(size):
                 security = np.int64(ordered[start + j])
                 for i in range(calculations.size):
                     column, slot = calculations[i] * DAYS, values_at + i * _LANES + j * DAYS
                     for day in range(DAYS):
                         values[security, column + day] = work[slot + day]
+
+
+@nb.njit(**_INLINE)
+def _ask(
+    security: int,
+    components: NDArray[np.int64],
+    terms: NDArray[np.int64],
+    head: NDArray[np.int64],
+    values: NDArray[np.int64],
+) -> None:
+    """Have what the next block needs of a security brought near."""
+    touched = head[security, HEAD_TOUCHED]
+    for i in range(components.size):
+        if touched >> components[i] & 1:
+            prefetch(terms, security, components[i] * TERM_WORDS)
+    for word in range(0, values.shape[1], TERM_WORDS):
+        prefetch(values, security, word)
 
 
 @nb.njit(**_INLINE)
@@ -256,10 +295,26 @@ def _value(a: int, b: int, unit: int) -> int:
 
 
 @nb.njit(**_JIT)
-def _run(code: NDArray[np.int64], work: NDArray[np.int64], lanes: int) -> None:
-    """Unsigned places: numba looks for negative ones otherwise, and the loops do not become vector instructions."""
+def _run(
+    code: NDArray[np.int64],
+    work: NDArray[np.int64],
+    lanes: int,
+    following: NDArray[np.int32],
+    components: NDArray[np.int64],
+    terms: NDArray[np.int64],
+    head: NDArray[np.int64],
+    values: NDArray[np.int64],
+) -> None:
+    """Run a program over a block, and between its instructions ask memory for the `following` block.
+
+    Unsigned places: numba looks for negative ones otherwise, and the loops do not become vector instructions.
+    """
     count = np.uint64(lanes)
+    asked = 0
     for i in range(code.shape[0]):
+        if i & 1 and asked < following.size:
+            _ask(np.int64(following[asked]), components, terms, head, values)
+            asked += 1
         what = code[i, 0]
         d, a, b = np.uint64(code[i, 1] * _LANES), np.uint64(code[i, 2] * _LANES), np.uint64(code[i, 3] * _LANES)
         if what == _ADD_TO:

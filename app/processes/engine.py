@@ -13,11 +13,13 @@ import uvloop
 
 from app import world
 from app.api.service import ApiService
+from app.business_days import DayState
 from app.intake import Intake
 from app.quarantine_store import QuarantineStore
 from app.refused import refused
 from app.settings import Settings
 from engine.graph import OnChanged, build
+from engine.model import DAYS, Clock
 from engine.ring import Ring
 from engine.segment import remove_dead
 from engine.state import Machine
@@ -41,22 +43,25 @@ class Engine:
         if removed:
             log.info("removed shared memory of dead processes", segments=removed)
         now = dt.datetime.now(dt.UTC)
-        markets = world.markets()
+        markets, cache = world.markets(), settings.folder / "calendars"
+        self._calendar = world.calendar(markets, now, cache)
         self.machine = Machine(
             f"{settings.instance}.tables",
             settings.capacity,
-            world.rules(markets, now.date()),
+            world.rule_book(),  # the desk of rules follows with what is active, before anybody can ask
             markets,
-            world.calendar(markets, now, settings.folder / "calendars"),
+            self._calendar,
             generation=secrets.token_hex(8),
         )
+        self._day: DayState | None = None
+        self._follow_the_day(time.time_ns())
         self.machine.tables.state[Word.STARTED_NS] = time.time_ns()
         self.quarantine = QuarantineStore(settings.folder / "quarantine.db")
         self.publisher, on_changed = _publisher(settings, self.machine)
         graph = build(self.machine, on_changed, self._refuse)
         self.rings = [Ring.create(f"{settings.instance}.ring{i}") for i in range(settings.workers)]
         self.intake = Intake(self.machine, graph, self.rings, self._keep)
-        self.api = ApiService(settings, self.machine, self.rings)
+        self.api = ApiService(settings, self.machine, self.rings, closes=world.closes(markets, self._calendar, cache))
         self._topics = (settings.events_topic, settings.reference_topic)
         self._stopping = asyncio.Event()
         self._keeping: set[asyncio.Future[Any]] = set()
@@ -97,6 +102,19 @@ class Engine:
             await asyncio.gather(*tasks, return_exceptions=True)
             await self.close()
 
+    def _follow_the_day(self, now_ns: int) -> None:
+        """Begin the business days that have begun, and close what the time of day has closed."""
+        if self._day is not None and now_ns < self._day.until_ns:
+            return
+        machine, calendar = self.machine, self._calendar
+        self._day = DayState.at(machine.markets, calendar.business_day, calendar.base_date, now_ns)
+        if (self._day.today != machine.tables.array["today"]).any():
+            log.info("a business day begins", days=self._day.today.tolist())
+            machine.roll(self._day.today)
+        for market, days in enumerate(self._day.lending_open.tolist()):
+            for day, is_open in enumerate(days):
+                machine.set_clock(market, Clock.LENDING_OPEN, day, is_open=is_open)
+
     async def _drain(self) -> None:
         while not self._stopping.is_set():
             used = self.intake.drain()
@@ -111,6 +129,7 @@ class Engine:
                 settle_s = time.monotonic() + SETTLE_S
                 _settle_heap()
             now_ns = time.time_ns()
+            self._follow_the_day(now_ns)
             self.machine.tick(now_ns)
             await self.api.tick(now_ns)
             await asyncio.sleep(TICK_S)
@@ -139,12 +158,15 @@ def _publisher(settings: Settings, machine: Machine) -> tuple[Any, OnChanged | N
         return None, None
     from feeds.redis_publisher import RedisPublisher  # noqa: PLC0415  only where it is wanted
 
-    array, names = machine.tables.array, machine.rules.calculations
-    publisher = RedisPublisher(settings.redis, [f"{name}_{day}" for name in names for day in range(5)])
+    array = machine.tables.array
+    catalogue = machine.compiled.catalogue
+    publisher = RedisPublisher(
+        settings.redis, [f"{c.name}_{day}" for c in catalogue.calculations for day in range(DAYS)]
+    )
 
     def publish(changed: Any) -> None:
         codes = [code.decode() for code in array["security"]["code"][changed].tolist()]
-        publisher.offer(codes, array["values"][changed].reshape(changed.size, -1))
+        publisher.offer(codes, array["values"][changed, : len(catalogue.calculations)].reshape(changed.size, -1))
 
     return publisher, publish
 
