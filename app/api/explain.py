@@ -8,7 +8,7 @@ import msgspec
 
 from app.api.base import Base
 from app.api.explain_answers import ExplainAnswer, explain_answer
-from app.api.parameters import Parameters
+from app.api.parameters import Parameters, number
 from app.api.problems import Fault, ProblemError
 from engine.explain import Explanation, explain
 from engine.explain_split import By
@@ -77,9 +77,7 @@ class _Asked(msgspec.Struct, frozen=True):
 
 
 def _day(text: str) -> int:
-    if text not in [str(day) for day in range(DAYS)]:
-        raise ValueError(f"Expected 0 to {DAYS - 1}")
-    return int(text)
+    return number(text, 0, DAYS - 1)
 
 
 def _by(text: str) -> By:

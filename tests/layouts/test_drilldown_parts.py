@@ -8,7 +8,11 @@ from engine.model import Flag, Kind, Op
 from engine.state import Machine
 from engine.views import Reader, SecurityDetail, SegmentMissingError, security_detail
 from layouts.charts import HistoryChart, LadderChart, Waterfall
-from layouts.drilldown import Part
+from layouts.components.choices import Choices
+from layouts.components.fact_table import FactTable
+from layouts.components.live_grid import LiveGrid
+from layouts.drilldown import DrillDown, Part
+from layouts.explain import first_choice, inputs, steps
 from layouts.lookup import Lookup
 from layouts.palette import PALETTES
 from layouts.tables import EVENT_HEAD, ROW_HEAD, latest_events, rows_by_book
@@ -34,13 +38,19 @@ def detail(made: Machine) -> SecurityDetail:
     return security_detail(made.tables, 2)
 
 
+def told(detail: SecurityDetail) -> Any:
+    return detail.explain(detail.catalogue.calculation(first_choice(detail)), 1)
+
+
 @pytest.mark.parametrize("theme", PALETTES)
 def test_charts_take_a_security_and_then_only_what_changed(made: Machine, detail: SecurityDetail, theme: str) -> None:
-    fall, ladder, history = Waterfall(PALETTES[theme]), LadderChart(PALETTES[theme]), HistoryChart(PALETTES[theme])
+    palette = PALETTES[theme]
+    fall, ladder = Waterfall(palette, lambda _key: None), LadderChart(palette)
+    history = HistoryChart(palette, ("For loan", "Pool", "Left"))
     charts: list[Any] = [fall, ladder, history]
 
     def show(what: SecurityDetail) -> list[Any]:
-        fall.update(what, 1)
+        fall.update(steps(told(what)), str, 1, "")
         ladder.update(what)
         history.update(what)
         return [chart._source.data for chart in charts]
@@ -51,10 +61,72 @@ def test_charts_take_a_security_and_then_only_what_changed(made: Machine, detail
     assert all(a is not b for a, b in zip(first, show(security_detail(made.tables, 2)), strict=True))
 
 
+def test_a_bar_that_is_picked_names_its_input_and_stays_picked(detail: SecurityDetail) -> None:
+    picked: list[str] = []
+    fall, bars = Waterfall(PALETTES["dark"], picked.append), steps(told(detail))
+    fall.update(bars, str, 1, "")
+    fall._source.selected.indices = [1]
+    fall._source.selected.indices = []
+    assert picked == [bars[1].key, ""]
+    fall.update(bars, str, 1, bars[2].key)
+    assert fall._source.selected.indices == [2]
+
+
+@pytest.fixture
+def open_down(made: Machine, instance: str, detail: SecurityDetail) -> DrillDown:
+    """The drill-down of S2, on the screen."""
+    down = DrillDown(LiveGrid(), Lookup(Reader(f"{instance}.tables"), "USD"))
+    down._take(detail, "")
+    return down
+
+
+def bars_of(down: DrillDown) -> dict[str, str]:
+    pane: Any = down._parts[0].view[-1]
+    data = next(r.data_source.data for r in pane.object.renderers if "label" in r.data_source.data)
+    return dict(zip(data["label"], data["text"], strict=True))
+
+
+def table_of(down: DrillDown) -> FactTable:
+    table: Any = down._parts[3].view[-1]
+    assert isinstance(table, FactTable)
+    return table
+
+
+def test_a_person_chooses_any_number_day_and_split(open_down: DrillDown, detail: SecurityDetail) -> None:
+    made = open_down._made
+    assert made.chosen == {"day": f"SD{detail.market.settle_days}", "calculation": "remaining", "view": "steps"}
+    assert list(bars_of(open_down))[-1] == "Remaining"
+    made.chosen = made.chosen | {"calculation": "market_value", "day": "SD0"}
+    assert bars_of(open_down)["Market value"].endswith(" 123,400.00")
+    made.chosen = made.chosen | {"calculation": "for_loan", "view": "depot", "day": "SD1"}
+    assert list(bars_of(open_down))[-1] == "For loan"
+
+
+def test_an_input_that_is_chosen_shows_its_rule_and_just_its_rows(open_down: DrillDown, detail: SecurityDetail) -> None:
+    open_down._made.chosen = open_down._made.chosen | {"day": "SD1"}
+    table, keys = table_of(open_down), {each.name: key for key, _, each in inputs(told(detail))}
+    assert [row[:2] for row in table.rows] == [["B2", "Client free"], ["B1", "Firm"]]
+    open_down._pick(keys["shorts"])
+    assert [row[:5] for row in table.rows] == [["B2", "Client free", "", "", "20,000"]]
+    assert "rule for_loan.shorts, version 1 of default" in table.note
+    open_down._from.chosen = {"input": ""}
+    assert (len(table.rows), table.note) == (2, "")
+
+
+def test_what_was_chosen_stays_for_the_next_security_but_the_day_is_its_own(
+    made: Machine, open_down: DrillDown
+) -> None:
+    open_down._made.chosen = open_down._made.chosen | {"calculation": "for_loan", "view": "stability", "day": "SD4"}
+    other = security_detail(made.tables, 3)
+    open_down._take(other, "")
+    day = f"SD{other.market.settle_days}"
+    assert open_down._made.chosen == {"day": day, "calculation": "for_loan", "view": "stability"}
+
+
 def test_rows_and_events_read_as_a_person_says_them(detail: SecurityDetail) -> None:
     rows = rows_by_book(detail)
     assert [row[:2] for row in rows] == [["B2", "Client free"], ["B1", "Firm"]]
-    assert rows[0][4] == "-20,000"
+    assert rows[0][4:6] == ["", "-20,000"]
     assert {len(row) for row in rows} == {len(ROW_HEAD)}
     newest, cancel, sale, _ = latest_events(detail)
     assert newest[1:3] == ["Price", "12.3400"]
@@ -70,7 +142,7 @@ def test_a_part_that_fails_says_so_in_its_place_and_recovers(detail: SecurityDet
         if fault["on"]:
             raise ZeroDivisionError("no <b>ladder</b>")
 
-    part = Part("Ladder", pn.pane.HTML(""), show, grow=1)
+    part = Part(Choices(title="Ladder"), pn.pane.HTML(""), show, grow=1)
     part.show(detail)
     assert "no &lt;b&gt;ladder" in part._error.object
     assert part._error.visible
