@@ -30,7 +30,7 @@ _PAGE: Final = {
     "/api/v1/docs.js": ("docs.js", "text/javascript; charset=utf-8"),
     "/api/v1/docs.css": ("docs.css", "text/css; charset=utf-8"),
 }
-_EXAMPLE: Final = {"security": "AAPL@US", "client": "FUND1", "quantity": 1000, "reference": "order-17/1"}
+_EXAMPLE: Final = {"security": "US0378331005", "client": "FUND1", "quantity": 1000, "reference": "order-17/1"}
 _KEY: Final = {
     "name": "Idempotency-Key",
     "in": "header",

@@ -19,6 +19,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
+from app import world
 from app.bench import running, services
 from app.bench.measure import PeakMemory, medians, percentiles
 from app.bench.start import ROW
@@ -171,12 +172,13 @@ def _probe(broker: str, encoding: str) -> Iterator[_Probe]:
         return asyncio.run_coroutine_threadsafe(coroutine, loop).result()
 
     async def start() -> Any:
+        market = world.markets()[0]
         security = reference.Security(
             code=_CODE,
             ticker=_CODE,
             name=f" {_CODE} SECURITY",
-            currency="USD",
-            market="US",
+            currency=market.currency,
+            market=market.code,
             temperature="GC",
             fee=2_500,
         )
