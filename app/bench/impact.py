@@ -55,8 +55,14 @@ def run(args: argparse.Namespace) -> dict[str, object]:
         "securities": args.securities,
         "securities_changed": last.securities_changed,
         "classes": last.classes,
-        "private_mb": round(psutil.Process().memory_full_info().uss / _MB, 1),
+        "private_mb": _private_mb(),
     }
+
+
+def _private_mb() -> float:
+    """What this process holds beside the tables that it shares with the writer, and beside programs on disk."""
+    memory = psutil.Process().memory_info()
+    return round((memory.rss - getattr(memory, "shared", 0)) / _MB, 1)
 
 
 def narrowed(book: RuleBook) -> RuleBook:

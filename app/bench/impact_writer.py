@@ -12,9 +12,11 @@ import threading
 import time
 from typing import Any, Final
 
+import numpy as np
+
 from app.bench import kernel
-from engine.events import EventArray
-from engine.model import Kind
+from engine.events import EventArray, empty
+from engine.model import NO_DATE, Kind, Op
 from engine.state import Machine
 from engine.tables import Word
 
@@ -22,6 +24,8 @@ STEP_S: Final = 0.01
 _FILL: Final = 50_000
 _FEED: Final = 1 << 20
 """Events that are made; they come again and again under new numbers."""
+_AFTER_FILL: Final = 10_000_000
+"""Beyond every sequence number that `kernel.made` uses."""
 _OF_EVERY_KIND: Final = len(Kind) - 1
 """Rows that `kernel.made` gives to each security."""
 
@@ -32,14 +36,28 @@ def main(securities: int, rows: int, books: int, rate: int) -> None:
     machine = kernel.made(books, securities, rows + _FILL)
     try:
         events = kernel.trades(max(_FEED, 2 * pairs), pairs, books, securities, "zipf")
-        for at in range(0, events.size, _FILL):
-            machine.apply(events[at : at + _FILL])
+        _apply(machine, events)
+        _apply(machine, _others(securities, rows - machine.tables.count(Word.ROWS)))
         _say({"tables": machine.tables.segment.path.name, "rows": machine.tables.count(Word.ROWS)})
         asked, gone = threading.Event(), threading.Event()
         threading.Thread(target=_listen, args=(asked, gone), daemon=True).start()
         _write(machine, events, rate, asked, gone)
     finally:
         machine.close()
+
+
+def _apply(machine: Machine, events: EventArray) -> None:
+    for at in range(0, events.size, _FILL):
+        machine.apply(events[at : at + _FILL])
+
+
+def _others(securities: int, count: int) -> EventArray:
+    """That many rows more, of clients: popular pairs were drawn more than once."""
+    batch, place = empty(max(0, count)), np.arange(max(0, count))
+    batch["security"], batch["book"] = place % securities + 1, place // securities + 2
+    batch["depot"], batch["kind"], batch["op"], batch["quantity"] = 1, Kind.CLIENT_FREE, Op.SET, 1_000
+    batch["source"], batch["seq"], batch["settle_date"] = 2, _AFTER_FILL + place, NO_DATE
+    return batch
 
 
 def _listen(asked: threading.Event, gone: threading.Event) -> None:
