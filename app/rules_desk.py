@@ -84,9 +84,12 @@ class RulesDesk:
         self._activating: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Hold the machine to what the store says is active, and learn what waits for its day."""
-        async with self._turn():
-            pass
+        """Hold the machine to what the store says is active, and learn what waits for its day. Raises `RulesError`."""
+        async with self._turn_taken:
+            documents = await self._run(self._store.documents)
+            self._learn(documents)
+            if not same_documents(documents, self.book):
+                await self._follow(documents)
 
     def tick(self) -> None:
         """Begin to activate what is due."""
@@ -211,18 +214,17 @@ class RulesDesk:
             documents = await self._run(self._store.documents)
             self._learn(documents)
             if not same_documents(documents, self.book):
-                await self._follow(documents)
+                try:
+                    await self._follow(documents)
+                except RulesError as error:
+                    problems = [str(problem) for problem in error.problems]
+                    log.warning("the store's active rules cannot be used", problems=problems)
             yield documents
 
     async def _follow(self, documents: dict[str, DocumentLife]) -> None:
-        """The store says other documents are active than the machine holds to: another process has been at work."""
-        try:
-            book = await self._run(lambda: self._doors.check(documents_of(self._store, documents)))
-            self._hold_to(book)
-        except RulesError as error:
-            log.warning("the store's active rules cannot be used", problems=[str(p) for p in error.problems])
-        else:
-            log.warning("rules of the store are in force now", versions=_versions(book))
+        """Other documents are active than the machine holds to: it has just begun, or another process was at work."""
+        self._hold_to(await self._run(lambda: self._doors.check(documents_of(self._store, documents))))
+        log.info("rules of the store are in force", versions=_versions(self.book))
 
     def _learn(self, documents: dict[str, DocumentLife]) -> None:
         lives = [life for document in documents.values() for life in document.lives.values()]

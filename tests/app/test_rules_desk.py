@@ -2,7 +2,8 @@
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,9 @@ from app.journal_schema import connect
 from app.rules_desk import NoSuchVersionError, RulesDesk, SameTextError
 from app.rules_life import Action, NotAllowedError, State, WrongStateError
 from app.rules_store import RuleConflictError, RuleStore, RuleStoreError
-from engine.rule_model import Document, RulesError
+from engine.rule_model import Document, Problem, RuleBook, RulesError
 from tests.app.journal_urls import STORES, journal_url
-from tests.app.rules_world import ANNA, BOB, CARL, EVE, OTTO, SHIPPED, World, submitted, text_of, until_idle
+from tests.app.rules_world import ANNA, BOB, CARL, EVE, OTTO, SHIPPED, World, read, submitted, text_of, until_idle
 
 
 @pytest.fixture(params=STORES)
@@ -405,6 +406,21 @@ def test_a_database_that_cannot_be_had_is_said(tmp_path: Path) -> None:
     path.write_bytes(b"no database " * 100)
     with pytest.raises(RuleStoreError, match="cannot be had"):
         RuleStore(f"sqlite:///{path}")
+
+
+async def test_a_store_that_the_program_cannot_use_stops_the_start(desk: RulesDesk, world: World) -> None:
+    number = await submitted(desk, "tw", NEW)
+    await desk.approve("tw", number, "", BOB)
+    other = world.desk()
+    other.book = read(SHIPPED)
+    other._doors = replace(other._doors, check=_refuse)
+    with pytest.raises(RulesError, match="role"):
+        await other.start()
+    await other.close()
+
+
+def _refuse(documents: Sequence[Document]) -> RuleBook:
+    raise RulesError((Problem(documents[0].name, 0, 0, "a role is missing"),))
 
 
 async def test_a_person_without_roles_reads_and_nothing_else(desk: RulesDesk) -> None:
