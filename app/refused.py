@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.events import EventArray
-from engine.kernel import BAD_FIELD, BAD_QUANTITY, NO_SETTLEMENT, OUTCOMES, PAST_SETTLEMENT, TOO_OLD
 from engine.model import Kind, Op
+from engine.recognise import BAD_FIELD, BAD_QUANTITY, NO_SETTLEMENT, OUTCOMES, PAST_SETTLEMENT, TOO_OLD
 from engine.tables import Tables
 from feeds.calendars import date_of
 from feeds.quarantine import Unreadable

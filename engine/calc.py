@@ -42,7 +42,7 @@ _MOST: Final = 9.2e18
 
 
 class Programs(NamedTuple):
-    """All programs of all markets. Slots: constants, day weights, components, facts, clocks, calculations, then what is in between."""
+    """All programs of all markets. Slots: constants, day weights, components, facts, clocks, calculations, steps."""
 
     code: NDArray[np.int64]
     """(instructions, 4): what, target, left, right (slots; of _WEIGH the right is a weight)."""
@@ -80,17 +80,17 @@ def programs_of(
     slots = _Slots([], [], list(chosen))
     for of_market in programs:
         for calculation in chosen:
-            for code, argument in of_market[calculation]:
-                if code == Code.CONSTANT:
+            for what, argument in of_market[calculation]:
+                if what == Code.CONSTANT:
                     slots.constant(argument)
-                elif code == Code.WEIGH_DAYS:
+                elif what == Code.WEIGH_DAYS:
                     slots.constant(*day_weights[argument].tolist())
-                elif code == Code.TERM and argument not in slots.components:
+                elif what == Code.TERM and argument not in slots.components:
                     slots.components.append(argument)
     slots.constant(0)
     slots.components.sort()
     code: list[tuple[int, int, int, int]] = []
-    span = np.zeros((len(programs), 2), np.int64)
+    span: NDArray[np.int64] = np.zeros((len(programs), 2), np.int64)
     for market, of_market in enumerate(programs):
         begin = len(code)
         for calculation in chosen:
@@ -120,7 +120,7 @@ def _three_address(
     calculations = clocks + _CLOCKS
     temporaries = _first_temporary(slots)
     zero = slots.constant(0)
-    code: list[tuple[int, int, int, int]] = []
+    made: list[tuple[int, int, int, int]] = []
     stack: list[int] = []
     free: list[int] = []
 
@@ -150,21 +150,21 @@ def _three_address(
             left = stack.pop()
             right = argument if what == Code.WEIGH else slots.constant(*day_weights[argument].tolist())
             stack.append(target(left))
-            code.append((_WEIGH if what == Code.WEIGH else _WEIGH_DAYS, stack[-1], left, right))
+            made.append((_WEIGH if what == Code.WEIGH else _WEIGH_DAYS, stack[-1], left, right))
         else:
             right, left = stack.pop(), stack.pop()
             if what == Code.ADD and left == zero:
                 stack.append(right)
             elif what in _IN_PLACE and left >= temporaries:
-                code.append((_IN_PLACE[Code(what)], left, left, right))
+                made.append((_IN_PLACE[Code(what)], left, left, right))
                 free.extend([right] if right >= temporaries else [])
                 stack.append(left)
             else:
                 stack.append(target(left, right))
                 operation = _BINARY[Code(what)] if what != Code.VALUE else _VALUE if argument == _MILLION else _CONVERT
-                code.append((operation, stack[-1], left, right))
+                made.append((operation, stack[-1], left, right))
     slots.most = max(taken, slots.most)
-    return _into(calculations + slots.calculations.index(calculation), stack.pop(), code, temporaries)
+    return _into(calculations + slots.calculations.index(calculation), stack.pop(), made, temporaries)
 
 
 def _into(

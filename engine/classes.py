@@ -208,7 +208,7 @@ class Classifier:
 
 
 def _moved(groups: NDArray[np.int32], ids: NDArray[Any], numbers: NDArray[np.int32]) -> NDArray[np.bool_]:
-    moved = groups[ids] != numbers
+    moved: NDArray[np.bool_] = groups[ids] != numbers
     groups[ids] = numbers
     return moved
 

@@ -23,7 +23,7 @@ OnRejected: TypeAlias = Callable[[EventArray, NDArray[np.uint8]], None]
 def build(machine: Machine, on_changed: OnChanged | None, on_rejected: OnRejected) -> Stream:
     """The graph's source: `emit` a batch (`EventArray`), and it is applied and its effects are out when `emit` returns.
 
-    `on_changed` gets ids of securities, `on_rejected` events with their outcomes (indices of `kernel.OUTCOMES`).
+    `on_changed` gets ids of securities, `on_rejected` events with their outcomes (indices of `recognise.OUTCOMES`).
     """
     source = Stream()
     applied = source.map(machine.apply)

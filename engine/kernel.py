@@ -29,33 +29,14 @@ from engine.model import (
     Op,
 )
 from engine.prefetch import prefetch
+from engine.recognise import APPLIED, BAD_FIELD, BAD_QUANTITY, NO_SETTLEMENT, PAST_SETTLEMENT, recognise
 from engine.row import DELIVER, KEY, LINKS, RECEIPT, TD, change, feed, has_later, look
 
 MAX_QUANTITY: Final = 10**15
 """Beyond this a quantity is an error of its source; sums of rows stay far inside int64 and exact in a browser."""
-WINDOW: Final = 1 << 24
-"""Sequence numbers per source over which duplicates are known."""
 _BLOCK: Final = 256
 _JIT: Final[dict[str, Any]] = {"cache": True, "nogil": True}
 _INLINE: Final[dict[str, Any]] = {"inline": "always", "nogil": True}
-
-# outcomes of an event
-APPLIED: Final = 0
-DUPLICATE: Final = 1
-TOO_OLD: Final = 2
-PAST_SETTLEMENT: Final = 3
-NO_SETTLEMENT: Final = 4
-BAD_QUANTITY: Final = 5
-BAD_FIELD: Final = 6
-OUTCOMES: Final = (
-    "applied",
-    "duplicate",
-    "older than the window of known sequence numbers",
-    "settlement date in the past",
-    "no usable settlement date",
-    "quantity out of range",
-    "unknown operation, kind, security, book or depot",
-)
 
 _PRICE: Final = HEAD_FACTS + Fact.PRICE.value
 
@@ -118,6 +99,7 @@ class Book(NamedTuple):
 
 @nb.njit(**_INLINE)
 def hash_of(key: np.int64) -> np.uint64:
+    """Where the search for a key begins."""
     mixed = np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)
     return mixed ^ (mixed >> np.uint64(32))
 
@@ -126,42 +108,6 @@ def hash_of(key: np.int64) -> np.uint64:
 def _row_key(event: Any) -> np.int64:
     low = (np.int64(event.book) << 24) | (np.int64(event.depot) << 8) | np.int64(event.kind)
     return np.int64((np.int64(event.security) << 40) | low)
-
-
-@nb.njit(**_JIT)
-def _recognise(
-    events: EventArray, outcome: NDArray[np.uint8], seen: NDArray[np.uint64], newest: NDArray[np.int64]
-) -> int:
-    """Tell new events from duplicates, by a bit for each of a source's last `WINDOW` sequence numbers.
-
-    Returns by how much the count of missing numbers changes; a number that comes late is missing no longer.
-    """
-    missing = 0
-    for i in range(events.shape[0]):
-        source, seq = np.int64(events[i].source), events[i].seq
-        if source == 0 or source >= newest.shape[0]:
-            outcome[i] = BAD_FIELD
-            continue
-        last = newest[source]
-        if seq <= last - WINDOW or seq < 1:
-            outcome[i] = TOO_OLD
-            continue
-        at = seq & (WINDOW - 1)
-        bit = np.uint64(1) << np.uint64(at & 63)
-        if seq > last:
-            for skipped in range(max(last + 1, seq - WINDOW), seq):
-                gone = skipped & (WINDOW - 1)
-                seen[source, gone >> 6] &= ~(np.uint64(1) << np.uint64(gone & 63))
-            newest[source] = seq
-            missing += seq - last - 1
-        elif seen[source, at >> 6] & bit:
-            outcome[i] = DUPLICATE
-            continue
-        else:
-            missing -= 1
-        seen[source, at >> 6] |= bit
-        outcome[i] = APPLIED
-    return missing
 
 
 @nb.njit(**_JIT)
@@ -319,7 +265,7 @@ def apply(events: EventArray, outcome: NDArray[np.uint8], rows: int, mark: int, 
     late = np.empty((events.shape[0], 4), np.int64)
     dirty = unclassified = put_off = 0
     room = True
-    missing = _recognise(events, outcome, book.seen, book.newest)
+    missing = recognise(events, outcome, book.seen, book.newest)
     for start in range(0, events.shape[0], _BLOCK):
         stop = min(start + _BLOCK, events.shape[0])
         # loops that only ask are kept short: the more of them the processor has in sight, the more it asks at once
@@ -352,7 +298,7 @@ def apply(events: EventArray, outcome: NDArray[np.uint8], rows: int, mark: int, 
                 at = _dated(event, bucket)
                 buckets[i - start] = max(0, bucket)
             outcome[i] = at
-            if at != APPLIED or event.op == _OP_RESET or event.op == _OP_PRICE:
+            if at != APPLIED or event.op in (_OP_RESET, _OP_PRICE):
                 continue
             key, row = keys[i - start], found[i - start]
             if row >= 0 and position[row, KEY] == key:

@@ -1,6 +1,6 @@
 """What settles after SD4, by date: without it the later bucket could not give its stock back when its day comes.
 
-A row's chain of nodes, one per settlement date, in one pool: `head[row]` and a node's `next` are node + 1, 0 ends the chain. The
+A row has a chain of nodes in one pool, one per settlement date: `head[row]` and `next` are node + 1, 0 ends the chain. The
 nodes of a row always add up to its later bucket. `counters`: nodes ever taken, and the first one given back + 1.
 """
 
@@ -71,7 +71,7 @@ def arrive(
     nodes: NDArray[np.void],
     counters: NDArray[np.int64],
 ) -> None:
-    """Move what now falls on SD0..SD4 from the later bucket to its day. `ordinals` of dates from `base_date`, `today` that of SD0."""
+    """Move what now falls on SD0..SD4 from the later bucket to its day. `ordinals`: of dates from `base_date`; `today`: SD0."""
     at, before = np.int64(head[row]), np.int64(0)
     while at:
         node = nodes[at - 1]

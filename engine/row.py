@@ -95,7 +95,7 @@ def feed(
     of_class: int,
     count: int,
 ) -> None:
-    """Carry what the row gives now, instead of what it gave before, into `count` sums of its security (terms: (ids, words))."""
+    """Carry what the row gives now, instead of what it gave before, into `count` sums of its security (terms: ids x words)."""
     for i in range(count):
         at, measure = entries[of_class, i, 0] * TERM_WORDS, entries[of_class, i, 1]
         new, old = given(measure, after), given(measure, before)

@@ -7,44 +7,29 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from engine import kernel, rebuild
+from engine import kernel, rebuild, recognise
 from engine.calc import programs_of, recalculate
 from engine.classes import Classifier
 from engine.events import EventArray
 from engine.inventory import Inventory
 from engine.model import (
     DAYS,
-    HEAD_FACTS,
     HEAD_TOUCHED,
-    RATE_UNKNOWN,
     Capacity,
     Clock,
     Decided,
-    Fact,
     Flag,
     Market,
-    Namespace,
-    SecurityFlag,
 )
+from engine.registry import CapacityError, Registry
 from engine.ring import Message
 from engine.row import KEY
 from engine.rule_model import Measure, Problem, RuleBook, RulesError, Scope
 from engine.rules import Compiled, compile_rules
-from engine.symbols import Symbols
 from engine.tables import CALENDAR_DAYS, HISTORY_ROLES, HISTORY_SLOTS, RECENT_EVENTS, Tables, Word
 
 HISTORY_EVERY_NS: Final = 10_000_000_000
-_KNOWN: Final = {
-    Message.BOOKS: (Namespace.BOOK, "book", Word.BOOKS),
-    Message.DEPOTS: (Namespace.DEPOT, "depot", Word.DEPOTS),
-    Message.SOURCES: (Namespace.SOURCE, "source", Word.SOURCES),
-    Message.CURRENCIES: (Namespace.CURRENCY, "currency", Word.CURRENCIES),
-}
 _LATER_COUNTERS: Final = slice(Word.LATER_USED, Word.LATER_FREE + 1)
-
-
-class CapacityError(RuntimeError):
-    """A table is full; the message says which, and what to start with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +68,7 @@ class Machine:
             name, capacity, markets=markets, base_date=calendar.base_date, generation=generation
         )
         self.inventory = Inventory(self.tables, self.set_decided)
+        self._classifier: Classifier
         try:
             self._begin(book, calendar)
         except BaseException:
@@ -96,8 +82,7 @@ class Machine:
         array["business_day"][:, : days.shape[1]] = days
         array["clock"][:] = 1
         self._days = days
-        self._symbols = Symbols(array["symbols"])
-        self._money: dict[bytes, tuple[int, int]] = {}
+        self._registry = Registry(self.tables)
         self._next_history_ns = 0
         self._dirty = np.zeros(capacity.securities + 1, np.int32)
         self._values = array["values"].reshape(capacity.securities + 1, -1)
@@ -107,7 +92,7 @@ class Machine:
 
     def _arrays(self) -> kernel.Book:
         array, capacity = self.tables.array, self.capacity
-        none = np.zeros((1, 1), np.int64)
+        no_class: Any = np.zeros((1, 1), np.int64)  # until there is a classifier
         position = array["position"].view("<i8").reshape(capacity.rows, -1)
         position[:, 0] = 0  # the first touch of a page costs more than all later ones: pay it before the first event
         return kernel.Book(
@@ -121,17 +106,17 @@ class Machine:
             business_day=self._days,
             today=self._today(),
             row_class=array["row_class"],
-            entries=none,
-            counts=none,
-            combinations=none,
-            security_group=none,
-            book_group=none,
-            depot_group=none,
+            entries=no_class,
+            counts=no_class,
+            combinations=no_class,
+            security_group=no_class,
+            book_group=no_class,
+            depot_group=no_class,
             unclassified=np.empty(capacity.rows, np.int32),
             later_head=array["later_head"],
             later_nodes=array["later"],
             later_counters=self.tables.state[_LATER_COUNTERS],
-            seen=np.zeros((capacity.sources + 1, kernel.WINDOW // 64), np.uint64),
+            seen=np.zeros((capacity.sources + 1, recognise.WINDOW // 64), np.uint64),
             newest=np.zeros(capacity.sources + 1, np.int64),
             dirty=self._dirty,
         )
@@ -143,14 +128,13 @@ class Machine:
         if not records.size:
             return
         with self.tables.writing():
-            if kind == Message.SECURITIES:
-                self._register_securities(records)
-            else:
-                namespace, table, word = _KNOWN[kind]
-                ids = self._place(namespace, table, word, records)
-                if kind == Message.CURRENCIES:
-                    self._register_currencies(records)
-                elif kind in (Message.BOOKS, Message.DEPOTS):
+            ids = self._registry.place(kind, records)
+            match kind:
+                case Message.SECURITIES:
+                    self._changed_securities(np.unique(ids).astype(np.int32))
+                case Message.CURRENCIES:
+                    self._recalculate(self._registry.in_currencies(records))
+                case Message.BOOKS | Message.DEPOTS:
                     self._regroup(kind, ids)
             self.tables.state[Word.REFERENCE] += 1
 
@@ -166,10 +150,10 @@ class Machine:
                 self._adopt(self._book.unclassified[: counts.unclassified].astype(np.int64))
             changed = self._dirty[: counts.dirty].copy()
             self._recalculate(changed)
-            duplicates = int(np.count_nonzero(outcome == kernel.DUPLICATE))
-            refused = outcome > kernel.DUPLICATE
+            duplicates = int(np.count_nonzero(outcome == recognise.DUPLICATE))
+            refused = outcome > recognise.DUPLICATE
             rejected = int(np.count_nonzero(refused))
-            self._remember(events[outcome == kernel.APPLIED] if duplicates or rejected else events)
+            self._remember(events[outcome == recognise.APPLIED] if duplicates or rejected else events)
             state[Word.ROWS] = counts.rows
             state[Word.BATCHES] += 1
             state[Word.DUPLICATES] += duplicates
@@ -270,8 +254,8 @@ class Machine:
 
     def close(self) -> None:
         """Give the shared memory back."""
-        self._book = self._dirty = self._symbols = self._values = None  # type: ignore[assignment]  # views must go before their memory
-        self._classifier = None  # type: ignore[assignment]
+        self._book = self._dirty = self._registry = self._values = None  # type: ignore[assignment]  # views must go before their memory
+        self._classifier = self.inventory = None  # type: ignore[assignment]
         self.tables.close()
 
     # rules
@@ -383,68 +367,13 @@ class Machine:
         recent[: len(kept) - first] = kept[first:]
         self.tables.state[Word.RECENT] = written + events.size
 
-    # reference data
-
-    def _place(self, namespace: Namespace, table: str, word: Word, records: NDArray[Any]) -> NDArray[np.int64]:
-        """Write records under the ids of their codes, new codes under new ids, and return the ids."""
-        codes, first = np.unique(records["code"], return_index=True)
-        ids = self._symbols.find(namespace, codes)
-        fresh = np.flatnonzero(ids == 0)
-        fresh = fresh[np.argsort(first[fresh])]  # ids in the order of arrival
-        used, array = self.tables.count(word), self.tables.array[table]
-        if used + fresh.size >= array.size:
-            plural = word.name.lower()
-            raise CapacityError(
-                f"{plural}: room for {array.size - 1:,}, {used + fresh.size:,} needed; start with --capacity-{plural} N"
-            )
-        ids[fresh] = used + 1 + np.arange(fresh.size)
-        placed = ids[np.searchsorted(codes, records["code"])]
-        array[placed] = records
-        self.tables.state[word] = used + fresh.size
-        self._symbols.put(namespace, codes, ids)
-        return placed
-
-    def _register_securities(self, records: NDArray[Any]) -> None:
-        ids = self._place(Namespace.SECURITY, "security", Word.SECURITIES, records)
-        self._book.market_of[ids] = records["market"]
-        looked_up = (records["flags"] & SecurityFlag.MASKED_ISIN) == 0
-        self._symbols.put(Namespace.SECURITY, records["isin"][looked_up], ids[looked_up])
-        for identifier in ("cusip", "sedol", "figi"):
-            self._symbols.put(Namespace.SECURITY, records[identifier], ids)
-        markets = np.array([m.code.encode() for m in self.markets])[records["market"]]
-        listed = np.where(
-            records["ticker"] == b"", b"", np.strings.add(np.strings.add(records["ticker"], b"@"), markets)
-        )
-        self._symbols.put(Namespace.SECURITY, listed, ids)
-        unique = np.unique(ids).astype(np.int32)
-        self._know(unique)
-        moved = self._classifier.regroup_securities(unique)
-        held = moved & (self._book.first_in_security[unique] != 0)
-        self._recalculate(unique[~held])
+    def _changed_securities(self, ids: NDArray[np.int32]) -> None:
+        self._book.market_of[ids] = self.tables.array["security"]["market"][ids]
+        moved = self._classifier.regroup_securities(ids)
+        held = moved & (self._book.first_in_security[ids] != 0)
+        self._recalculate(ids[~held])
         if held.any():
-            self._sum_again(unique[held])
-
-    def _know(self, ids: NDArray[np.int32]) -> None:
-        """The facts that reference data gives."""
-        records, head = self.tables.array["security"][ids], self._book.head
-        money = [self._money.get(code, (0, 0)) for code in records["currency"].tolist()]
-        facts = {
-            Fact.FEE: np.where(records["fee"] == RATE_UNKNOWN, 0, records["fee"]),
-            Fact.DAY_COUNT: [day_count for day_count, _ in money],
-            Fact.FX: [fx for _, fx in money],
-            Fact.VOLUME_30D: records["volume_30d"],
-            Fact.OUTSTANDING: records["outstanding"],
-        }
-        for fact, numbers in facts.items():
-            head[ids, HEAD_FACTS + fact] = numbers
-
-    def _register_currencies(self, records: NDArray[Any]) -> None:
-        self._money |= {r["code"]: (int(r["day_count"]), int(r["fx"])) for r in records}
-        count = int(self.tables.state[Word.SECURITIES]) + 1
-        concerned = np.isin(self.tables.array["security"]["currency"][:count], records["code"])
-        ids = np.flatnonzero(concerned).astype(np.int32)
-        self._know(ids)
-        self._recalculate(ids)
+            self._sum_again(ids[held])
 
     def _regroup(self, kind: Message, ids: NDArray[np.int64]) -> None:
         """Books or depots have come or changed: what rows of the changed ones feed may be another thing now."""

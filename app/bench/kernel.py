@@ -1,4 +1,4 @@
-"""`ims bench kernel`: batches of events into positions, sums, dirty marks and all calculations, on one core; checked with numpy."""
+"""`ims bench kernel`: batches of events into positions, sums and all calculations, on one core; checked with numpy."""
 
 import argparse
 import os

@@ -1,4 +1,4 @@
-"""`ims bench recalc`: how long the writer stands still while everything is made anew, and what an event costs in tables small and large."""
+"""`ims bench recalc`: how long the writer stands still while everything is made anew."""
 
 import argparse
 import dataclasses

@@ -1,0 +1,90 @@
+"""Reference data: records under ids, codes and identifiers that name them, and the facts of a security they give."""
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.model import HEAD_FACTS, RATE_UNKNOWN, Fact, Namespace, SecurityFlag
+from engine.ring import Message
+from engine.symbols import Symbols
+from engine.tables import Tables, Word
+
+_KNOWN: Final = {
+    Message.SECURITIES: (Namespace.SECURITY, "security", Word.SECURITIES),
+    Message.BOOKS: (Namespace.BOOK, "book", Word.BOOKS),
+    Message.DEPOTS: (Namespace.DEPOT, "depot", Word.DEPOTS),
+    Message.SOURCES: (Namespace.SOURCE, "source", Word.SOURCES),
+    Message.CURRENCIES: (Namespace.CURRENCY, "currency", Word.CURRENCIES),
+}
+
+
+class CapacityError(RuntimeError):
+    """A table is full; the message says which, and what to start with."""
+
+
+class Registry:
+    """Writes the reference tables. Call it inside `Tables.writing`."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+        self._symbols = Symbols(tables.array["symbols"])
+        self._money: dict[bytes, tuple[int, int]] = {}
+
+    def place(self, kind: Message, records: NDArray[Any]) -> NDArray[np.int64]:
+        """Write records under the ids of their codes, new codes under new ids, and return the ids. Raises `CapacityError`."""
+        namespace, table, word = _KNOWN[kind]
+        codes, first = np.unique(records["code"], return_index=True)
+        ids = self._symbols.find(namespace, codes)
+        fresh = np.flatnonzero(ids == 0)
+        fresh = fresh[np.argsort(first[fresh])]  # ids in the order of arrival
+        used, array = self._tables.count(word), self._tables.array[table]
+        if used + fresh.size >= array.size:
+            plural = word.name.lower()
+            raise CapacityError(
+                f"{plural}: room for {array.size - 1:,}, {used + fresh.size:,} needed; start with --capacity-{plural} N"
+            )
+        ids[fresh] = used + 1 + np.arange(fresh.size)
+        placed: NDArray[np.int64] = ids[np.searchsorted(codes, records["code"])]
+        array[placed] = records
+        self._tables.state[word] = used + fresh.size
+        self._symbols.put(namespace, codes, ids)
+        if kind == Message.SECURITIES:
+            self._name(records, placed)
+            self._know(np.unique(placed))
+        return placed
+
+    def in_currencies(self, records: NDArray[Any]) -> NDArray[np.int32]:
+        """Carry what these currencies say to the securities in them, and return those."""
+        self._money |= {record["code"]: (int(record["day_count"]), int(record["fx"])) for record in records}
+        count = self._tables.count(Word.SECURITIES) + 1
+        concerned = np.isin(self._tables.array["security"]["currency"][:count], records["code"])
+        ids = np.flatnonzero(concerned).astype(np.int32)
+        self._know(ids)
+        return ids
+
+    def _name(self, records: NDArray[Any], ids: NDArray[np.int64]) -> None:
+        """Let identifiers lead to securities."""
+        looked_up = (records["flags"] & SecurityFlag.MASKED_ISIN) == 0
+        self._symbols.put(Namespace.SECURITY, records["isin"][looked_up], ids[looked_up])
+        for identifier in ("cusip", "sedol", "figi"):
+            self._symbols.put(Namespace.SECURITY, records[identifier], ids)
+        markets = np.array([market.code.encode() for market in self._tables.markets])[records["market"]]
+        listed = np.where(
+            records["ticker"] == b"", b"", np.strings.add(np.strings.add(records["ticker"], b"@"), markets)
+        )
+        self._symbols.put(Namespace.SECURITY, listed, ids)
+
+    def _know(self, ids: NDArray[Any]) -> None:
+        """The facts that reference data gives."""
+        records, head = self._tables.array["security"][ids], self._tables.array["head"]
+        money = [self._money.get(code, (0, 0)) for code in records["currency"].tolist()]
+        facts: dict[Fact, Any] = {
+            Fact.FEE: np.where(records["fee"] == RATE_UNKNOWN, 0, records["fee"]),
+            Fact.DAY_COUNT: [day_count for day_count, _ in money],
+            Fact.FX: [fx for _, fx in money],
+            Fact.VOLUME_30D: records["volume_30d"],
+            Fact.OUTSTANDING: records["outstanding"],
+        }
+        for fact, numbers in facts.items():
+            head[ids, HEAD_FACTS + fact] = numbers
