@@ -6,7 +6,7 @@ here is ever run. Every problem is given with its place in the text.
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
@@ -108,12 +108,12 @@ def read_condition(text: str) -> Condition:
     """A condition over `ATTRIBUTES`. Raises `SqlError` with every problem."""
     tokens = tokens_of(text, _CONDITIONS)
     expression, tree = _parse(text, tokens)
-    walk = _Types(tokens)
+    walk = _Types(tokens, tree)
     kind = walk.over(tree)
     if kind != FLAG:
         walk.say(f"is {kind}, not a condition", tree)
     if walk.problems:
-        raise SqlError(tuple(walk.problems))
+        raise SqlError(tuple(dict.fromkeys(walk.problems)))
     return Condition(text, frozenset(t.text for t in tokens if t.kind == "name"), expression)
 
 
@@ -201,7 +201,9 @@ class _Types:
     """Tells of each node whether it is a text, a number or a condition, and collects what does not fit."""
 
     tokens: list[Token]
+    tree: Any
     problems: list[SqlProblem] = field(default_factory=list)
+    _places: dict[int, Token] = field(default_factory=dict)
 
     def say(self, message: str, node: Any) -> None:
         """A problem at the first name or value below `node`."""
@@ -295,34 +297,40 @@ class _Types:
                 self.problems.append(SqlProblem(f"no {name} {value!r}{hint}", token.begin, token.end))
 
     def _token(self, node: Any) -> Token:
-        """The first word that `node` came from: of several alike the first that follows the last problem, else the first."""
-        leaf = _first_leaf(node)
-        alike = [t for t in self.tokens if t.text == leaf] or self.tokens
-        after = self.problems[-1].end if self.problems else 0
-        return next((t for t in alike if t.begin >= after), alike[0])
+        """The first word that `node` came from."""
+        if not self._places:
+            self._place_all()
+        return next((self._places[id(leaf)] for leaf in _leaves(node) if id(leaf) in self._places), self.tokens[0])
+
+    def _place_all(self) -> None:
+        """Leaves come in the order of the text; what BETWEEN doubles comes once too often, and is the last of its sort then."""
+        seen: dict[str, int] = {}
+        for leaf in _leaves(self.tree):
+            text = _leaf_text(leaf)
+            alike = [token for token in self.tokens if token.text == text]
+            if alike:
+                self._places[id(leaf)] = alike[min(seen.get(text, 0), len(alike) - 1)]
+                seen[text] = seen.get(text, 0) + 1
 
 
 def _sql_text(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
-def _first_leaf(node: Any) -> str:
-    """The text of the first name or literal below `node`."""
-    leaf: list[str] = []
+def _leaves(node: Any) -> Iterator[Any]:
+    """Names and literals below `node`, in the order of the text."""
+    if isinstance(node, dict) and (isinstance(node.get("Column"), str) or _literal(node) is not None):
+        yield node
+    elif isinstance(node, dict | list):
+        for child in node.values() if isinstance(node, dict) else node:
+            yield from _leaves(child)
 
-    def look(at: Any) -> None:
-        if leaf:
-            return
-        if isinstance(at, dict) and isinstance(at.get("Column"), str):
-            leaf.append(at["Column"])
-            return
-        value = _literal(at)
-        if value is not None:
-            leaf.append(_sql_text(value) if isinstance(value, str) else str(value).upper())
-            return
-        children: list[Any] | Any = list(at.values()) if isinstance(at, dict) else at if isinstance(at, list) else []
-        for child in children:
-            look(child)
 
-    look(node)
-    return leaf[0] if leaf else ""
+def _leaf_text(leaf: Any) -> str:
+    """A leaf as it is written."""
+    value = leaf.get("Column") or _literal(leaf)
+    if isinstance(value, bool):
+        return str(value).upper()
+    if isinstance(value, int):
+        return str(abs(value))
+    return str(value) if "Column" in leaf else _sql_text(str(value))

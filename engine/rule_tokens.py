@@ -17,8 +17,9 @@ MOST: Final = 500
 NESTED: Final = 32
 """How deep parentheses may be nested."""
 
+# a comment of either kind is no sign: it cannot be read
 _TOKEN: Final = re.compile(
-    r"\s+|(?P<number>\d+(?:\.\d+)?)|(?P<text>'(?:[^']|'')*')|(?P<word>[A-Za-z_]\w*)|(?P<sign><>|!=|<=|>=|[=<>+\-*/(),])",
+    r"\s+|(?P<number>\d+(?:\.\d+)?)|(?P<text>'(?:[^']|'')*')|(?P<word>[A-Za-z_]\w*)|(?P<sign><>|!=|<=|>=|-(?!-)|/(?!\*)|[=<>+*(),])",
     re.ASCII,
 )
 _LONGEST_NUMBER: Final = 18
