@@ -17,11 +17,19 @@ from engine.tables import Tables, Word
 
 TOTAL: Final = "total"
 _NO_ROWS: Final[NDArray[np.int64]] = np.empty(0, np.int64)
-_OWNERS: Final = {Scope.CLIENT: ("client", "client"), Scope.AU: ("aggregation_unit", "aggregation unit")}
+_OWNERS: Final = {Scope.CLIENT: ("client", "a client"), Scope.AU: ("aggregation_unit", "an aggregation unit")}
 
 
 class ExplanationError(RuntimeError):
     """A number is not what its inputs make: the rules in force and the tables do not belong together."""
+
+
+class OwnerError(ValueError):
+    """A number without the owner that it needs, or with one that it does not have. `scope`: of that owner."""
+
+    def __init__(self, scope: Scope, message: str) -> None:
+        super().__init__(message)
+        self.scope = scope
 
 
 class InputKind(StrEnum):
@@ -102,8 +110,8 @@ def explain(
     """Explain a calculation of security `security` on day 0..4, as of now.
 
     `client`, `aggregation_unit`: whose number, for a calculation of that scope; `decided`: what decisions hold of them.
-    Raises KeyError for an unknown security, calculation, client or aggregation unit; ValueError for another day, or an owner
-    that the calculation does not have or needs; ExplanationError where numbers and rules do not agree; `TornReadError`.
+    Raises KeyError for an unknown security, calculation, client or aggregation unit; ValueError for another day; OwnerError;
+    ExplanationError where numbers and rules do not agree; `TornReadError`.
     """
     if not 0 < security <= tables.count(Word.SECURITIES):
         raise KeyError(f"no security has id {security}")
@@ -113,7 +121,7 @@ def explain(
     scope = Scope(copy.catalogue.calculations[at].scope)
     for of, name in ((Scope.CLIENT, client), (Scope.AU, aggregation_unit)):
         if name is not None and scope != of:
-            raise ValueError(f"{calculation} is not a number of a {_OWNERS[of][1]}")
+            raise OwnerError(of, f"{calculation} is not a number of {_OWNERS[of][1]}")
     made = Explainer(copy, client=client, aggregation_unit=aggregation_unit, decided=decided).explain(at, day)
     if made.evaluated() != made.value:
         raise ExplanationError(f"{calculation} is {made.value}, but its inputs make {made.evaluated()}")
@@ -125,7 +133,7 @@ def check_owner(tables: Tables, *, client: str | None = None, aggregation_unit: 
     books = tables.array["book"][1 : tables.count(Word.BOOKS) + 1]
     for name, (column, title) in zip((client, aggregation_unit), _OWNERS.values(), strict=True):
         if name is not None and not (name and (books[column] == name.encode()).any()):
-            raise KeyError(f"no {title} {name!r}")
+            raise KeyError(f"no {title.split(maxsplit=1)[1]} {name!r}")
 
 
 def share(quantity: int, weight: int) -> int:
@@ -164,7 +172,7 @@ class Explainer:
         info = copy.catalogue.calculations[calculation]
         scope = Scope(info.scope)
         if scope != Scope.SECURITY and self._owner[scope] is None:
-            raise ValueError(f"{info.name} is a number of a {_OWNERS[scope][1]}: say of which")
+            raise OwnerError(scope, f"{info.name} is a number of {_OWNERS[scope][1]}: say of which")
         inputs = tuple(self._input(each, scope, day) for each in copy.catalogue.inputs[copy.market_index][calculation])
         made = Explanation(
             copy=copy,

@@ -10,11 +10,13 @@ from app.api.base import Base
 from app.api.explain_answers import ExplainAnswer, explain_answer
 from app.api.parameters import Parameters, number
 from app.api.problems import Fault, ProblemError
-from engine.explain import Explanation, explain
+from engine.explain import Explanation, OwnerError, explain
 from engine.explain_split import By
 from engine.model import DAYS, Decided
+from engine.rule_model import Scope
 from engine.tables import Tables, TornReadError
 
+_PARAMETER: Final = {Scope.CLIENT: "client", Scope.AU: "au"}
 _JSON: Final = msgspec.json.Encoder()
 
 
@@ -67,11 +69,9 @@ class _Asked(msgspec.Struct, frozen=True):
             )
         except KeyError as error:
             raise ProblemError(404, "not-found", str(error.args[0])) from error
-        except ValueError as error:
-            named = "au" if self.unit is not None else "client"
-            raise ProblemError(
-                422, "invalid", "the query cannot be used", (Fault(str(error), parameter=named),)
-            ) from error
+        except OwnerError as error:
+            fault = Fault(str(error), parameter=_PARAMETER[error.scope])
+            raise ProblemError(422, "invalid", "the query cannot be used", (fault,)) from error
         except TornReadError as error:
             raise ProblemError(503, "unavailable", str(error), headers={"Retry-After": "1"}) from error
 

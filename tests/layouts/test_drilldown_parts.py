@@ -97,7 +97,7 @@ def test_a_person_chooses_any_number_day_and_split(open_down: DrillDown, detail:
     assert made.chosen == {"day": f"SD{detail.market.settle_days}", "calculation": "remaining", "view": "steps"}
     assert list(bars_of(open_down))[-1] == "Remaining"
     made.chosen = made.chosen | {"calculation": "market_value", "day": "SD0"}
-    assert bars_of(open_down)["Market value"].endswith(" 123,400.00")
+    assert bars_of(open_down)["Market value"].endswith("123,400.00")
     made.chosen = made.chosen | {"calculation": "for_loan", "view": "depot", "day": "SD1"}
     assert list(bars_of(open_down))[-1] == "For loan"
 
