@@ -22,13 +22,17 @@ from app.rules_life import (
     Detail,
     DocumentLife,
     Life,
+    NoSuchVersionError,
     State,
     Step,
     Version,
     check_role,
     check_step,
+    document_in,
     first_step,
     further_step,
+    life_in,
+    newest_in,
 )
 from app.rules_store import Fresh, RuleConflictError, RuleStore, RuleStoreError
 from app.rules_stream import RESERVED, Part, join, moved, part_problems, split, text_problems, whole_lines
@@ -39,10 +43,6 @@ log = structlog.get_logger()
 AGAIN_NS: Final = 10 * 10**9
 """How long an activation waits that could not be written down."""
 _SUMMARY: Final[tuple[str, ...]] = ("took_ms", "securities_changed", "rows_read", "totals", "classes", "as_of_ns")
-
-
-class NoSuchVersionError(LookupError):
-    """There is no such document, or no such version of it."""
 
 
 class SameTextError(ValueError):
@@ -113,11 +113,11 @@ class RulesDesk:
 
     async def document(self, name: str) -> DocumentLife:
         """All versions of a document."""
-        return _document(await self.documents(), name)
+        return document_in(await self.documents(), name)
 
     async def version(self, document: str, number: int) -> tuple[Life, str]:
         """A version's life and its text."""
-        life = _life(await self.documents(), document, number)
+        life = life_in(await self.documents(), document, number)
         return life, await self._text(document, number)
 
     async def text(self, document: str, number: int) -> str:
@@ -144,7 +144,7 @@ class RulesDesk:
         """A new version with the text of an old one. Raises `SameTextError`, too."""
         check_role(Action.REVERT, who)
         async with self._turn() as documents:
-            _life(documents, document, to)
+            life_in(documents, document, to)
             text = await self._text(document, to)
             return await self._draft(documents, document, text, comment, who, Action.REVERT, Detail(reverted_to=to))
 
@@ -155,7 +155,7 @@ class RulesDesk:
         async with self._turn() as documents:
             active = {document.name: document.text for document in self.book.documents}
             differing = [part for part in parts if active.get(part.name) != part.text]
-            drafts = [Document(part.name, _newest(documents, part.name) + 1, part.text) for part in differing]
+            drafts = [Document(part.name, newest_in(documents, part.name) + 1, part.text) for part in differing]
             book = await self._checked_stream(parts, differing, drafts)
             fresh = [Fresh(heading_of(book, draft), draft.text) for draft in drafts]
             steps = [self._first(documents, one.version, Action.IMPORT, who.user, comment) for one in fresh]
@@ -165,7 +165,7 @@ class RulesDesk:
 
     async def test(self, document: str, number: int, comment: str, who: Identity) -> tuple[Life, dict[str, Any]]:
         """What a version would change now."""
-        life = _life(await self.documents(), document, number)
+        life = life_in(await self.documents(), document, number)
         check_step(life, Action.TEST, who)
         book = await self._candidate([Document(document, number, await self._text(document, number))])
         impact = await self._doors.impact(book.documents)
@@ -193,7 +193,7 @@ class RulesDesk:
     async def approve(self, document: str, number: int, comment: str, who: Identity) -> Life:
         """Let a submitted version become active on its date: at once, where that has come."""
         async with self._turn() as documents:
-            life = _life(documents, document, number)
+            life = life_in(documents, document, number)
             check_step(life, Action.APPROVE, who)
             serial = documents[document].serial
             step = further_step(life, Action.APPROVE, who.user, serial + 1, self._doors.clock(), comment)
@@ -250,7 +250,7 @@ class RulesDesk:
             raise SameTextError(f"this is the text of {name} that is active")
         if name in RESERVED:
             raise RulesError((Problem(name, 0, 0, "no document can have this name"),))
-        draft = Document(name, _newest(documents, name) + 1, text)
+        draft = Document(name, newest_in(documents, name) + 1, text)
         if problems := text_problems(name, text):
             raise RulesError(tuple(problems))
         book = await self._candidate([draft])
@@ -276,7 +276,7 @@ class RulesDesk:
         comment: str,
         detail: Detail | None = None,
     ) -> Life:
-        life = _life(documents, document, number)
+        life = life_in(documents, document, number)
         check_step(life, action, who)
         serial = documents[document].serial + 1
         step = further_step(life, action, who.user, serial, self._doors.clock(), comment)
@@ -376,23 +376,6 @@ class RulesDesk:
 
     async def _run(self, job: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._worker, job)
-
-
-def _document(documents: dict[str, DocumentLife], name: str) -> DocumentLife:
-    if name not in documents:
-        raise NoSuchVersionError(f"no document {name}")
-    return documents[name]
-
-
-def _life(documents: dict[str, DocumentLife], name: str, number: int) -> Life:
-    life = _document(documents, name).lives.get(number)
-    if life is None:
-        raise NoSuchVersionError(f"no version {number} of {name}")
-    return life
-
-
-def _newest(documents: dict[str, DocumentLife], name: str) -> int:
-    return documents[name].newest if name in documents else 0
 
 
 def _versions(book: RuleBook) -> dict[str, int]:

@@ -80,6 +80,10 @@ class WrongStateError(ValueError):
     """The version cannot go from its state to the one asked for."""
 
 
+class NoSuchVersionError(LookupError):
+    """There is no such document, or no such version of it."""
+
+
 class NotAllowedError(PermissionError):
     """Not by this person."""
 
@@ -169,6 +173,26 @@ class DocumentLife(Struct, frozen=True):
     def open(self) -> list[Life]:
         """Versions that something may still become of, oldest first."""
         return [life for life in self.lives.values() if life.state in OPEN]
+
+
+def document_in(documents: Mapping[str, DocumentLife], name: str) -> DocumentLife:
+    """Raises `NoSuchVersionError`."""
+    if name not in documents:
+        raise NoSuchVersionError(f"no document {name}")
+    return documents[name]
+
+
+def life_in(documents: Mapping[str, DocumentLife], name: str, number: int) -> Life:
+    """Raises `NoSuchVersionError`."""
+    life = document_in(documents, name).lives.get(number)
+    if life is None:
+        raise NoSuchVersionError(f"no version {number} of {name}")
+    return life
+
+
+def newest_in(documents: Mapping[str, DocumentLife], name: str) -> int:
+    """The highest version number of a document; 0 for one that there is not yet."""
+    return documents[name].newest if name in documents else 0
 
 
 def check_role(action: Action, who: Identity) -> None:

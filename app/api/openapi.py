@@ -8,6 +8,8 @@ import msgspec
 
 from app.api import answers
 from app.api.explain_answers import ExplainAnswer
+from app.api.openapi_parts import content, operation, parameter, ref
+from app.api.openapi_rules import RULE_TYPES, rule_paths
 from app.api.problems import KINDS, Problem
 from app.api.requests import MAX_LINES, EndRequest
 from engine.explain_split import By
@@ -23,6 +25,7 @@ _TYPES: Final = (
     answers.Availability,
     answers.AvailabilityPage,
     ExplainAnswer,
+    *RULE_TYPES,
     Problem,
 )
 _PAGE: Final = {
@@ -68,18 +71,18 @@ def openapi() -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": "IMS: locates and availability",
+            "title": "IMS: locates, availability and rules",
             "version": _version(),
             "description": "Quantities are whole shares. Times are UTC. A locate is on disk before it is answered. "
             "Every error is a problem document (RFC 9457) with a pointer per wrong field.",
         },
         "servers": [{"url": "/"}],
         "security": [{"token": []}],
-        "paths": _paths(),
+        "paths": _paths() | rule_paths(),
         "components": {
             "schemas": schemas,
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
-            "responses": {"Problem": _content("What went wrong.", "Problem", "application/problem+json")},
+            "responses": {"Problem": content("What went wrong.", "Problem", "application/problem+json")},
         },
         "x-problems": KINDS,
     }
@@ -92,68 +95,44 @@ def _version() -> str:
         return "0"
 
 
-def _ref(name: str) -> dict[str, str]:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def _content(
-    description: str, name: str, media_type: str = "application/json", *, many: bool = False
-) -> dict[str, Any]:
-    """An answer: an object of the type, or (`many`) one or a list of them."""
-    schema: dict[str, Any] = _ref(name)
-    if many:
-        schema = {"oneOf": [schema, {"type": "array", "items": _ref(name)}]}
-    return {"description": description, "content": {media_type: {"schema": schema}}}
-
-
-def _operation(summary: str, good: dict[str, Any], bad: tuple[int, ...], **more: Any) -> dict[str, Any]:
-    problem = {"$ref": "#/components/responses/Problem"}
-    responses = good | {str(status): problem for status in sorted({401, 405, 413, 415, 500, *bad})}
-    return {"summary": summary, "responses": responses, **more}
-
-
-def _parameter(name: str, description: str, **schema: Any) -> dict[str, Any]:
-    return {"name": name, "in": "query", "description": description, "schema": {"type": "string"} | schema}
-
-
 def _paths() -> dict[str, Any]:
-    locate = {"200": _content("The locate.", "LocateAnswer")}
-    lines = {"oneOf": [_ref("LocateRequest"), _list_of("LocateRequest")]}
+    locate = {"200": content("The locate.", "LocateAnswer")}
+    lines = {"oneOf": [ref("LocateRequest"), _list_of("LocateRequest")]}
     decided = {
-        "200": _content("Decided: all lines granted, or all refused.", "LocateAnswer", many=True),
-        "202": _content("Pending, all of them.", "LocateAnswer", many=True),
-        "207": _content("The lines of a list went different ways: see the state of each.", "LocateAnswer", many=True),
+        "200": content("Decided: all lines granted, or all refused.", "LocateAnswer", many=True),
+        "202": content("Pending, all of them.", "LocateAnswer", many=True),
+        "207": content("The lines of a list went different ways: see the state of each.", "LocateAnswer", many=True),
     }
     asked = {"required": True, "content": {"application/json": {"schema": lines, "example": _EXAMPLE}}}
-    ended = {"content": {"application/json": {"schema": _ref("EndRequest"), "example": {}}}}
+    ended = {"content": {"application/json": {"schema": ref("EndRequest"), "example": {}}}}
     return {
         "/api/v1/locates": {
-            "post": _operation(
+            "post": operation(
                 f"Ask for one locate, or for a list of up to {MAX_LINES:,}",
                 decided,
                 (400, 422, 503),
                 parameters=[_KEY],
                 requestBody=asked,
             ),
-            "get": _operation(
+            "get": operation(
                 "List locates, newest first",
-                {"200": _content("A page.", "LocatePage")},
+                {"200": content("A page.", "LocatePage")},
                 (422, 503),
                 parameters=[
-                    _parameter("client", "Of this client."),
-                    _parameter("security", "By any of its names."),
-                    _parameter("state", "In this state.", enum=[state.value for state in State]),
-                    _parameter("date", "Received on this day, UTC.", format="date"),
-                    _parameter("limit", "At most so many.", type="integer", minimum=1, maximum=1_000, default=100),
-                    _parameter("cursor", "`next_cursor` of the page before."),
+                    parameter("client", "Of this client."),
+                    parameter("security", "By any of its names."),
+                    parameter("state", "In this state.", enum=[state.value for state in State]),
+                    parameter("date", "Received on this day, UTC.", format="date"),
+                    parameter("limit", "At most so many.", type="integer", minimum=1, maximum=1_000, default=100),
+                    parameter("cursor", "`next_cursor` of the page before."),
                 ],
             ),
         },
-        "/api/v1/locates/{id}": {"get": _operation("One locate", locate, (404, 503), parameters=[_ID])},
+        "/api/v1/locates/{id}": {"get": operation("One locate", locate, (404, 503), parameters=[_ID])},
         "/api/v1/locates/{id}/evidence": {
-            "get": _operation(
+            "get": operation(
                 "What it was decided on, and its history",
-                {"200": _content("Every step.", "HistoryAnswer")},
+                {"200": content("Every step.", "HistoryAnswer")},
                 (404, 503),
                 parameters=[_ID],
             )
@@ -161,44 +140,44 @@ def _paths() -> dict[str, Any]:
         "/api/v1/locates/{id}/release": {"post": _ending("Give back what is not needed", locate, ended)},
         "/api/v1/locates/{id}/cancel": {"post": _ending("Withdraw a locate, or a pending request", locate, ended)},
         "/api/v1/availability": {
-            "get": _operation(
+            "get": operation(
                 "What can be lent and located now, of many securities",
-                {"200": _content("A page.", "AvailabilityPage")},
+                {"200": content("A page.", "AvailabilityPage")},
                 (422,),
                 parameters=[
-                    _parameter("market", "Of this market."),
-                    _parameter("temperature", "Of this temperature.", enum=list(Temperature.__members__)),
-                    _parameter("limit", "At most so many.", type="integer", minimum=1, maximum=100, default=100),
-                    _parameter("cursor", "`next_cursor` of the page before."),
+                    parameter("market", "Of this market."),
+                    parameter("temperature", "Of this temperature.", enum=list(Temperature.__members__)),
+                    parameter("limit", "At most so many.", type="integer", minimum=1, maximum=100, default=100),
+                    parameter("cursor", "`next_cursor` of the page before."),
                 ],
             )
         },
         "/api/v1/availability/{security}": {
-            "get": _operation(
+            "get": operation(
                 "What can be lent and located now",
-                {"200": _content("Availability.", "Availability")},
+                {"200": content("Availability.", "Availability")},
                 (404,),
                 parameters=[_SECURITY],
             )
         },
         "/api/v1/explain/{security}/{calculation}": {
-            "get": _operation(
+            "get": operation(
                 "How a number comes about: inputs, weights, rules and rows, exact to the share",
-                {"200": _content("The explanation, all of one moment.", "ExplainAnswer")},
+                {"200": content("The explanation, all of one moment.", "ExplainAnswer")},
                 (404, 422, 503),
                 parameters=[
                     _SECURITY,
                     _CALCULATION,
-                    _parameter(
+                    parameter(
                         "day",
                         "Business days from today; where it is not given, the day on which a trade of today settles.",
                         type="integer",
                         minimum=0,
                         maximum=DAYS - 1,
                     ),
-                    _parameter("client", "Whose number, for a calculation of a client."),
-                    _parameter("au", "Whose number, for a calculation of an aggregation unit."),
-                    _parameter("by", "Split the value by this, too.", enum=[by.value for by in By]),
+                    parameter("client", "Whose number, for a calculation of a client."),
+                    parameter("au", "Whose number, for a calculation of an aggregation unit."),
+                    parameter("by", "Split the value by this, too.", enum=[by.value for by in By]),
                 ],
             )
         },
@@ -206,8 +185,8 @@ def _paths() -> dict[str, Any]:
 
 
 def _list_of(name: str) -> dict[str, Any]:
-    return {"type": "array", "items": _ref(name), "minItems": 1, "maxItems": MAX_LINES}
+    return {"type": "array", "items": ref(name), "minItems": 1, "maxItems": MAX_LINES}
 
 
 def _ending(summary: str, locate: dict[str, Any], ended: dict[str, Any]) -> dict[str, Any]:
-    return _operation(summary, locate, (400, 404, 409, 422, 503), parameters=[_ID], requestBody=ended)
+    return operation(summary, locate, (400, 404, 409, 422, 503), parameters=[_ID], requestBody=ended)

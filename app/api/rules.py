@@ -25,8 +25,8 @@ from app.api.rules_answers import (
     text_answer,
     version_answer,
 )
-from app.rules_desk import NoSuchVersionError, SameTextError
-from app.rules_life import NotAllowedError, WrongStateError
+from app.rules_desk import SameTextError
+from app.rules_life import NoSuchVersionError, NotAllowedError, WrongStateError
 from app.rules_store import RuleConflictError, RuleStoreError
 from app.rules_stream import lines_of
 from engine.rule_model import RulesError

@@ -11,8 +11,8 @@ import sqlalchemy as sa
 
 from app.identity import Identity
 from app.journal_schema import connect
-from app.rules_desk import NoSuchVersionError, RulesDesk, SameTextError
-from app.rules_life import Action, NotAllowedError, State, WrongStateError
+from app.rules_desk import RulesDesk, SameTextError
+from app.rules_life import Action, NoSuchVersionError, NotAllowedError, State, WrongStateError
 from app.rules_store import RuleConflictError, RuleStore, RuleStoreError
 from engine.rule_model import Document, Problem, RuleBook, RulesError
 from tests.app.journal_urls import STORES, journal_url
