@@ -2,14 +2,16 @@
 
 `name | context | steps | results`, and nothing else: an unknown word is an error that says file and line.
 
-- context: a market, then on=DATE (the real calendar; without it every day is a business day), at=HH:MM (the
-  market's own time on that date, which decides the day and the cut-off), closed=DAYS (lending is over for these), event=N (business days to the next dividend), price= fx= days= fee=% volume= outstanding= temperature=
-  classification= designated threshold
-- steps: `KIND[/BOOK[/DEPOT]] words`, `DECIDED quantity`, `CLIENT or AU: DECIDED quantity`, `reset BOOK`, `roll N`, or `-`
-- words of a row: N (set) +N@D -N@D (expected receipt, delivery) buy=N@D sell=N@D short=N@D in=N@D out=N@D (settled), each also
-  after cancel: quanto: or old: (traded yesterday); free= hypothecated= segregated= reserved= ca= rate= td=; D counts business days from
-  today, or is a date
-- results: `what[.days][\\[row or party\\]] = arithmetic = result`
+- context: a market and what is so of it and of the security. on=DATE (of the real calendar; without it every day is a business
+  day), at=HH:MM (by the market's clocks: decides the day and the cut-off), closed=DAYS (lending is over for these), event=N
+  (business days to the next dividend), price= fx= days= fee=% volume= outstanding= temperature= classification= designated
+  threshold
+- steps, divided by `;`: `KIND[/BOOK[/DEPOT]] words`, `DECIDED quantity`, `PARTY: DECIDED quantity`, `reset BOOK`, `roll N`,
+  `becomes ...` (the security's context from now on), or `-`
+- words of a row: N (set), +N@D -N@D (expected), buy= sell= short= in= out= N@D (the last two: settled), each also after
+  cancel: quanto: old: (traded yesterday); free= hypothecated= segregated= reserved= ca= rate= td= N. D counts business days
+  from today, or is a date
+- results, divided by `;`: `what[.days][(row or party)] = arithmetic = result`, with square brackets around row or party
 """
 
 import ast
@@ -22,7 +24,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
-from engine.model import Classification, Decided, Kind, Temperature
+from engine.model import LATER, Classification, Decided, Kind, Temperature
 
 FOLDER: Final = Path(__file__).parent / "facts"
 DATED: Final = {"+", "-", "buy", "sell", "short", "in", "out"}
@@ -103,7 +105,14 @@ class Roll:
     days: int
 
 
-Step = Happening | Decision | Reset | Roll
+@dataclass(frozen=True, slots=True)
+class Becomes:
+    """Reference data of the security from now on; what is not said is not known any more."""
+
+    context: Context
+
+
+Step = Happening | Decision | Reset | Roll | Becomes
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +126,9 @@ class Expected:
     result: int
 
     def __str__(self) -> str:
-        days = "".join(map(str, self.days))
-        return f"{self.what}.{days}[{self.where}] = {self.arithmetic} = {self.result}"
+        days = f".{self.days[0]}-{self.days[-1]}" if self.days else ""
+        where = f"[{self.where}]" if self.where else ""
+        return f"{self.what}{days}{where} = {self.arithmetic} = {self.result}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,9 +186,12 @@ def _line(place: str, text: str) -> Line:
     if len(parts) != 4 or not all(parts):
         raise FactError("not four parts: name | context | steps | results")
     name, context, steps, results = parts
-    happened = () if steps == "-" else tuple(one for step in steps.split(";") for one in _steps(step.split()))
+    where = _context(context.split())
+    happened = (
+        () if steps == "-" else tuple(one for step in steps.split(";") for one in _steps(where.market, step.split()))
+    )
     expected = tuple(_expected(result) for result in results.split(";"))
-    return Line(place, name, _context(context.split()), happened, expected)
+    return Line(place, name, where, happened, expected)
 
 
 def _context(words: list[str]) -> Context:
@@ -212,13 +225,15 @@ def _context(words: list[str]) -> Context:
     return Context(facts=facts, flags=frozenset(flags), **given)
 
 
-def _steps(words: list[str]) -> list[Step]:
+def _steps(market: str, words: list[str]) -> list[Step]:
     first, *others = words
     party = ""
     if first.endswith(":"):
         party, first, *others = first[:-1], *others
     if first in Decided.__members__ and len(others) == 1:
         return [Decision(Decided[first], int(others[0]), party)]
+    if first == "becomes":
+        return [Becomes(_context([market, *others]))]
     if first == "roll" and len(others) == 1:
         return [Roll(int(others[0]))]
     if first == "reset" and len(others) == 1:
@@ -262,4 +277,7 @@ def _expected(text: str) -> Expected:
     if not found:
         raise FactError(f"unknown result {parts[0]!r}")
     days = tuple(range(int(found[2]), int(found[3] or found[2]) + 1)) if found[2] else ()
+    if found[2] and (not days or days[-1] > LATER):
+        raise FactError(f"no such days: {parts[0]!r}")
+    calculate(parts[1])
     return Expected(found[1], days, found[4] or "", parts[1], int(parts[2]))

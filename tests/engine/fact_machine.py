@@ -21,8 +21,10 @@ from engine.explain import explain
 from engine.model import (
     BOOK,
     CURRENCY,
+    DAYS,
     NAMED,
     NO_DATE,
+    POSITION,
     RATE_UNKNOWN,
     SECURITY,
     Capacity,
@@ -39,7 +41,20 @@ from engine.rule_model import Scope
 from engine.state import Calendar, Machine
 from engine.tables import CALENDAR_DAYS, Word
 from feeds.calendars import WEEKDAYS, business_day_table, closing_minutes, day_of, minute_of, moment_ns
-from tests.engine.fact_lines import Context, Decision, Expected, Happening, Line, Reset, Roll, Row, row_of
+from tests.engine.fact_lines import (
+    Becomes,
+    Context,
+    Decision,
+    Expected,
+    FactError,
+    Happening,
+    Line,
+    Reset,
+    Roll,
+    Row,
+    Step,
+    row_of,
+)
 
 PLAIN_TODAY: Final = day_of(dt.date(2024, 10, 4))
 MARKETS: Final = (*world.markets(), Market("WD", WEEKDAYS, "UTC", "", "17:00", 2))
@@ -74,7 +89,7 @@ OPS: Final = {
     "rate": Op.SET_RATE,
 }
 CALENDAR_RESULTS: Final = {"ahead", "settle", "close", "close_utc"}
-_DAYS: Final = range(5)
+ROW_RESULTS: Final = {"projected", "break", *(POSITION.names or ())}
 _BASE: Final = day_of(dt.date(2019, 7, 1))
 _LAST: Final = day_of(dt.date(2027, 6, 30))
 
@@ -122,16 +137,18 @@ class Days:
         return part - part[:, :1]
 
 
-def results(lines: Sequence[Line], cache: Path, instance: str) -> dict[str, list[str]]:
-    """By file: every line whose numbers are not the machine's, in words."""
-    days = Days(cache)
+def results(lines: Sequence[Line], days: Days, instance: str) -> dict[str, list[str]]:
+    """By file: every line whose numbers are not the machine's, in words. Raises `FactError` for an unknown market or result."""
+    for line in lines:
+        if line.context.market not in MARKET:
+            raise FactError(f"{line.place}: unknown market {line.context.market!r}")
     wrong: dict[str, list[str]] = defaultdict(list)
     for number, group in enumerate(_groups(lines)):
         with_machine = Desk(group, days, f"{instance}.facts{number}.tables")
         try:
             with_machine.play()
-            for line in group:
-                wrong[line.place.partition(":")[0]] += with_machine.differences(line)
+            for index, line in enumerate(group):
+                wrong[line.place.partition(":")[0]] += with_machine.differences(index)
         finally:
             with_machine.close()
     return wrong
@@ -191,7 +208,9 @@ class Desk:
         return Calendar(base, self.days.slice(base), today)
 
     def _register(self) -> None:
-        moneys = sorted({_money(line.context) for line in self.lines})
+        contexts = [line.context for line in self.lines]
+        contexts += [step.context for line in self.lines for step in line.steps if isinstance(step, Becomes)]
+        moneys = sorted({_money(context) for context in contexts})
         self.currency = {money: f"{index:03d}" for index, money in enumerate(moneys)}
         currencies = np.zeros(len(moneys), CURRENCY)
         for record, (fx, day_count) in zip(currencies, moneys, strict=True):
@@ -205,25 +224,24 @@ class Desk:
             record["entity"] = "E1" if name < "B6" else "E2"
         self.books = {code: number for number, code in enumerate(books, 1)}
         self.machine.register(Message.CURRENCIES, currencies)
-        self.machine.register(Message.SECURITIES, self._securities())
+        securities = [self._security(index, line.context) for index, line in enumerate(self.lines)]
+        self.machine.register(Message.SECURITIES, np.concatenate(securities))
         self.machine.register(Message.BOOKS, of_books)
         self.machine.register(Message.DEPOTS, np.array([(f"D{i}", "") for i in (1, 2, 3)], NAMED))
         self.machine.register(Message.SOURCES, np.array([("s1", "")], NAMED))
 
-    def _securities(self) -> NDArray[Any]:
-        records = np.zeros(len(self.lines), SECURITY)
-        for index, (record, line) in enumerate(zip(records, self.lines, strict=True)):
-            context, market = line.context, MARKET[line.context.market]
-            record["code"], record["market"] = f"S{index}", market
-            record["currency"] = self.currency[_money(context)]
-            record["temperature"], record["classification"] = context.temperature, context.classification
-            for flag in context.flags:
-                record["flags"] |= SecurityFlag[flag.upper()]
-            record["fee"] = context.facts.get("fee", RATE_UNKNOWN)
-            record["volume_30d"] = context.facts.get("volume", 0)
-            record["outstanding"] = context.facts.get("outstanding", 0)
-            if context.event is not None:
-                record["event_date"] = self._date(market, context.event)
+    def _security(self, index: int, context: Context) -> NDArray[Any]:
+        records = np.zeros(1, SECURITY)
+        record, market = records[0], MARKET[context.market]
+        record["code"], record["market"] = f"S{index}", market
+        record["currency"] = self.currency[_money(context)]
+        record["temperature"], record["classification"] = context.temperature, context.classification
+        for flag in context.flags:
+            record["flags"] |= SecurityFlag[flag.upper()]
+        record["fee"] = context.facts.get("fee", RATE_UNKNOWN)
+        record["volume_30d"], record["outstanding"] = (context.facts.get(name, 0) for name in ("volume", "outstanding"))
+        if context.event is not None:
+            record["event_date"] = self._date(market, context.event)
         return records
 
     def _date(self, market: int, day: int | dt.date) -> int:
@@ -261,27 +279,25 @@ class Desk:
         assert state.today[market] == self.today[market]
         return tuple(np.flatnonzero(~state.lending_open[market]).tolist())
 
-    def _play(self, index: int, steps: Iterable[Any]) -> None:
-        for stated, some in groupby(steps, key=lambda step: isinstance(step, Happening) and step.word == "td"):
-            if stated:
-                self._state(index, some)
+    def _play(self, index: int, steps: Iterable[Step]) -> None:
+        for by_event, some in groupby(steps, key=_is_event):
+            if by_event:
+                self._apply([self._event_of(index, step) for step in some])
                 continue
-            happened = []
             for step in some:
-                if isinstance(step, Decision):
-                    self._decide(index, step)
-                elif isinstance(step, Reset):
-                    happened.append(self._event(index, op=Op.RESET_BOOK, book=self.books[f"{index}.{step.book}"]))
-                else:
-                    happened.append(self._happening(index, step))
-            self._apply(happened)
+                match step:
+                    case Decision():
+                        self._decide(index, step)
+                    case Becomes():
+                        self.machine.register(Message.SECURITIES, self._security(index, step.context))
+                    case Happening():
+                        self._state(index, step)
 
-    def _state(self, index: int, steps: Iterable[Happening]) -> None:
+    def _state(self, index: int, step: Happening) -> None:
         """Put a trade date quantity in a row: no event says it apart from the settled one, so only a fault can."""
-        for step in steps:
-            at = self._row(index, step.row)
-            assert at is not None
-            self.machine.tables.array["position"][at]["td"] = step.quantity
+        at = self._row(index, step.row)
+        assert at is not None
+        self.machine.tables.array["position"][at]["td"] = step.quantity
 
     def _decide(self, index: int, step: Decision) -> None:
         if step.party:
@@ -289,7 +305,10 @@ class Desk:
         else:
             self.machine.set_decided(index + 1, step.what, step.quantity)
 
-    def _happening(self, index: int, step: Happening) -> dict[str, Any]:
+    def _event_of(self, index: int, step: Step) -> dict[str, Any]:
+        if isinstance(step, Reset):
+            return self._event(index, op=Op.RESET_BOOK, book=self.books[f"{index}.{step.book}"])
+        assert isinstance(step, Happening)
         market = MARKET[self.lines[index].context.market]
         flags = (Flag.CANCEL if "cancel" in step.manners else 0) | (Flag.QUANTO if "quanto" in step.manners else 0)
         return self._event(
@@ -317,9 +336,9 @@ class Desk:
 
     # what came out
 
-    def differences(self, line: Line) -> list[str]:
+    def differences(self, index: int) -> list[str]:
         """What the machine has otherwise than the line says."""
-        index = self.lines.index(line)
+        line = self.lines[index]
         wrong = []
         for expected in line.expected:
             found = self._found(index, expected)
@@ -332,10 +351,12 @@ class Desk:
             return self.days.result(self.lines[index].context, expected)
         catalogue = self.machine.tables.catalogue
         names = [info.name for info in catalogue.calculations]
-        if expected.what not in names:
+        if expected.what in ROW_RESULTS:
             return self._of_row(index, expected)
+        if expected.what not in names:
+            raise FactError(f"{self.lines[index].place}: unknown result {expected.what!r}")
         at = names.index(expected.what)
-        days = expected.days or _DAYS
+        days = expected.days or range(DAYS)
         scope = catalogue.calculations[at].scope
         if scope == Scope.SECURITY:
             values = self.machine.tables.array["values"][index + 1, at]
@@ -367,9 +388,9 @@ class Desk:
         return int(found[0]) if found.size else None
 
 
-def _phases(line: Line) -> list[list[Any]]:
+def _phases(line: Line) -> list[list[Step]]:
     """The steps between rolls."""
-    phases: list[list[Any]] = [[]]
+    phases: list[list[Step]] = [[]]
     for step in line.steps:
         if isinstance(step, Roll):
             phases.append([])
@@ -378,11 +399,15 @@ def _phases(line: Line) -> list[list[Any]]:
     return phases
 
 
+def _is_event(step: Step) -> bool:
+    return isinstance(step, Reset) or (isinstance(step, Happening) and step.word != "td")
+
+
 def _books(line: Line) -> list[str]:
     """The books that a line uses, each once."""
-    used = [step.row.book if isinstance(step, Happening) else step.book for step in line.steps if hasattr(step, "row") or isinstance(step, Reset)]
-    used += [row_of(expected.where).book for expected in line.expected if expected.where and not expected.where[1:].isdigit()]
-    return sorted(set(used))
+    used = {step.row.book for step in line.steps if isinstance(step, Happening)}
+    used |= {step.book for step in line.steps if isinstance(step, Reset)}
+    return sorted(used)
 
 
 def _money(context: Context) -> tuple[int, int]:
