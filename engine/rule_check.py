@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import combinations
+from typing import Final
 
 import yaml
 
@@ -23,6 +24,8 @@ from engine.rule_model import (
 from engine.rule_sql import RESERVED, normal, read_condition, read_expression
 from engine.rule_tokens import SqlError, close_to
 
+MOST: Final = 500
+"""Terms, calculations and rules of each sort, in all documents together."""
 What = tuple[str, str]
 """term, calculation or rule, and its name."""
 
@@ -71,6 +74,9 @@ class Places:
 
 def check(book: RuleBook, places: Places, *, complete: bool) -> list[Problem]:
     """Every problem of the book as a whole. `complete` False: something could not be read, so nothing is missed."""
+    for items, plural in ((book.terms, "terms"), (book.calculations, "calculations"), (book.rules, "rules")):
+        if len(items) > MOST:
+            return [Problem(items[MOST].document, 0, 0, f"{len(items):,} {plural} are too many: at most {MOST}")]
     problems = [
         *_names(book, places),
         *_conditions(book, places),

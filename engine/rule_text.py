@@ -35,7 +35,7 @@ from engine.rule_model import (
 )
 from engine.rule_tokens import close_to
 
-LONGEST: Final = 1_000_000
+LONGEST: Final = 200_000
 """Characters of a document."""
 GREATEST_WEIGHT: Final = 1_000
 OWN_MARKETS_PRIORITY: Final = 100
