@@ -4,7 +4,6 @@ Import it only after Bokeh's settings have been made: it imports Bokeh. Panel's 
 only; here the websocket is asked at its handshake, at each message, and every few seconds while it is silent.
 """
 
-from collections.abc import Callable
 from typing import Any, Final
 
 import structlog
@@ -14,7 +13,7 @@ from panel import state
 from panel.io.server import DocHandler, WSHandler
 from tornado.httputil import HTTPServerRequest
 from tornado.ioloop import PeriodicCallback
-from tornado.web import HTTPError
+from tornado.web import HTTPError, RequestHandler
 
 from app.pages.logins import Login, Logins
 from app.users_store import UsersError
@@ -33,18 +32,18 @@ class Door(AuthProvider):
         super().__init__()
 
     @property
-    def get_user(self) -> Callable[[Any], str | None]:
+    def get_user(self) -> Any:  # Bokeh says that it hands over a request; it is the handler
         return self._name
 
-    def _name(self, handler: Any) -> str | None:
+    def _name(self, handler: RequestHandler) -> str | None:
         request: HTTPServerRequest = handler.request
         try:
             login = self._logins.who(request)
         except UsersError as error:
-            log.error("users cannot be read", reason=str(error))
+            log.error("users cannot be read", reason=str(error))  # noqa: TRY400  the reason says all
             login = None
         request.login = login  # type: ignore[attr-defined]
-        return login and login.identity.user
+        return login.identity.user if login else None
 
     @property
     def login_url(self) -> str:
@@ -53,7 +52,8 @@ class Door(AuthProvider):
 
 def visitor() -> Login:
     """Whose page is being made. Raises 403 where a session is begun without anybody."""
-    login = getattr(state.curdoc.session_context.request, "login", None)
+    session: Any = state.curdoc.session_context if state.curdoc else None
+    login = getattr(session.request, "login", None) if session else None
     if not isinstance(login, Login):
         raise HTTPError(403)
     return login
@@ -65,8 +65,8 @@ class WatchedSocket(WSHandler):
     _watch: PeriodicCallback | None = None
 
     def open(self, *args: Any, **kwargs: Any) -> None:
-        super().open(*args, **kwargs)
-        self._watch = PeriodicCallback(self._still_known, CHECK_MS)
+        super().open(*args, **kwargs)  # type: ignore[no-untyped-call]
+        self._watch = PeriodicCallback(self._look, CHECK_MS)
         self._watch.start()
 
     async def on_message(self, fragment: str | bytes) -> None:
@@ -78,8 +78,11 @@ class WatchedSocket(WSHandler):
             self._watch.stop()
         super().on_close()
 
+    def _look(self) -> None:
+        self._still_known()
+
     def _still_known(self) -> bool:
-        known = self.get_current_user() is not None
+        known = self.get_current_user() is not None  # type: ignore[no-untyped-call]
         if not known:
             self.close(SIGNED_OUT, "signed out")
         return known

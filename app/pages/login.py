@@ -95,7 +95,7 @@ class LoginHandler(_Handler):
         try:
             login = self.who()
         except UsersError as error:
-            log.error("users cannot be read", reason=str(error))
+            log.error("users cannot be read", reason=str(error))  # noqa: TRY400  the reason says all
             self._form(503, "The users cannot be read: the service's log says why", wanted)
             return
         if login:

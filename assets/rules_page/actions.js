@@ -15,7 +15,7 @@ const DONE = { submit: "submitted", approve: "approved", reject: "rejected", wit
 /** Take a step of `shapes.steps` from the version on screen. */
 export async function take(page, step) {
   const { document, version } = page.shown;
-  const name = `${document.title || document.document} v${version.version}`;
+  const name = `${document.title} v${version.version}`;
   if (step === "edit") return page.go({ view: "edit", version: version.version });
   if (step === "test") return test(page, version.version);
   if (step === "revert") return revert(page, name, version.version);
@@ -88,9 +88,9 @@ export async function importFile(page, file) {
   if (answer === null) return;
   try {
     const made = await page.api.import(text, answer.comment);
-    const drafts = made.drafts ?? made.versions ?? (Array.isArray(made) ? made : []);
-    const first = drafts[0];
-    page.say(first ? `Imported: ${drafts.map((each) => `${each.document} v${each.version}`).join(", ")}` : "Nothing in the file differs from what is in force", "good");
+    const [first] = made.versions;
+    const names = made.versions.map((each) => `${each.document} v${each.version}`).join(", ");
+    page.say(first ? `Imported: ${names}` : "Nothing in the file differs from what is in force", "good");
     await page.renew(first ? { document: first.document, version: first.version, view: "diff", from: 0 } : {});
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
@@ -113,12 +113,10 @@ async function attempt(page, done, work) {
     page.say(done, "good");
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    page.say(error.problems.length ? `${error.problems.length} problems: nothing was saved` : refusalText(error), "bad");
+    page.say(`Refused: ${error.message}`, "bad");
     page.showProblems(error.problems);
-    if (error.away) page.failed(error);
+    if (error.away && error.status !== 503) page.failed(error); // 503: the engine is there, and cannot do this now
   } finally {
     page.parts.root.removeAttribute("aria-busy");
   }
 }
-
-const refusalText = (error) => `Refused: ${error.message}`;

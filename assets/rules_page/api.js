@@ -1,6 +1,8 @@
 // The service's REST API as this page uses it: one short-lived token, renewed by the page server, and errors as one kind of error.
 
 const RENEW_BEFORE_MS = 60_000;
+/** Older steps than these are for programs. */
+const AUDIT_STEPS = 1000;
 const BASE = "/api/v1/rules";
 
 /** A request that was not served. `status` 0: nobody answered. `problems`: [{document, line, column, message}]. */
@@ -26,7 +28,7 @@ export class Api {
   documents = () => this.#json("GET", "");
   versions = (document) => this.#json("GET", `/${part(document)}/versions`);
   version = (document, version) => this.#json("GET", `/${part(document)}/versions/${version}`);
-  audit = (document) => this.#json("GET", `/audit?document=${part(document)}`);
+  audit = (document) => this.#json("GET", `/audit?document=${part(document)}&limit=${AUDIT_STEPS}`);
   draft = (document, text, comment) => this.#json("POST", `/${part(document)}/drafts`, { text, comment });
   revert = (document, to, comment) => this.#json("POST", `/${part(document)}/revert`, { to, comment });
   test = (document, version) => this.#json("POST", `/${part(document)}/versions/${version}/test`, {});
@@ -87,11 +89,6 @@ async function refusal(answer) {
   } catch {
     told = { title: answer.statusText || `Status ${answer.status}` };
   }
-  const problems = (told.problems ?? told.errors ?? []).map((problem) => ({
-    document: problem.document ?? "",
-    line: problem.line ?? 0,
-    column: problem.column ?? 0,
-    message: problem.message ?? problem.detail ?? "",
-  }));
+  const problems = (told.errors ?? []).map(({ document = "", line = 0, column = 0, detail }) => ({ document, line, column, message: detail }));
   return new ApiError(answer.status, told.title ?? "", told.detail ?? "", problems);
 }

@@ -22,6 +22,8 @@ export class Editor {
   constructor(text, label, onChange) {
     this.onChange = onChange;
     this.problems = [];
+    this.wrong = [];
+    this.count = text.split("\n").length;
     this.lines = [];
     this.paint = make("div", { class: "paint", "aria-hidden": "true" });
     this.field = make("textarea", {
@@ -40,7 +42,10 @@ export class Editor {
 
   /** Problems of this document: [{line, column, message}]; they stay until the next ones. */
   show(problems) {
+    const lines = this.text.split("\n");
+    this.count = lines.length;
     this.problems = problems.filter((problem) => problem.line > 0);
+    this.wrong = this.problems.map((problem) => lines[problem.line - 1]);
     this.#draw();
     this.field.setAttribute("aria-invalid", String(problems.length > 0));
   }
@@ -55,7 +60,21 @@ export class Editor {
     this.paint.children[line - 1]?.scrollIntoView({ block: "center" });
   }
 
+  // a mark moves with its line, and goes when the line is written anew
+  #follow() {
+    const lines = this.text.split("\n");
+    const moved = lines.length - this.count;
+    this.count = lines.length;
+    this.problems.forEach((problem, i) => {
+      if (lines[problem.line - 1] !== this.wrong[i] && lines[problem.line - 1 + moved] === this.wrong[i]) problem.line += moved;
+    });
+    const kept = this.problems.map((problem, i) => lines[problem.line - 1] === this.wrong[i]);
+    this.problems = this.problems.filter((_, i) => kept[i]);
+    this.wrong = this.wrong.filter((_, i) => kept[i]);
+  }
+
   #changed() {
+    this.#follow();
     this.#draw();
     this.onChange(this.text);
   }

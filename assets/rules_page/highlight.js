@@ -15,7 +15,7 @@ const KEY = /^("[^"]*"|'[^']*'|[A-Za-z_][\w.-]*)(\s*:)(?=\s|$)/;
  * Kinds: "", key, mark, comment, text, number, date, constant, word, function, name.
  */
 export function highlight(text) {
-  const state = { block: null };
+  const state = { block: null, depth: 0 };
   return text.split("\n").map((line) => paintLine(line, state));
 }
 
@@ -32,7 +32,7 @@ function yaml(line, indent, state) {
   const out = [];
   let at = 0;
   let key = "";
-  let depth = 0;
+  if (indent === 0 && line !== "" && !/^[}\]]/.test(line)) state.depth = 0; // an unclosed brace colours no more than its own part
   const give = (kind, text) => text && out.push([kind, text]);
   while (at < line.length) {
     const rest = line.slice(at);
@@ -55,7 +55,7 @@ function yaml(line, indent, state) {
       continue;
     }
     if (FLOW.test(rest[0]) || /^-\s/.test(rest) || rest === "-" || rest === "---") {
-      depth += "{[".includes(rest[0]) ? 1 : "}]".includes(rest[0]) ? -1 : 0;
+      state.depth = Math.max(0, state.depth + ("{[".includes(rest[0]) ? 1 : "}]".includes(rest[0]) ? -1 : 0));
       const mark = rest.startsWith("---") ? "---" : rest[0];
       give("mark", mark);
       at += mark.length;
@@ -68,7 +68,7 @@ function yaml(line, indent, state) {
       at += block[0].length;
       continue;
     }
-    const value = scalar(rest, depth > 0);
+    const value = scalar(rest, state.depth > 0);
     for (const piece of valuePieces(value, SQL_KEYS.has(key))) give(...piece);
     at += value.length;
   }

@@ -12,11 +12,11 @@ export function badge(version) {
 /** `documents`: [{document, title, markets, active, versions?}]; `state`: what is on screen. */
 export function documentList(documents, state) {
   const items = documents.map((each) => {
-    const open = each.open ?? [];
+    const { open } = each;
     const here = each.document === state.document;
     const link = make("a", { href: address({ ...state, document: each.document, version: 0, view: "text", from: 0, calculation: "" }), "data-document": each.document, "aria-current": here && "true" },
-      make("b", {}, each.title || each.document),
-      make("span", { class: "sub" }, `${each.document} · ${each.markets?.length ? each.markets.join(" ") : "every market"}`),
+      make("b", {}, each.title),
+      make("span", { class: "sub" }, `${each.document} · ${each.markets.length ? each.markets.join(" ") : "every market"}`),
       make("span", { class: "sub" }, each.active ? `v${each.active} active` : "not active", open.length ? make("span", { class: "open" }, ` · ${openText(open)}`) : ""));
     return make("li", {}, link);
   });
@@ -35,10 +35,18 @@ export function versionList(versions, state, shown) {
     const here = version.version === shown;
     const link = make("a", { href: address({ ...state, version: version.version, from: 0, view: state.view === "edit" ? "text" : state.view, calculation: "" }), "data-version": version.version,
       class: OPEN.has(version.state) ? "open" : "", "aria-current": here && "true" },
-      make("b", {}, `v${version.version}`), badge(version), make("span", { class: "sub" }, `${version.author || "shipped"} · ${moment(version.at)}`));
+      make("b", {}, `v${version.version}`), badge(version), make("span", { class: "sub" }, `${moment(version.at).slice(2)} ${version.author || ""}`));
     return make("li", {}, link);
   });
   return make("ul", { class: "versions" }, ...items);
+}
+
+/** Put a list into its place; the focus stays on the link that it was on. */
+export function putList(host, list) {
+  const { document: name, version } = host.contains(document.activeElement) ? document.activeElement.dataset : {};
+  host.replaceChildren(list);
+  if (name) host.querySelector(`[data-document="${CSS.escape(name)}"]`)?.focus();
+  if (version) host.querySelector(`[data-version="${CSS.escape(version)}"]`)?.focus();
 }
 
 /** Up and down walk through the links of a list; Home and End go to its ends. */
@@ -58,7 +66,7 @@ export function auditView(entries, state) {
   if (!entries.length) return make("p", { class: "nothing" }, "Nothing has happened to this document yet.");
   const rows = entries.map((entry) => {
     const version = entry.version ? make("a", { href: address({ ...state, version: entry.version, view: "text" }), "data-version": entry.version }, `v${entry.version}`) : "";
-    return make("tr", {}, make("td", { class: "mono" }, moment(entry.at)), make("td", {}, entry.user), make("td", {}, version), make("td", {}, entry.step), make("td", { class: "words" }, entry.comment ?? ""));
+    return make("tr", {}, make("td", { class: "mono" }, moment(entry.at)), make("td", {}, entry.user), make("td", {}, version), make("td", {}, entry.step), make("td", { class: "words" }, [entry.comment, ...entry.problems].filter(Boolean).join(" · ")));
   });
   const head = ["Time, UTC", "Who", "Version", "Step", "Comment"].map((name) => make("th", { scope: "col" }, name));
   return make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Audit trail" },

@@ -7,8 +7,8 @@ import { codeView, Editor, problemList } from "./code.js";
 import { diffView } from "./diff_view.js";
 import { Drafts } from "./drafts.js";
 import { impactView } from "./impact_view.js";
-import { auditView, badge, documentList, versionList } from "./lists.js";
-import { moment, steps } from "./shapes.js";
+import { auditView, badge, documentList, putList, versionList } from "./lists.js";
+import { moment, OPEN, steps } from "./shapes.js";
 import * as address from "./state.js";
 import { Store } from "./store.js";
 
@@ -57,14 +57,14 @@ export class RulesPage {
         state.document = documents[0].document;
         address.write(state, { step: false });
       }
-      parts.documents.replaceChildren(documentList(documents, state));
+      putList(parts.documents, documentList(documents, state));
       const known = documents.find((each) => each.document === state.document);
       if (!known) return this.#nothing(`There is no document “${state.document}”.`);
       const versions = await this.store.versions(state.document);
       const number = state.version || known.active || versions[0]?.version || 0;
       if (turn !== this.turn) return;
       const listed = versions.find((each) => each.version === number);
-      parts.versions.replaceChildren(versionList(versions, state, number));
+      putList(parts.versions, versionList(versions, state, number));
       if (!listed) return this.#nothing(`${known.title} has no version ${number}.`);
       const version = await this.store.version(state.document, number);
       if (turn !== this.turn) return;
@@ -117,13 +117,8 @@ export class RulesPage {
 
   #heading() {
     const { document, versions, version } = this.shown;
-    const facts = [
-      version.author ? `by ${version.author}, ${moment(version.at)}` : "shipped with the program",
-      version.submitter && version.submitter !== version.author && `submitted by ${version.submitter}`,
-      version.approver && `approved by ${version.approver}${version.approved_at ? `, ${moment(version.approved_at)}` : ""}`,
-      version.effective_from && `${version.state === "active" ? "active since" : "takes effect"} ${version.active_since ? moment(version.active_since) : version.effective_from}`,
-    ].filter(Boolean);
-    const title = make("div", { class: "title" }, make("h2", {}, document.title || document.document, make("small", {}, ` ${document.document} v${version.version}`)), badge(version),
+    const facts = factsOf(version);
+    const title = make("div", { class: "title" }, make("h2", {}, document.title, make("small", {}, ` ${document.document} v${version.version}`)), badge(version),
       make("span", { class: "sub" }, facts.join(" · ")));
     const buttons = this.state.view === "edit" ? [] : steps(version, this.identity).map((offer) => this.#button(offer));
     const comment = version.comment ? make("p", { class: "comment" }, `“${version.comment}”`) : "";
@@ -287,4 +282,18 @@ export class RulesPage {
       this.polling = false;
     }
   }
+}
+
+/** A version's life in one line. */
+function factsOf(version) {
+  const by = (what, who, at) => who && `${what} by ${who}${at ? `, ${moment(at)}` : ""}`;
+  const active = { active: "active since", retired: "was active from" }[version.state];
+  return [
+    by(version.reverted_to ? `text of v${version.reverted_to}, taken` : "written", version.author, version.at),
+    version.submitter !== version.author && by("submitted", version.submitter),
+    by("approved", version.approver, version.approved_at),
+    active && version.active_at && `${active} ${moment(version.active_at)}`,
+    OPEN.has(version.state) && (version.effective_from ? `takes effect ${version.effective_from}` : "takes effect at once"),
+    version.retired_at && `retired ${moment(version.retired_at)}`,
+  ].filter(Boolean);
 }

@@ -1,6 +1,6 @@
 // What this page has read of the rules; it is read again when anything may have changed.
 
-import { document as documentOf, entry, impact as impactOf, version as versionOf } from "./answers.js";
+import { document as documentOf, impact as impactOf, step as stepOf, version as versionOf } from "./answers.js";
 
 export class Store {
   constructor(api) {
@@ -18,7 +18,7 @@ export class Store {
   }
 
   async documents() {
-    this.list ??= (await this.#documents()).documents;
+    this.list ??= await this.#documents();
     return this.list;
   }
 
@@ -43,13 +43,13 @@ export class Store {
   }
 
   async audit(name) {
-    return this.#once(this.trails, name, async () => listOf(await this.api.audit(name), "audit", "entries", "steps").map(entry).reverse());
+    return this.#once(this.trails, name, async () => (await this.api.audit(name)).steps.map(stepOf));
   }
 
   /** Whether somebody else has done something: then it is read anew. Raises ApiError. */
   async changed(name) {
     const before = JSON.stringify([this.list, this.lists.get(name)]);
-    const list = (await this.#documents()).documents;
+    const list = await this.#documents();
     const versions = list.some((each) => each.document === name) ? await this.#versions(name) : undefined;
     if (JSON.stringify([list, versions]) === before) return false;
     this.forget();
@@ -59,23 +59,15 @@ export class Store {
   }
 
   async #documents() {
-    const answer = await this.api.documents();
-    return { ...answer, documents: listOf(answer, "documents").map(documentOf) };
+    return (await this.api.documents()).documents.map(documentOf);
   }
 
   async #versions(name) {
-    const found = listOf(await this.api.versions(name), "versions").map(versionOf);
-    return found.sort((one, other) => other.version - one.version);
+    return (await this.api.versions(name)).versions.map(versionOf);
   }
 
   async #once(kept, key, ask) {
     if (!kept.has(key)) kept.set(key, await ask());
     return kept.get(key);
   }
-}
-
-/** The list in an answer: the answer itself, or the field that holds it. */
-function listOf(answer, ...names) {
-  if (Array.isArray(answer)) return answer;
-  return answer[names.find((name) => Array.isArray(answer[name]))] ?? [];
 }

@@ -37,9 +37,10 @@ IMPACT = {
     "securities_changed": 3,
     "classes": 812,
     "totals": {
-        "for_loan": {"before": 1_204_500_000, "after": 1_199_100_000},
-        "locate_pool": {"before": 2_400_000, "after": 2_400_000},
-        "remaining": {"before": 900_000, "after": -4_500_000},
+        "borrow_cost": {"unit": "reporting", "before": 12_345, "after": 12_345, "securities": 0},
+        "for_loan": {"unit": "shares", "before": 1_204_500_000, "after": 1_199_100_000, "securities": 3},
+        "utilisation": {"unit": "basis_points", "before": None, "after": None, "securities": 1},
+        "remaining": {"unit": "shares", "before": 900_000, "after": -4_500_000, "securities": 1},
     },
     "securities": [
         {
@@ -49,6 +50,7 @@ IMPACT = {
             "changes": {
                 "for_loan": {"day": 2, "before": 5_400_000, "after": 0},
                 "remaining": {"day": 2, "before": 400_000, "after": -5_000_000},
+                "utilisation": {"day": 0, "before": 4_150, "after": 9_000},
             },
         },
         {
@@ -69,13 +71,15 @@ IMPACT = {
             "security": "TWS000000001",
             "name": "FORMOSA <i>PLASTICS</i>",
             "market": "TW",
+            "side": "short",
             "remaining_before": 400_000,
             "remaining_after": -5_000_000,
             "located": 2_000_000,
-            "locates": [{"id": "L-000000017", "client": "C0042", "quantity": 2_000_000}],
+            "locates": [{"id": "L0000000017", "client": "C0042", "type": "SHORT", "decrement": 2_000_000}],
         }
     ],
 }
+NOON = "2026-11-20T12:00:00Z"
 NEXT = {
     "test": {"draft": "tested", "tested": "tested", "submitted": "submitted", "approved": "approved"},
     "submit": {"tested": "submitted"},
@@ -106,19 +110,20 @@ class Script:
         """A further version of a document."""
         versions = self.versions.setdefault(document, [])
         made = {"document": document, "version": len(versions) + 1, "text": text, "state": state, "author": author}
-        made |= {"comment": comment, "created_at": "2026-11-20T08:15:00Z", "effective_from": "2020-01-01"}
+        made |= {"comment": comment, "created_at": NOON, "effective_from": "2020-01-01", "impact": None}
+        made |= dict.fromkeys(("submitted_by", "approved_by", "approved_at", "active_at", "retired_at", "reverted_to"))
         versions.append(made)
         self.note(made, author, "draft", comment)
         return made
 
     def note(self, version: dict[str, Any], who: str, action: str, comment: str) -> None:
         """A line of the audit."""
-        told = {"at": "2026-11-20T08:15:00Z", "who": who, "action": action, "state": version["state"]}
+        told = {"at": NOON, "who": who, "action": action, "state": version["state"]}
         told |= {"document": version["document"], "version": version["version"], "comment": comment}
         self.audit.append(told)
 
 
-class Refusal(Exception):
+class Refusal(Exception):  # noqa: N818  an answer, not a fault
     """Answer with a problem document."""
 
     def __init__(self, status: int, detail: str, problems: list[dict[str, Any]] | None = None) -> None:
@@ -138,7 +143,7 @@ class Rules(RequestHandler):
         try:
             if self.script.trouble:
                 raise Refusal(self.script.trouble, self.script.detail)
-            scheme, _, token = self.request.headers.get("Authorization", "").partition(" ")
+            _, _, token = self.request.headers.get("Authorization", "").partition(" ")
             try:
                 self.who = read_token(self.script.secret, token, time.time())
             except IdentityError as error:
@@ -160,15 +165,15 @@ class Rules(RequestHandler):
                 return {"documents": [self._document(name) for name in script.versions]}
             case ("GET", "audit"):
                 wanted = self.get_query_argument("document", "")
-                return {"audit": [line for line in script.audit if wanted in ("", line["document"])]}
+                return {"steps": [line for line in reversed(script.audit) if wanted in ("", line["document"])]}
             case ("GET", "export"):
                 return "---\n".join(v["text"] for name in script.versions for v in self._active(name)).encode()
             case ("POST", "import"):
                 self._check(body["text"])
                 made = [script.add("tw", body["text"], self.who.user, comment=body["comment"])]
-                return {"drafts": [_short(version) for version in made]}
+                return {"versions": [_short(version) for version in made]}
             case ("GET", name, "versions"):
-                return {"versions": [_short(version) for version in self._of(name)]}
+                return {"versions": [_short(version) for version in reversed(self._of(name))]}
             case ("GET", name, "versions", number):
                 return self._version(name, number)
             case ("POST", name, "drafts"):
@@ -225,10 +230,17 @@ class Rules(RequestHandler):
         if state == "active":
             for former in self._active(version["document"]):
                 former["state"] = "retired"
-            version["approved_by"] = who.user
+            version |= {"approved_by": who.user, "approved_at": NOON, "active_at": NOON}
+        if step == "submit":
+            version["submitted_by"] = who.user
         version["state"] = state
         self.script.note(version, who.user, step, comment)
-        return _short(version) | ({"impact": self.script.impact} if step == "test" else {})
+        if step != "test":
+            return _short(version)
+        impact = self.script.impact
+        sums = {name: value for name, value in impact.items() if name != "securities"}
+        version["impact"] = sums | {"under_water": len(impact["under_water"])}
+        return {"version": _short(version), "impact": impact}
 
 
 def _short(version: dict[str, Any]) -> dict[str, Any]:
