@@ -112,7 +112,8 @@ class Stats(msgspec.Struct, tag_field="t", tag="stats", frozen=True, kw_only=Tru
 
     now_ms: int
     state: str
-    """"live", "starting" (feeds are not complete), "stale" (no heartbeat for 2 s, or a silent feed) or "down" (no engine)."""
+    """"live", "starting" (feeds are not complete, or rules not known), "stale" (no heartbeat for 2 s, or a silent feed) or
+    "down" (no engine)."""
     heartbeat_age_ms: int | None = None
     feed_age_ms: int | None = None
     """Since every feed was known to be alive and abreast of its source."""

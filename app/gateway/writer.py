@@ -55,7 +55,7 @@ class Attachment:
             return "stale"
         if now.ready and now.feed_ns and now_ns - now.feed_ns > FEED_STALE_NS:
             return "stale"
-        return "live" if now.ready and now.heartbeat_ns else "starting"
+        return "live" if now.ready and now.heartbeat_ns and self.columns is not None else "starting"
 
     def stats(self, now_ns: int) -> Stats:
         """The strip above the grid."""

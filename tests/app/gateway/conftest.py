@@ -140,7 +140,7 @@ def tables(instance: str) -> Iterator[Tables]:
     """200 securities whose `remaining` is their id times ten."""
     owned = synthetic_tables(f"{instance}.tables", 200)
     with owned.writing():
-        owned.array["values"][1:, owned.calculations.index("remaining")] = 10 * np.arange(1, 201)[:, None]
+        owned.array["values"][1:, owned.catalogue.calculation("remaining")] = 10 * np.arange(1, 201)[:, None]
     yield owned
     if owned.array:
         owned.close()
@@ -179,7 +179,7 @@ def put() -> Callable[..., None]:
 
     def write(tables: Tables, security: int, remaining: int, time_ns: int | None = None) -> None:
         with tables.writing():
-            tables.array["values"][security, tables.calculations.index("remaining")] = remaining
+            tables.array["values"][security, tables.catalogue.calculation("remaining")] = remaining
             tables.state[Word.LAST_EVENT_NS] = tables.array["updated_ns"][security] = time_ns or time.time_ns()
 
     return write

@@ -19,7 +19,7 @@ from app.gateway import csv_text, export
 from app.gateway.server import Gateway
 from engine.model import RATE_UNKNOWN
 from engine.tables import Tables, Word
-from engine.views import COLUMNS
+from engine.views_columns import columns_of
 
 Fetch = Callable[..., Awaitable[HTTPResponse]]
 
@@ -46,14 +46,19 @@ async def attached(fetch: Fetch) -> None:
 async def test_the_file_holds_every_cell_of_every_row_exactly(fetch: Fetch, tables: Tables) -> None:
     await attached(fetch)
     with tables.writing():
-        tables.array["values"][1, 0, 0] = 2**53 + 1
+        tables.array["values"][1, tables.catalogue.calculation("for_loan"), 0] = 2**53 + 1
+        tables.array["values"][1, tables.catalogue.calculation("borrow_cost"), 0] = 1_234_560
         tables.array["price"][1] = 123_456_789
         tables.array["security"]["fee"][1:3] = -5, RATE_UNKNOWN
         tables.state[Word.REFERENCE] += 1
     rows = rows_of(await fetch())
     assert len(rows) == 200
-    assert list(rows[0]) == [{"at_least": "external_at_least"}.get(name, name) for name in COLUMNS]
-    assert rows[0]["for_loan_0"] == "9007199254740993"
+    catalogue = tables.catalogue
+    left, located = catalogue.calculation("remaining"), catalogue.component("located")
+    names = [column.name for column in columns_of(catalogue)]
+    assert list(rows[0]) == [{"at_least": "external_at_least"}.get(name, name) for name in names]
+    assert rows[0]["for_loan.0"] == "9007199254740993"
+    assert rows[0]["borrow_cost"] == "12345.6"
     assert rows[0]["price"] == "123.456789"
     assert [row["fee"] for row in rows[:2]] == ["-0.0005", ""]
     for number, row in enumerate(rows, 1):
@@ -61,8 +66,8 @@ async def test_the_file_holds_every_cell_of_every_row_exactly(fetch: Fetch, tabl
         market = tables.markets[record["market"]]
         assert row["name"] == record["name"].decode()
         assert (row["id"], row["market"]) == (str(number), market.code)
-        assert row["remaining"] == str(tables.array["values"][number, 2, market.settle_days])
-        assert row["located"] == str(tables.array["terms"][number, 14, market.settle_days])
+        assert row["remaining"] == str(tables.array["values"][number, left, market.settle_days])
+        assert row["located"] == str(tables.array["terms"][number, located, market.settle_days])
         assert row["external_at_least"] == str(record["flags"] & 1)
         price, updated_ns = int(tables.array["price"][number]), int(tables.array["updated_ns"][number])
         assert row["price"] == ("" if price == 0 else f"{(Decimal(price) / 10**6).normalize():f}")

@@ -65,6 +65,8 @@ def test_a_killed_writer_is_down_and_its_tables_are_not_taken_up_again(instance:
     with writer_process(name, "first") as first:
         attachment = writer.attach(name)
         assert attachment is not None
+        assert attachment.state(time.time_ns()) == "starting", "the rules are not known yet"
+        attachment.columns = attachment.inventory.columns()
         assert attachment.state(time.time_ns()) == "live"
         first.kill()
         first.wait()

@@ -8,15 +8,17 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from tornado.httpclient import HTTPClientError
 
-from app import tickets
+from app import tickets, world
 from app.bench.synthetic import synthetic_tables
 from app.gateway import sockets
 from app.gateway.server import Gateway
 from app.settings import Settings
+from engine.catalogue import Catalogue
 from engine.model import Temperature
 from engine.tables import Tables, Word
 
@@ -31,12 +33,20 @@ async def test_a_browser_is_greeted_and_told_the_state_of_the_machine(browse: An
     hello = await browser.text("hello")
     assert hello["generation"] == "synthetic"
     assert hello["frame_ms"] == 20
-    assert hello["markets"] == ["US", "TW", "JP", "GB"]
+    assert hello["markets"] == [market.code for market in world.markets()]
     assert hello["temperatures"] == [temperature.name for temperature in Temperature]
-    assert hello["columns"]["name"] == "text"
-    assert hello["columns"]["for_loan_4"] == "number"
+    columns = {column["id"]: column for column in hello["columns"]}
+    assert (columns["name"]["kind"], columns["name"]["shown"]) == ("text", True)
+    assert columns["for_loan.4"] == columns["for_loan.4"] | {
+        "kind": "number",
+        "unit": "shares",
+        "day": 4,
+        "title": "SD4",
+    }
+    assert (columns["remaining"]["strong"], columns["remaining"]["floor"]) == (True, True)
+    assert "shown" not in columns["pledged"]
     with tables.writing():
-        tables.array["values"][1:4, 2] = -1
+        tables.array["values"][1:4, tables.catalogue.calculation("remaining")] = -1
         tables.state[Word.EVENTS] = 42
         tables.state[Word.HEARTBEAT_NS] = time.time_ns()
     while (stats := await browser.text("stats"))["negative"] != 3:
@@ -205,11 +215,11 @@ async def test_a_slow_reader_gets_the_newest_and_no_queue(
     await until(lambda: bool(gateway.pump.sessions))
     (session,) = gateway.pump.sessions
     assert isinstance(session, sockets.GridSocket)
-    number, blocked_rounds, window = 0, 0, None
+    number, blocked_rounds, window, left = 0, 0, None, tables.catalogue.calculation("remaining")
     while blocked_rounds < 50:  # until fifty readings in a row found it blocked
         number += 1
         with tables.writing():
-            tables.array["values"][1:, 2] = -number
+            tables.array["values"][1:, left] = -number
         seen = window
         await until(lambda seen=seen: session.window is not None and session.window.cells is not seen)
         assert session.window is not None
@@ -261,9 +271,70 @@ async def test_nothing_is_sent_from_the_middle_of_a_batch(browse: Any, tables: T
     browser = await browse()
     await browser.look(count=2)
     await browser.frame(1)
+    left = tables.catalogue.calculation("remaining")
     with tables.writing():
-        tables.array["values"][1, 2] = -1
+        tables.array["values"][1, left] = -1
         stats = await browser.text("stats")  # the gateway lives on
-        tables.array["values"][2, 2] = -2
+        tables.array["values"][2, left] = -2
     assert stats["t"] == "stats"
     assert (await browser.frame()).changed == {(0, REMAINING): -1, (1, REMAINING): -2}
+
+
+def renamed(tables: Tables, name: str, **more: Any) -> Catalogue:
+    """The rules in force, the calculation `remaining` renamed and changed."""
+    catalogue = tables.catalogue
+    calculations = list(catalogue.calculations)
+    at = catalogue.calculation("remaining")
+    calculations[at] = msgspec.structs.replace(calculations[at], name=name, **more)
+    return msgspec.structs.replace(catalogue, version=catalogue.version + 1, calculations=tuple(calculations))
+
+
+async def test_other_rules_are_told_and_the_view_asked_anew_goes_on(browse: Any, tables: Tables, put: Put) -> None:
+    browser = await browse()
+    await browser.look(count=3)
+    assert (await browser.frame(1)).columns[REMAINING] == [10, 20, 30]
+    catalogue = renamed(tables, "still_there")
+    at = catalogue.calculation("still_there")
+    with tables.writing():
+        tables.publish(catalogue)
+        tables.array["values"][1:4, at] = [[-1], [-2], [-3]]
+    said = {kind: await browser.text(kind) for kind in ("hello", "error")}
+    names = [column["id"] for column in said["hello"]["columns"]]
+    assert "still_there" in names
+    assert "remaining" not in names
+    assert said["hello"]["generation"] == "synthetic"
+    assert "remaining" in said["error"]["detail"]
+    await browser.look(columns=["name", "still_there"], count=3, v=2)
+    assert (await browser.frame(1, lambda frame: frame.v == 2)).columns[1] == [-1, -2, -3]
+
+
+async def test_a_number_never_changes_its_meaning_under_the_reader(browse: Any, tables: Tables) -> None:
+    """The same name in another place and another unit: whole windows only, never the difference of two meanings."""
+    browser = await browse()
+    await browser.look(columns=["remaining"], count=2)
+    assert (await browser.frame(1)).columns[0] == [10, 20]
+    with tables.writing():
+        tables.publish(renamed(tables, "remaining", unit="money"))
+    frame = await browser.frame()
+    assert (frame.kind, frame.columns[0]) == (1, [0.1, 0.2])
+
+
+async def test_a_day_that_rolls_disturbs_no_grid(browse: Any, tables: Tables, put: Put) -> None:
+    browser = await browse()
+    await browser.look(count=2)
+    await browser.frame(1)
+    with tables.writing():
+        tables.publish(renamed(tables, "remaining"))
+    put(tables, 1, 11)
+    heard = await browser.frame()
+    assert (heard.kind, heard.changed) == (2, {(0, REMAINING): 11})
+
+
+async def test_columns_of_former_rules_are_refused(browse: Any, tables: Tables) -> None:
+    browser = await browse()
+    await browser.text("hello")
+    with tables.writing():
+        tables.publish(renamed(tables, "other"))
+    await browser.text("hello")
+    await browser.look(columns=["name"], sort=[["remaining", "asc"]])
+    assert "sort: unknown 'remaining'" in (await browser.text("error"))["detail"]
