@@ -324,11 +324,12 @@ async def test_a_text_without_its_last_line_end_gets_one(desk: Desk) -> None:
     assert (await desk.get(f"/tw/versions/{number}"))["text"] == text
 
 
-async def test_rules_that_locates_need_cannot_go(desk: Desk) -> None:
-    text = await desk.text("default")
-    answer = await desk.post("/default/drafts", {"text": text.replace("external_firm", "firm_offers")})
-    assert answer.code == 422
-    assert "rules of locates" in answer.body.decode()
+async def test_terms_that_rules_of_locates_name_cannot_go(desk: Desk) -> None:
+    stream = (await desk.api.call("GET", "/api/v1/rules/export", token=desk.token("otto"))).body.decode()
+    answer = await desk.post("/import", {"text": stream.replace("external_firm", "firm_offers")}, "otto")
+    (problem,) = read(answer)["errors"]
+    assert (answer.code, problem["document"]) == (422, "rules")
+    assert "no term external_firm" in problem["detail"]
 
 
 async def test_the_openapi_document_knows_rules(desk: Desk) -> None:
