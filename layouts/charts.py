@@ -20,8 +20,9 @@ from engine.views import SecurityDetail
 from layouts.explain import CHAIN, Step, day_labels, ladder
 from layouts.palette import FONT, Palette
 
-_ROOM: Final = 0.8
-"""What is left for the figures behind the bars, as a part of the longest way from bar to bar."""
+_BAR_AND_TEXT_PX: Final = 150
+"""About what a bar and its figure have between them on a small screen."""
+_LETTER_PX: Final = 6
 _SHORTEST_MS: Final = 60_000
 """The history's axis is never shorter than a minute."""
 _SHARES: Final = "0,0"
@@ -71,6 +72,7 @@ class Waterfall:
         """Show steps. `text`: an amount as a person reads it; `scale`: what one unit of the axis is; `picked`: a bar's key."""
         bars = _named_once([(step.label, step) for step in steps])
         colour = self._palette
+        texts = [text(s.amount) if s.total or s.amount <= 0 else f"+{text(s.amount)}" for _, s in bars]
         _set(
             self._source,
             label=[label for label, _ in bars],
@@ -78,7 +80,7 @@ class Waterfall:
             right=[max(step.start, step.end) / scale for _, step in bars],
             colour=[colour.accent if s.total else colour.plus if s.amount >= 0 else colour.minus for _, s in bars],
             at=[max(step.start, step.end, 0) / scale for _, step in bars],
-            text=[text(s.amount) if s.total or s.amount <= 0 else f"+{text(s.amount)}" for _, s in bars],
+            text=texts,
             style=["bold" if step.total else "normal" for _, step in bars],
             note=[step.note for _, step in bars],
             key=[step.key for _, step in bars],
@@ -91,7 +93,7 @@ class Waterfall:
             self._y.factors = factors
         low = min(0, *(min(step.start, step.end) for _, step in bars)) / scale
         high = max(1, *(max(step.start, step.end) for _, step in bars)) / scale
-        _span(self._x, low - (high - low) * 0.02, high + (high - low) * _ROOM)
+        _span(self._x, low - (high - low) * 0.02, high + (high - low) * _room(texts))
 
 
 class LadderChart:
@@ -191,6 +193,12 @@ def _legend(chart: Any, palette: Palette) -> None:
         orientation="horizontal", background_fill_alpha=0, border_line_color=None, label_text_color=palette.muted,
         label_text_font=FONT, label_text_font_size="10px", glyph_width=14, glyph_height=10, spacing=10, padding=0, margin=0,
     )  # fmt: skip
+
+
+def _room(texts: Sequence[str]) -> float:
+    """What is left for the figures behind the bars, as a part of the longest way from bar to bar."""
+    text_px = min(max(map(len, texts), default=0) * _LETTER_PX, _BAR_AND_TEXT_PX * 2 // 3)
+    return max(0.8, text_px / (_BAR_AND_TEXT_PX - text_px))
 
 
 def _named_once(bars: Sequence[tuple[str, Any]]) -> list[tuple[str, Any]]:

@@ -10,7 +10,7 @@ import structlog
 from panel.io.state import set_curdoc
 
 from engine.model import DAYS
-from engine.views import By, Explanation, SecurityDetail, SegmentMissingError, TornReadError
+from engine.views import By, Explanation, SecurityDetail, SegmentMissingError, TornReadError, is_overborrow
 from layouts import formats
 from layouts.charts import HistoryChart, LadderChart, Waterfall
 from layouts.components.choices import Choices
@@ -19,7 +19,17 @@ from layouts.components.live_grid import LiveGrid
 from layouts.explain import CHAIN, choosable, first_choice, inputs, rule_text, split_steps, steps, words
 from layouts.lookup import Lookup
 from layouts.palette import PALETTES
-from layouts.tables import EVENT_ALIGN, EVENT_HEAD, ROW_ALIGN, ROW_HEAD, ROWS_SHOWN, latest_events, rows_by_book
+from layouts.tables import (
+    EVENT_ALIGN,
+    EVENT_HEAD,
+    ROW_ALIGN,
+    ROW_HEAD,
+    ROWS_SHOWN,
+    latest_events,
+    returned,
+    returns_text,
+    rows_by_book,
+)
 
 log = structlog.get_logger()
 PERIOD_MS: Final = 1000
@@ -36,6 +46,7 @@ _LEAST_PX: Final = 265
 _STEPS: Final = "steps"
 _VIEWS: Final = [[_STEPS, "Step by step"], *([by.value, f"By {by}"] for by in By)]
 _ALL_ROWS: Final = ""
+_RETURNS: Final = "returns"
 
 
 class Part:
@@ -188,21 +199,24 @@ class DrillDown:
         fall.update(shown, lambda value: formats.number(value, unit, currencies), formats.scale(unit), picked)
 
     def _show_rows(self, detail: SecurityDetail, table: FactTable) -> None:
-        known = {key: (of, each) for key, of, each in inputs(self._explained(detail))}
-        titles = [
-            [key, f"{each.title} in {of.calculation.title or of.calculation.name}"] for key, (of, each) in known.items()
-        ]
+        explained = self._explained(detail)
+        known = {key: (of, each) for key, of, each in inputs(explained)}
+        options = [[_ALL_ROWS, "All rows"]]
+        if is_overborrow(explained):
+            options.append([_RETURNS, "Suggested returns"])
+        options += [[key, f"{each.title} in {of.calculation.title}"] for key, (of, each) in known.items()]
         picked = self._from.chosen.get("input", _ALL_ROWS)
-        picked = picked if picked in known else _ALL_ROWS
-        fields = [{"name": "input", "label": "Rows of", "options": [[_ALL_ROWS, "All rows"], *titles]}]
-        self._from.offer(fields, {"input": picked})
+        picked = picked if picked in dict(options) else _ALL_ROWS
+        self._from.offer([{"name": "input", "label": "Rows of", "options": options}], {"input": picked})
         if picked == _ALL_ROWS:
             table.note, table.rows = "", rows_by_book(detail)
-            return
-        of, given = known[picked]
-        more = f" · the largest {ROWS_SHOWN} of {len(given.rows)} rows" if len(given.rows) > ROWS_SHOWN else ""
-        table.note = rule_text(of, given, self._currencies(detail)) + more
-        table.rows = rows_by_book(detail, given)
+        elif picked == _RETURNS:
+            table.note, table.rows = returns_text(detail, explained.day), returned(detail, explained.day)
+        else:
+            of, given = known[picked]
+            more = f" · the largest {ROWS_SHOWN} of {len(given.rows)} rows" if len(given.rows) > ROWS_SHOWN else ""
+            table.note = rule_text(of, given, self._currencies(detail)) + more
+            table.rows = rows_by_book(detail, given)
 
     def _pick(self, key: str) -> None:
         """A bar of the waterfall was chosen."""

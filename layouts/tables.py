@@ -4,11 +4,12 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from engine.model import PRICE_UNIT, Flag, Op
-from engine.views import Input, SecurityDetail
+from engine.model import PRICE_UNIT, RATE_UNIT, Flag, Op
+from engine.views import Input, SecurityDetail, suggested_returns
 from layouts.explain import words
 
 ROWS_SHOWN = 300
+RETURNS_TOLD = 5
 ROW_HEAD = ("Book", "Type", "Client", "Depot", "Gives", "TD", "SD", "SD0", "SD1", "SD2", "SD3", "SD4", "AU")
 ROW_ALIGN = ("l",) * 4 + ("r",) * 8 + ("l",)
 EVENT_HEAD = ("Time UTC", "Event", "Quantity", "Book", "Type", "Depot", "Settles", "Source", "Seq")
@@ -26,6 +27,21 @@ def rows_by_book(detail: SecurityDetail, given: Input | None = None) -> list[lis
         gives = [f"{quantity:,}" for quantity in given.given]
     largest = np.argsort(-size, kind="stable")[:ROWS_SHOWN]
     return [_row(detail, int(places[i]), gives[i]) for i in largest]
+
+
+def returned(detail: SecurityDetail, day: int) -> list[list[str]]:
+    """Borrows to give back, the dearest first; what each gives is what goes back of it."""
+    return [_row(detail, each.row, f"{each.quantity:,}") for each in suggested_returns(detail.copy, day)]
+
+
+def returns_text(detail: SecurityDetail, day: int) -> str:
+    """The same in a sentence."""
+    told = [
+        f"{each.quantity:,} of {detail.rows.book[each.row]}"
+        + ("" if each.rate is None else f" at {each.rate / RATE_UNIT:.4f}%")
+        for each in suggested_returns(detail.copy, day)[:RETURNS_TOLD]
+    ]
+    return "To give back, the dearest borrow first: " + ", ".join(told) if told else "Nothing is borrowed too much"
 
 
 def _row(detail: SecurityDetail, i: int, gives: str) -> list[str]:

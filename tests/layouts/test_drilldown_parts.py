@@ -113,6 +113,23 @@ def test_an_input_that_is_chosen_shows_its_rule_and_just_its_rows(open_down: Dri
     assert (len(table.rows), table.note) == (2, "")
 
 
+def test_overborrow_shows_what_to_give_back(made: Machine, open_down: DrillDown) -> None:
+    borrow = {"kind": Kind.SLAB_BORROW, "book": 3, "depot": 1}
+    made.apply(
+        events(
+            {"op": Op.SET, "quantity": 500, **borrow}, {"op": Op.SET_RATE, "quantity": 25_000, **borrow}, first_seq=50
+        )
+    )
+    open_down._take(security_detail(made.tables, 2), "")
+    open_down._made.chosen = open_down._made.chosen | {"calculation": "overborrow", "day": "SD0"}
+    open_down._pick("returns")
+    table = table_of(open_down)
+    assert [row[:5] for row in table.rows] == [["B3", "Slab borrow", "", "D1", "500"]]
+    assert table.note == "To give back, the dearest borrow first: 500 of B3 at 2.5000%"
+    open_down._made.chosen = open_down._made.chosen | {"calculation": "for_loan"}
+    assert (open_down._from.chosen, len(table.rows)) == ({"input": ""}, 3)
+
+
 def test_what_was_chosen_stays_for_the_next_security_but_the_day_is_its_own(
     made: Machine, open_down: DrillDown
 ) -> None:
