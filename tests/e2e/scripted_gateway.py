@@ -20,8 +20,36 @@ from tornado.websocket import WebSocketHandler
 MARKETS = ["US", "TW", "JP", "KR", "HK", "GB", "DE", "FR"]
 TEMPERATURES = ["UNKNOWN", "GC", "WARM", "HTB", "RESTRICTED"]
 TEXT = ("name", "code", "ticker", "isin", "cusip", "sedol", "figi", "currency", "market", "temperature")
-NUMBERS = ("fee", "rebate", "price", *(f"for_loan_{day}" for day in range(5)), "pool", "located", "remaining")
+NUMBERS = ("fee", "rebate", "price", *(f"loan.{day}" for day in range(5)), "pool", "located", "remaining", "kept")
 OTHERS = ("utilisation", "updated_ms", "at_least", "id")
+UNITS = {
+    "fee": "rate",
+    "rebate": "rate",
+    "price": "price",
+    "utilisation": "basis_points",
+    "updated_ms": "time",
+    "kept": "money",
+}
+HIDDEN = ("code", "figi", "rebate", "at_least", "id", "kept")
+
+
+def columns() -> list[dict[str, Any]]:
+    """Columns as the gateway tells them: five days of a loan, a pool and what is left of it, a number nobody sees at first."""
+    made: list[dict[str, Any]] = [{"id": name, "kind": "text", "family": "Security"} for name in TEXT]
+    made += [
+        {"id": name, "kind": "number", "unit": UNITS.get(name, "shares"), "family": "Calculations"}
+        for name in (*NUMBERS, *OTHERS)
+    ]
+    for column in made:
+        name = column["id"]
+        column |= {"title": name.title(), "tip": f"What {name} is", "shown": name not in HIDDEN}
+        if name.startswith("loan."):
+            column |= {"title": f"SD{name[-1]}", "group": "Loan", "day": int(name[-1])}
+        if name in ("pool", "remaining"):
+            column |= {"floor": True, "strong": name == "remaining"}
+        if name == "utilisation":
+            column |= {"hot": 90.0}
+    return made
 
 
 @dataclass
@@ -35,6 +63,7 @@ class Script:
     state: str = "live"
     generation: str = "one"
     silent: bool = False
+    columns: list[dict[str, Any]] = field(default_factory=columns)
     heard: list[dict[str, Any]] = field(default_factory=list)
     sent_ms: list[float] = field(default_factory=list)
 
@@ -82,9 +111,11 @@ class Grid(WebSocketHandler):
     def open(self, *_args: str, **_kwargs: str) -> None:
         self.set_nodelay(True)
         self.open_sockets.add(self)
-        columns = dict.fromkeys(TEXT, "text") | dict.fromkeys((*NUMBERS, *OTHERS), "number")
+        self.send_hello()
+
+    def send_hello(self) -> None:
         hello = {"t": "hello", "generation": self.script.generation, "frame_ms": 50, "markets": MARKETS}
-        self.write_message(json.dumps(hello | {"temperatures": TEMPERATURES, "columns": columns}))
+        self.write_message(json.dumps(hello | {"temperatures": TEMPERATURES, "columns": self.script.columns}))
 
     def on_close(self) -> None:
         self.open_sockets.discard(self)
@@ -174,6 +205,16 @@ class ScriptedGateway:
         self._stopping = asyncio.Event()
         self._serving = threading.Event()
         self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(),), daemon=True)
+
+    def publish(self, columns: list[dict[str, Any]]) -> None:
+        """Other rules are in force: there are other columns."""
+
+        def tell() -> None:
+            self.script.columns = columns
+            for socket in self.sockets:
+                socket.send_hello()
+
+        self._loop.call_soon_threadsafe(tell)
 
     def start(self) -> None:
         self._thread.start()

@@ -197,9 +197,80 @@ def test_widths_are_kept_in_the_browser(desk: DeskPage, settings: Settings) -> N
         desk.page.mouse.move(grip["x"] + 43, grip["y"] + 10, steps=4)
         desk.page.mouse.up()
         width = desk.value("document.querySelector('[data-head=price]').offsetWidth")
-        assert width == 130
+        assert width == 124
         desk.open(address(settings)).wait_rows()
         assert desk.value("document.querySelector('[data-head=price]').offsetWidth") == width
+
+
+HEADS = "[...document.querySelectorAll('[data-head]')].map((head) => head.dataset.head)"
+
+
+def test_columns_are_those_that_the_gateway_tells(desk: DeskPage, settings: Settings) -> None:
+    with gateway(settings, Script(changes=0)) as serving:
+        desk.open(address(settings)).wait_rows()
+        assert desk.value(HEADS) == [column["id"] for column in serving.script.columns if column["shown"]]
+        assert "kept" not in serving.script.heard[-1]["columns"]
+        assert desk.page.inner_text("[data-head='loan.3']") == "SD3"
+        assert desk.page.get_attribute("[data-head=pool]", "title") == "What pool is"
+        assert desk.page.inner_text("#grid .hgroup") == "Loan"
+
+
+def test_a_person_chooses_columns_by_mouse_and_this_browser_keeps_them(desk: DeskPage, settings: Settings) -> None:
+    with gateway(settings, Script(changes=0)) as serving:
+        desk.open(address(settings)).wait_rows()
+        desk.page.click("#choose-columns")
+        desk.page.check("[data-choice=kept]")
+        desk.page.uncheck("[data-choice=isin]")
+        desk.wait_rows()
+        assert {"kept"} <= set(desk.value(HEADS))
+        assert "isin" not in desk.value(HEADS)
+        assert "isin" not in serving.script.heard[-1]["columns"]
+        desk.picture("chooser")
+        desk.open(address(settings)).wait_rows()
+        assert "kept" in desk.value(HEADS)
+        desk.page.click("#choose-columns")
+        desk.page.click("text=As the desk shows it")
+        assert desk.value(HEADS) == [column["id"] for column in serving.script.columns if column["shown"]]
+
+
+def test_columns_can_be_chosen_by_keyboard_alone(desk: DeskPage, settings: Settings) -> None:
+    with gateway(settings, Script(changes=0)):
+        desk.open(address(settings)).wait_rows()
+        desk.page.focus("#choose-columns")
+        desk.page.keyboard.press("Enter")
+        desk.page.wait_for_selector("#chooser:popover-open")
+        desk.page.keyboard.type("kep")
+        desk.page.keyboard.press("ArrowDown")
+        desk.page.keyboard.press("ArrowDown")
+        assert desk.value("document.activeElement.dataset.choice") == "kept"
+        desk.page.keyboard.press("Space")
+        desk.page.keyboard.press("Escape")
+        desk.page.wait_for_selector("#chooser:not(:popover-open)", state="attached")
+        assert "kept" in desk.value(HEADS)
+        assert desk.value("document.activeElement.id") == "choose-columns"
+
+
+def test_other_rules_change_the_columns_of_an_open_page_and_nothing_else(desk: DeskPage, settings: Settings) -> None:
+    script = Script(securities=50_000, changes=0)
+    with gateway(settings, script) as serving:
+        desk.open(address(settings, "?sort=pool:desc,remaining:asc")).wait_rows()
+        desk.value("document.querySelector('#grid .scroll').scrollTop = 22 * 1000")
+        desk.page.wait_for_selector("#grid [aria-rowindex='1012'] [data-id]")
+        desk.value("window.same = true")
+        others = [column for column in script.columns if column["id"] != "pool"]
+        next(column for column in others if column["id"] == "kept")["shown"] = True
+        serving.publish(others)
+        desk.page.wait_for_selector("[data-head=kept]")
+        desk.wait_rows()
+        assert "pool" not in desk.value(HEADS)
+        view = [message for message in script.heard if message["t"] == "view"][-1]
+        assert "pool" not in view["columns"]
+        assert view["sort"] == [["remaining", "asc"]]
+        assert view["first"] <= 1_000 < view["first"] + view["count"]
+        desk.page.wait_for_selector("#grid [aria-rowindex='1012'] [data-id]")
+        assert desk.value("window.same")
+        assert desk.page.get_attribute("[data-head=remaining]", "aria-sort") == "ascending"
+    assert [error for error in desk.errors if "WebSocket" not in error] == []
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])

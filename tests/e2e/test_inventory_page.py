@@ -79,8 +79,8 @@ def test_a_changed_number_reaches_its_cell_and_stands_out_for_a_moment(
 
 
 def test_a_locate_over_rest_is_seen_in_the_grid(desk: DeskPage, service: running.Service) -> None:
-    desk.open(f"{service.page}?t=HTB&m=US&sort=pool:desc").wait_rows()
-    desk.page.wait_for_function("document.querySelector('[aria-rowindex=\"2\"] [data-column=pool]')?.textContent > '1'")
+    desk.open(f"{service.page}?t=HTB&m=US&sort=locate_pool:desc").wait_rows()
+    desk.page.wait_for_function("document.querySelector('[aria-rowindex=\"2\"] [data-column=locate_pool]')?.textContent > '1'")
     security, code = desk.first_id(), desk.value("window.imsDesk.grid.codeAt(0)")
     before = number(desk.cell(security, "located").inner_text())
     body = json.dumps({"client": "C001", "security": code, "quantity": 100, "type": "short"}).encode()
@@ -146,7 +146,7 @@ def test_text_market_temperature_and_today_narrow_the_view(desk: DeskPage, servi
 
 
 def test_a_row_opens_down_to_what_its_numbers_are_made_of(desk: DeskPage, service: running.Service) -> None:
-    desk.open(f"{service.page}?sort=for_loan_0:desc").wait_rows()
+    desk.open(f"{service.page}?sort=for_loan.0:desc").wait_rows()
     desk.wait_session()
     name = desk.column("name")[0]
     desk.page.locator("#grid [aria-rowindex='2'] [data-column=name]").click()
