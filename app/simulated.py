@@ -1,12 +1,12 @@
 """An engine of its own for what the simulator sends: through the real decoder, counts against what was sent."""
 
-import datetime as dt
 from collections.abc import Sequence
 
 import numpy as np
 
 from app import world
 from engine.model import Capacity, Market
+from engine.rule_model import Role
 from engine.state import Calendar, Machine
 from engine.symbols import Symbols
 from engine.tables import Word
@@ -22,16 +22,15 @@ class Receiver:
     """Takes reference data and records as a decode worker and the writer do together; close it when done."""
 
     def __init__(
-        self, name: str, markets: Sequence[Market], calendar: Calendar, on: dt.date, capacity: Capacity = _CAPACITY
+        self, name: str, markets: Sequence[Market], calendar: Calendar, capacity: Capacity = _CAPACITY
     ) -> None:
-        rules = world.rules(tuple(markets), on)
-        self.machine = Machine(name, capacity, rules, markets, calendar, generation=name)
+        self.machine = Machine(name, capacity, world.rule_book(), markets, calendar, generation=name)
         self.unreadable: list[Unreadable] = []
         self._symbols = Symbols(self.machine.tables.array["symbols"])
         self._offsets: dict[int, int] = {}
 
     def reference(self, records: Sequence[reference.Record]) -> None:
-        """Make securities, books, depots and sources known."""
+        """Make currencies, securities, books, depots and sources known."""
         for message, array in reference.arrays(records, self.machine.markets):
             self.machine.register(message, array)
 
@@ -68,8 +67,8 @@ class Receiver:
     def negative(self) -> int:
         """Securities of which more is spoken for than there is."""
         tables = self.machine.tables
-        remaining = tables.array["values"][:, tables.calculations.index("remaining"), :]
-        return int(np.count_nonzero((remaining < 0).any(axis=1)))
+        left = tables.array["values"][:, tables.catalogue.playing(Role.LEFT_SHORT), :]
+        return int(np.count_nonzero((left < 0).any(axis=1)))
 
     def close(self) -> None:
         """Give the shared memory back."""

@@ -18,8 +18,9 @@ from feeds.availability import Change
 from feeds.calendars import TradingDays
 from feeds.partitions import partitions_of
 from feeds.simulator_faults import Expected, Fault, FaultRates, broken, damaged, mixed, repeats, skips
-from feeds.simulator_opening import opening_events, opening_rows
+from feeds.simulator_opening import opening_rows
 from feeds.simulator_play import CHANCES, MIX, Plan, play
+from feeds.simulator_snapshot import opening_events
 from feeds.simulator_world import world_of
 from feeds.universe import Role, Universe
 from feeds.wire import DRAFT, Drafts, Vocabulary, joined, taken
@@ -70,7 +71,7 @@ class Simulator:
             self.sources, _texts(codes), *map(_texts, (universe.books["code"], universe.depots["code"]))
         )
         self._keys = [code.encode() for code in self.vocabulary.securities] + [b""]
-        self._rows = opening_rows(universe, seed)
+        self._rows = opening_rows(universe, seed, int(days.ahead[:, 0].min()))
         self._world = world_of(universe, self._rows, days)
         self._popular = np.cumsum(universe.popularity)
         self._ready: Drafts = np.empty(0, DRAFT)

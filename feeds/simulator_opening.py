@@ -1,4 +1,4 @@
-"""Start of day of the simulated world: who holds, owes, has lent, pledged and offers how much: rows and events."""
+"""Start of day of the simulated world: who holds, owes, has lent, pledged, ordered and offers how much, row by row."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -6,10 +6,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.model import Flag, Kind, Op, Temperature
+from engine.model import RATE_UNIT, RATE_UNKNOWN, Kind, Temperature
 from feeds import availability
 from feeds.universe import Role, Universe
-from feeds.wire import DRAFT, Drafts
 
 ROW: Final = np.dtype(
     [
@@ -17,15 +16,20 @@ ROW: Final = np.dtype(
         ("hypothecatable", "<i8"),
         ("reserved", "<i8"),
         ("due", "<i8"),
+        ("hypothecated", "<i8"),
+        ("segregated", "<i8"),
+        ("ca_pending", "<i8"),
         ("security", "<i4"),
         ("book", "<i4"),
         ("depot", "<i4"),
+        ("rate", "<i4"),
         ("due_day", "u1"),
         ("kind", "u1"),
     ]
 )
 """One row of the position table at start of day: settled shares, and `due` to be received (or, negative, delivered)
-on the business day `due_day` from today. Security, book and depot are indices of the universe."""
+on the business day `due_day` from today. Security, book and depot are indices of the universe; `rate` is a contract's, in
+RATE_UNIT. A swap is settled shares that are all due on its expiry; an open order is nothing but what will be due."""
 Rows = NDArray[np.void]
 
 _USUAL: Final = 1e-4
@@ -39,7 +43,19 @@ _LOCKED: Final = 0.2
 """The part of stock received as collateral that may not be used again."""
 _DUE: Final = 1 / 7
 """The part of rows of which something is still to settle."""
-_PLEDGES: Final = [Kind(Kind.REPO_PLEDGE_0 + days) for days in range(6)]
+_HYPOTHECATED: Final = 0.3
+"""The part of clients' usable positions of which some has been used."""
+_DAYS_TO_RECALL: Final = 6
+EXPIRY_DAYS: Final = 15
+"""A swap runs for at most so many business days."""
+_ORDERED: Final = 0.06
+"""The part of positions for which the book has an order in the market."""
+_SELLS: Final = 0.5
+_ENTITLED: Final = 0.3
+"""The part of long positions in a security with a corporate action soon of which some is due to be given away."""
+_SOON_DAYS: Final = 10
+_USUAL_FEE: Final = int(0.3 * RATE_UNIT)
+"""What is borrowed costs where no fee is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +99,11 @@ class _Maker:
         return made
 
 
-def opening_rows(universe: Universe, seed: int) -> Rows:
-    """All rows at start of day, at most one for each (security, book, depot, kind); empty ones that trades may fill."""
+def opening_rows(universe: Universe, seed: int, today: int = 0) -> Rows:
+    """All rows at start of day, at most one for each (security, book, depot, kind); empty ones that trades may fill.
+
+    `today`, in days since 1970, says which corporate actions are near; without it none is.
+    """
     random = np.random.default_rng([seed, 2])
     popular = np.sqrt(universe.popularity)
     maker = _Maker(universe, random, 0.5 * popular / popular.sum() + 0.5 / popular.size)
@@ -93,31 +112,17 @@ def opening_rows(universe: Universe, seed: int) -> Rows:
     margin = _traded(maker, Role.MARGIN, Kind.CLIENT_FREE, maker.securities(2.4))
     cash = _traded(maker, Role.CASH, Kind.CLIENT_SEGREGATED, maker.securities(0.75))
     fresh = maker.rows(Role.MARGIN, Kind.CLIENT_FREE, maker.securities(0.4))
-    rows = np.concatenate([firm, margin, cash, *_contracts(maker, firm, margin), *_external(maker), fresh])
+    for rows in (firm, margin):
+        _entitle(maker, rows, today)
+    held = _once(np.concatenate([firm, margin, cash]))
+    contracts = [*_contracts(maker, firm, margin), *_external(maker), *_swaps(maker)]
+    return _once(np.concatenate([held, *contracts, fresh, _orders(maker, held)]))
+
+
+def _once(rows: Rows) -> Rows:
+    """The first of each (security, book, depot, kind)."""
     _, first = np.unique(_keys(rows), return_index=True)
     return rows[np.sort(first)]
-
-
-def opening_events(universe: Universe, rows: Rows, settle: NDArray[np.int32], *, reset: bool) -> Drafts:
-    """What to send: a reset of every book if asked for, prices, rows. `settle[market, n]` is the date of SDn."""
-    rows = rows[(rows["quantity"] != 0) | (rows["due"] != 0)]
-    market = universe.securities["market"][rows["security"]]
-    price = np.zeros(universe.securities.size, DRAFT)
-    price["security"], price["quantity"] = np.arange(price.size), universe.price
-    price["book"] = price["depot"] = -1
-    price["op"], price["kind"] = Op.PRICE, Kind.FIRM
-    parts = [_resets(universe) if reset else np.empty(0, DRAFT), price, _of_rows(rows, Op.SET, rows["quantity"])]
-    for op, column in ((Op.SET_HYPOTHECATABLE, "hypothecatable"), (Op.SET_RESERVED, "reserved")):
-        some = rows[rows[column] > 0]
-        parts.append(_of_rows(some, op, some[column]))
-    due = rows["due"] != 0
-    moves = _of_rows(rows[due], Op.INCREASE, np.abs(rows["due"][due]))
-    moves["op"][rows["due"][due] < 0] = Op.DECREASE
-    made = np.concatenate([*parts, moves])
-    made["trade_date"] = made["settle_date"] = -1
-    made["settle_date"][made.size - moves.size :] = settle[market[due], rows["due_day"][due]]
-    made["flags"] = Flag.START_OF_DAY
-    return made
 
 
 def _keys(rows: Rows) -> NDArray[np.int64]:
@@ -142,6 +147,11 @@ def _traded(maker: _Maker, role: Role, kind: Kind, security: NDArray[np.int64]) 
         rows["hypothecatable"] = np.where(short, 0, size * random.uniform(0.6, 1.0, size.size))
         chosen = random.random(size.size) < _RESERVED
         rows["reserved"] = np.where(chosen, rows["hypothecatable"] * random.uniform(0.1, 0.5, size.size), 0)
+        chosen = random.random(size.size) < _HYPOTHECATED
+        free = rows["hypothecatable"] - rows["reserved"]
+        rows["hypothecated"] = np.where(chosen, free * random.uniform(0.2, 0.9, size.size), 0)
+    if kind == Kind.CLIENT_SEGREGATED:
+        rows["segregated"] = rows["quantity"]
     _add_due(maker, rows, size, both_ways=True)
     return rows
 
@@ -158,6 +168,15 @@ def _add_due(maker: _Maker, rows: Rows, size: NDArray[np.int64], *, both_ways: b
     rows["due"], rows["due_day"] = due, random.integers(0, days, endpoint=True)
 
 
+def _entitle(maker: _Maker, rows: Rows, today: int) -> None:
+    """Stock of long positions that a corporate action of the next days will take."""
+    if not today:
+        return
+    days = maker.universe.securities["event_date"][rows["security"]] - today
+    chosen = (days > 0) & (days <= _SOON_DAYS) & (rows["quantity"] > 0) & (maker.random.random(rows.size) < _ENTITLED)
+    rows["ca_pending"] = np.where(chosen, rows["quantity"] * maker.random.uniform(0.01, 0.1, rows.size), 0)
+
+
 def _contracts(maker: _Maker, firm: Rows, margin: Rows) -> list[Rows]:
     """Borrows that cover shorts; loans, pledges and held stock out of what is there; stock received as collateral."""
     random, count = maker.random, maker.universe.securities.size
@@ -172,23 +191,61 @@ def _contracts(maker: _Maker, firm: Rows, margin: Rows) -> list[Rows]:
     borrowed = maker.rows(Role.SLAB, Kind.SLAB_BORROW, borrow_of)
     borrowed["quantity"] = np.maximum(maker.universe.lot[borrow_of], maker.lots(borrow_of, need))
     made = [borrowed]
-    for role, kind, part, most in (
-        (Role.SLAB, Kind.SLAB_LOAN, 0.28, 0.30),
-        (Role.REPO, Kind.REPO_PLEDGE_0, 0.11, 0.20),
-        (Role.MARGIN, Kind.PAY_TO_HOLD, 0.06, 0.05),
+    for role, kind, recalls, part, most in (
+        (Role.SLAB, Kind.SLAB_LOAN, 1, 0.28, 0.30),
+        (Role.REPO, Kind.REPO_PLEDGE_0, _DAYS_TO_RECALL, 0.09, 0.20),
+        (Role.REPO, Kind.SWAP_PLEDGE_0, _DAYS_TO_RECALL, 0.05, 0.10),
+        (Role.MARGIN, Kind.PAY_TO_HOLD, 1, 0.06, 0.05),
     ):
         security = maker.securities(part)
         rows = maker.rows(role, kind, security)
+        rows["kind"] += random.integers(0, recalls, rows.size).astype(np.uint8)
         rows["quantity"] = maker.lots(security, free[security] * random.uniform(0.02, most, security.size))
         made.append(rows[rows["quantity"] > 0])
-    made[2]["kind"] = random.choice(np.array(_PLEDGES, np.uint8), made[2].size)
     security = maker.securities(0.1)
     received = maker.rows(Role.REPO, Kind.REPO_RECEIVED, security)
     received["kind"][random.random(security.size) < _LOCKED] = Kind.REPO_RECEIVED_LOCKED
     received["quantity"] = maker.sized(security)
-    for rows in (borrowed, made[1]):
+    for rows, low, high in ((borrowed, 0.7, 1.1), (made[1], 1.0, 1.4)):
         _add_due(maker, rows, rows["quantity"], both_ways=False)
+        rows["rate"] = fees(maker.universe)[rows["security"]] * random.uniform(low, high, rows.size)
     return [*made, received]
+
+
+def fees(universe: Universe) -> NDArray[np.int64]:
+    """What borrowing costs, by security, in RATE_UNIT."""
+    fee = universe.securities["fee"].astype(np.int64)
+    return np.where(fee == RATE_UNKNOWN, _USUAL_FEE, np.maximum(0, fee))
+
+
+def _swaps(maker: _Maker) -> list[Rows]:
+    """Clients' swaps of either direction, each with its expiry; they lie in no depot."""
+    random, security = maker.random, maker.securities(0.25)
+    rows = maker.rows(Role.MARGIN, Kind.SYNTHETIC, security)
+    rows["depot"] = -1
+    rows["quantity"] = maker.sized(security, 0.5 * _USUAL) * random.choice(np.array([1, 1, -1]), security.size)
+    rows["due"] = -rows["quantity"]
+    rows["due_day"] = random.integers(0, EXPIRY_DAYS, security.size, endpoint=True)
+    return [rows]
+
+
+def _orders(maker: _Maker, held: Rows) -> Rows:
+    """What books have in the market: one order a book and security; nobody offers more than he has, unless he may be short."""
+    random, universe = maker.random, maker.universe
+    rows = held[random.random(held.size) < _ORDERED]
+    _, first = np.unique(rows["security"].astype(np.int64) << 32 | rows["book"], return_index=True)
+    rows = rows[np.sort(first)]
+    made = np.zeros(rows.size, ROW)
+    security = rows["security"].astype(np.int64)
+    made["security"], made["book"], made["depot"], made["kind"] = security, rows["book"], -1, Kind.OPEN_ORDER
+    settle_days = np.array([market.settle_days for market in universe.markets])
+    made["due_day"] = settle_days[universe.securities["market"][security]]
+    size = universe.trade[security] * random.integers(1, 8, rows.size, endpoint=True)
+    sells = (random.random(rows.size) < _SELLS) & (rows["quantity"] != 0)
+    most = np.where(rows["quantity"] > 0, maker.lots(security, rows["quantity"] * 0.5), size)
+    made["due"] = np.where(sells, -np.minimum(size, most), size)
+    orders: Rows = made[made["due"] != 0]
+    return orders
 
 
 def _external(maker: _Maker) -> list[Rows]:
@@ -207,20 +264,4 @@ def _external(maker: _Maker) -> list[Rows]:
         hard = universe.securities["temperature"][security] > Temperature.WARM
         rows["quantity"] = maker.sized(security, size * _USUAL) // np.where(hard, 8, 1)
         made.append(rows)
-    return made
-
-
-def _of_rows(rows: Rows, op: Op, quantity: NDArray[np.int64]) -> Drafts:
-    made = np.zeros(rows.size, DRAFT)
-    for name in ("security", "book", "depot", "kind"):
-        made[name] = rows[name]
-    made["op"], made["quantity"] = op, quantity
-    return made
-
-
-def _resets(universe: Universe) -> Drafts:
-    made = np.zeros(universe.books.size, DRAFT)
-    made["book"] = np.arange(universe.books.size)
-    made["security"] = made["depot"] = -1
-    made["op"], made["kind"] = Op.RESET_BOOK, Kind.FIRM
     return made

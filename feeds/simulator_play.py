@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.model import Flag, Kind, Op
+from feeds.simulator_drafts import CANCEL, JIT, date, follow, followed, name, undated
+from feeds.simulator_orders import order, swap
 from feeds.simulator_world import CONTRACTS, RECALLS, World
 from feeds.wire import Drafts
-
-_JIT: Final[dict[str, Any]] = {"cache": True, "nogil": True}
 
 
 class Action(IntEnum):
@@ -28,41 +28,59 @@ class Action(IntEnum):
     """Stock is borrowed, or an earlier borrow returned; so it is with loans and pledges."""
     LOAN = 3
     PLEDGE = 4
-    EXTERNAL = 5
-    SETTLE = 6
-    CANCEL = 7
-    HOLD = 8
+    SWAP_PLEDGE = 5
+    EXTERNAL = 6
+    SETTLE = 7
+    CANCEL = 8
+    HOLD = 9
     """A client's stock is reserved in some way."""
+    ORDER = 10
+    SWAP = 11
+    RATE = 12
+    """A contract costs more, or less, from now on."""
+    ENTITLE = 13
+    """A corporate action takes, or does not take any longer, some of a position."""
 
 
 MIX: Final = {
-    Action.TRADE: 0.46,
-    Action.PRICE: 0.33,
+    Action.TRADE: 0.386,
+    Action.PRICE: 0.355,
     Action.BORROW: 0.07,
     Action.LOAN: 0.035,
-    Action.PLEDGE: 0.015,
+    Action.PLEDGE: 0.012,
+    Action.SWAP_PLEDGE: 0.006,
     Action.EXTERNAL: 0.035,
     Action.SETTLE: 0.035,
     Action.CANCEL: 0.008,
     Action.HOLD: 0.012,
+    Action.ORDER: 0.03,
+    Action.SWAP: 0.006,
+    Action.RATE: 0.006,
+    Action.ENTITLE: 0.004,
 }
-"""Parts of all events; they sum to 1."""
+"""Parts of all that happens; they sum to 1. Some of it takes two or three events."""
 
 _TRADE, _PRICE, _BORROW = int(Action.TRADE), int(Action.PRICE), int(Action.BORROW)
-_PLEDGE, _EXTERNAL, _SETTLE = int(Action.PLEDGE), int(Action.EXTERNAL), int(Action.SETTLE)
-_CANCEL, _HOLD = int(Action.CANCEL), int(Action.HOLD)
+_PLEDGE, _LAST_PLEDGE = int(Action.PLEDGE), int(Action.SWAP_PLEDGE)
+_EXTERNAL, _SETTLE, _CANCEL, _HOLD = map(int, (Action.EXTERNAL, Action.SETTLE, Action.CANCEL, Action.HOLD))
+_ORDER, _SWAP, _RATE, _ENTITLE = map(int, (Action.ORDER, Action.SWAP, Action.RATE, Action.ENTITLE))
+_RATED: Final = _PLEDGE - _BORROW
+"""Rings of contracts that have a rate: those before the pledges."""
 _OP_BUY, _OP_SELL, _OP_SHORT, _OP_SET = int(Op.BUY), int(Op.SELL), int(Op.SHORT_SELL), int(Op.SET)
 _OP_INCREASE, _OP_DECREASE, _OP_PRICE = int(Op.INCREASE), int(Op.DECREASE), int(Op.PRICE)
 _OP_IN, _OP_OUT, _OP_FREE = int(Op.SETTLE_RECEIPT), int(Op.SETTLE_DELIVERY), int(Op.SET_HYPOTHECATABLE)
+_OP_CA, _OP_RATE = int(Op.SET_CA_PENDING), int(Op.SET_RATE)
 _CASH, _FREE, _FIRM = int(Kind.CLIENT_SEGREGATED), int(Kind.CLIENT_FREE), int(Kind.FIRM)
-_KIND_HOLD, _KIND_PLEDGE = int(Kind.PAY_TO_HOLD), int(Kind.REPO_PLEDGE_0)
+_KIND_HOLD: Final = int(Kind.PAY_TO_HOLD)
 _KIND_CONTRACT: Final = tuple(int(kind) for kind, _, _ in CONTRACTS)
-_FLAG_CANCEL: Final = int(Flag.CANCEL)
+_QUANTO: Final = int(Flag.QUANTO)
 CHANCES: Final = 5
 _FIRST, _SIZE, _USUAL = 0, 1, 2
 _EVEN: Final = 0.5
 _LATE: Final = 0.02
 """The part of trades that was dealt the day before and is booked late."""
+_QUANTO_PART: Final = 0.04
+"""The part of trades that settles in another currency, where the market has a rule for these."""
 _WITHDRAWN: Final = 0.03
 """The part of a lender's statements that offer nothing."""
 _USABLE: Final = 0.7
@@ -78,17 +96,20 @@ class Plan(NamedTuple):
     size: NDArray[np.float64]
 
 
-@nb.njit(**_JIT)
+@nb.njit(**JIT)
 def play(plan: Plan, world: World, drafts: Drafts) -> None:
     """Fill one draft per entry of the plan (all but seq, source, partition and time), and move the world on."""
+    following, followings = world.following, world.followings
     for i in range(drafts.shape[0]):
         draft, security = drafts[i], plan.security[i]
         action, chance, size = plan.action[i], plan.chance[i], plan.size[i]
+        if followed(draft, following, followings):
+            continue
         draft.security = security
         done = False
         if action == _PRICE:
             done = _tick(draft, security, size, world)
-        elif _BORROW <= action <= _PLEDGE:
+        elif _BORROW <= action <= _LAST_PLEDGE:
             done = _contract(draft, security, action - _BORROW, chance, world)
         elif action == _EXTERNAL:
             done = _offer(draft, security, chance, size, world)
@@ -98,59 +119,53 @@ def play(plan: Plan, world: World, drafts: Drafts) -> None:
             done = _undo(draft, chance, world)
         elif action == _HOLD:
             done = _hold(draft, security, chance, world)
+        elif action == _ORDER:
+            done = order(draft, security, chance, world)
+        elif action == _SWAP:
+            done = swap(draft, security, chance, world)
+        elif action == _RATE:
+            done = _rerate(draft, chance, world)
+        elif action == _ENTITLE:
+            done = _entitle(draft, chance, world)
         if not done:
             _deal(draft, security, chance, size, world)
 
 
-@nb.njit(**_JIT)
-def _name(draft: Any, row: Any) -> None:
-    draft.security, draft.book, draft.depot, draft.kind = row.security, row.book, row.depot, row.kind
-
-
-@nb.njit(**_JIT)
-def _date(draft: Any, market: int, day: int, world: World) -> None:
-    draft.trade_date = world.ahead[market, 0]
-    draft.settle_date = world.ahead[market, day]
-
-
-@nb.njit(**_JIT)
-def _undated(draft: Any, op: int, quantity: int) -> None:
-    draft.op, draft.quantity = op, quantity
-    draft.trade_date = draft.settle_date = -1
-
-
-@nb.njit(**_JIT)
+@nb.njit(**JIT)
 def _deal(draft: Any, security: int, chance: Any, size: float, world: World) -> None:
     """A buy, a sell of what is held, or a short sell."""
     row = world.traders[security, 0] + np.int64(chance[0] * world.traders[security, 1])
-    _name(draft, world.rows[row])
-    held, lot = world.held[row], world.lot[security]
-    quantity = lot * max(1, np.int64(world.trade[security] / lot * np.exp(0.8 * size)))
-    away = (world.usual[row] - held) / (abs(world.usual[row]) + 50.0 * world.trade[security])
+    name(draft, world.rows[row])
+    held, usual = world.rows[row].held, world.rows[row].usual
+    free, lot, usual_trade = held - world.rows[row].working, world.lot[security], world.trade[security]
+    quantity = lot * max(1, np.int64(usual_trade / lot * np.exp(0.8 * size)))
+    away = (usual - held) / (abs(usual) + 50.0 * usual_trade)
     buys = chance[1] < 0.5 + min(0.45, max(-0.45, 0.4 * away))
-    if buys or (held <= 0 and draft.kind == _CASH):
-        draft.op = _OP_BUY
-        world.held[row] += quantity
-    elif held > 0:
-        draft.op = _OP_SELL
-        quantity = min(quantity, held)
-        world.held[row] -= quantity
-    else:
-        draft.op = _OP_SHORT
-        world.held[row] -= quantity
-    draft.quantity = quantity
     market = world.market[security]
-    late = chance[2] < _LATE and world.settle_days[market] > 0
-    _date(draft, market, world.settle_days[market] - late, world)
-    if late:
-        draft.trade_date = world.previous[market]
+    days = world.settle_days[market]
+    late = (chance[2] < _LATE) & (days > 0)
+    quanto = world.quanto[market] & (chance[3] < _QUANTO_PART) & (not late)
+    draft.op = _deal_op(buys, held, free, draft.kind)
+    draft.quantity = quantity if draft.op != _OP_SELL else min(quantity, free)
+    draft.flags = _QUANTO * quanto
+    date(draft, market, 1 if quanto else days - late, world.ahead)
+    draft.trade_date = world.previous[market] if late else draft.trade_date
+    world.rows[row].held = held + draft.quantity if draft.op == _OP_BUY else held - draft.quantity
     at = world.undoables[0] % world.undoable.shape[0]
     world.undoable[at] = draft
     world.undoable_row[at] = row
     world.undoables[0] += 1
 
 
-@nb.njit(**_JIT)
+@nb.njit(**JIT)
+def _deal_op(buys: bool, held: int, free: int, kind: int) -> int:  # noqa: FBT001  numba binds by place
+    """Who has something that is not on offer sells it; a desk or a margin client who has nothing sells short."""
+    if buys or (free <= 0 and (held > 0 or kind == _CASH)):
+        return _OP_BUY
+    return _OP_SELL if held > 0 else _OP_SHORT
+
+
+@nb.njit(**JIT)
 def _undo(draft: Any, chance: Any, world: World) -> bool:
     """Cancel one of the last trades, unless that would leave less than nothing of what must be held."""
     known = min(world.undoables[0], world.undoable.shape[0])
@@ -159,18 +174,18 @@ def _undo(draft: Any, chance: Any, world: World) -> bool:
     at = np.int64(chance[0] * known)
     trade, row = world.undoable[at], world.undoable_row[at]
     change = -trade.quantity if trade.op == _OP_BUY else trade.quantity
-    held = world.held[row]
-    if trade.quantity == 0 or (change < 0 and held + change < 0):
+    trader = world.rows[row]
+    if trade.quantity == 0 or (change < 0 and trader.held + change < trader.working):
         return False
-    world.held[row] = held + change
-    _name(draft, trade)
-    draft.op, draft.quantity, draft.flags = trade.op, trade.quantity, _FLAG_CANCEL
+    trader.held += change
+    name(draft, trade)
+    draft.op, draft.quantity, draft.flags = trade.op, trade.quantity, trade.flags | CANCEL
     draft.trade_date, draft.settle_date = trade.trade_date, trade.settle_date
     trade.quantity = 0
     return True
 
 
-@nb.njit(**_JIT)
+@nb.njit(**JIT)
 def _tick(draft: Any, security: int, size: float, world: World) -> bool:
     step = world.step[security]
     change = np.int64(np.rint(size * 0.0006 * world.price[security] / step))
@@ -179,11 +194,11 @@ def _tick(draft: Any, security: int, size: float, world: World) -> bool:
     world.price[security] = max(step, world.price[security] + change * step)
     draft.book = draft.depot = -1
     draft.kind = _FIRM
-    _undated(draft, _OP_PRICE, world.price[security])
+    undated(draft, _OP_PRICE, world.price[security])
     return True
 
 
-@nb.njit(**_JIT)
+@nb.njit(**JIT)
 def _contract(draft: Any, security: int, ring: int, chance: Any, world: World) -> bool:
     """Open a contract, or give the oldest one back in full; about as many of one as of the other."""
     contracts, state = world.contract[ring], world.contracts[ring]
@@ -196,23 +211,23 @@ def _contract(draft: Any, security: int, ring: int, chance: Any, world: World) -
         old = contracts[state[_FIRST]]
         state[_FIRST] = (state[_FIRST] + 1) % contracts.shape[0]
         state[_SIZE] -= 1
-        _name(draft, old)
+        name(draft, old)
         market = world.market[old.security]
         draft.op, draft.quantity = _OP_DECREASE, old.quantity
-        day = draft.kind - _KIND_PLEDGE if draft.kind >= _KIND_PLEDGE else np.int64(chance[1] * 3)
-        _date(draft, market, day, world)
+        day = np.int64(chance[1] * 3) if ring < _RATED else draft.kind - _KIND_CONTRACT[ring]
+        date(draft, market, day, world.ahead)
         draft.settle_date = max(draft.settle_date, old.settle_date)
     elif state[_SIZE] < contracts.shape[0]:
         market = world.market[security]
         draft.book = world.desk[ring, market, np.int64(chance[1] * world.desk.shape[2])]
         draft.depot = world.depot[market]
-        draft.kind = _KIND_CONTRACT[ring]
-        if draft.kind == _KIND_PLEDGE:
-            draft.kind = _KIND_PLEDGE + np.int64(chance[2] * RECALLS)
+        draft.kind = _KIND_CONTRACT[ring] + (0 if ring < _RATED else np.int64(chance[2] * RECALLS))
         draft.op, draft.quantity = _OP_INCREASE, world.trade[security] * np.int64(1 + 6 * chance[3])
-        _date(draft, market, 0 if chance[4] < _EVEN else world.settle_days[market], world)
+        date(draft, market, 0 if chance[4] < _EVEN else world.settle_days[market], world.ahead)
         contracts[(state[_FIRST] + state[_SIZE]) % contracts.shape[0]] = draft
         state[_SIZE] += 1
+        if ring < _RATED:
+            follow(draft, _OP_RATE, _rate(world.fee[security], ring, chance[2]), -1, world).trade_date = -1
     else:
         return False
     if draft.settle_date == draft.trade_date:
@@ -220,7 +235,40 @@ def _contract(draft: Any, security: int, ring: int, chance: Any, world: World) -
     return True
 
 
-@nb.njit(**_JIT)
+@nb.njit(**JIT)
+def _rate(fee: int, ring: int, chance: float) -> Any:
+    """What a contract costs: lending brings a little more than borrowing takes."""
+    return np.int64(fee * ((0.7 if ring == 0 else 1.0) + 0.4 * chance))
+
+
+@nb.njit(**JIT)
+def _rerate(draft: Any, chance: Any, world: World) -> bool:
+    ring = np.int64(chance[0] * _RATED)
+    contracts, state = world.contract[ring], world.contracts[ring]
+    if state[_SIZE] == 0:
+        return False
+    contract = contracts[(state[_FIRST] + np.int64(chance[1] * state[_SIZE])) % contracts.shape[0]]
+    name(draft, contract)
+    undated(draft, _OP_RATE, _rate(world.fee[contract.security], ring, chance[2]))
+    return True
+
+
+@nb.njit(**JIT)
+def _entitle(draft: Any, chance: Any, world: World) -> bool:
+    """A tenth at most of what a desk or a margin client is long, where a corporate action comes; or nothing any more."""
+    if world.eventful.shape[0] == 0:
+        return False
+    security = world.eventful[np.int64(chance[0] * world.eventful.shape[0])]
+    row = world.traders[security, 0] + np.int64(chance[1] * world.traders[security, 1])
+    name(draft, world.rows[row])
+    if draft.kind == _CASH:
+        return False
+    share = 0.0 if chance[2] < _EVEN else 0.1 * chance[3]
+    undated(draft, _OP_CA, np.int64(max(0, world.rows[row].held) * share))
+    return True
+
+
+@nb.njit(**JIT)
 def _expect(draft: Any, world: World) -> None:
     """Remember what settles today."""
     state = world.dues
@@ -232,7 +280,7 @@ def _expect(draft: Any, world: World) -> None:
         state[_SIZE] += 1
 
 
-@nb.njit(**_JIT)
+@nb.njit(**JIT)
 def _settle(draft: Any, world: World) -> bool:
     state = world.dues
     if state[_SIZE] == 0:
@@ -240,36 +288,36 @@ def _settle(draft: Any, world: World) -> bool:
     due = world.due[state[_FIRST]]
     state[_FIRST] = (state[_FIRST] + 1) % world.due.shape[0]
     state[_SIZE] -= 1
-    _name(draft, due)
+    name(draft, due)
     draft.op, draft.quantity = (_OP_IN, due.quantity) if due.quantity > 0 else (_OP_OUT, -due.quantity)
     draft.trade_date, draft.settle_date = -1, due.settle_date
     return True
 
 
-@nb.njit(**_JIT)
+@nb.njit(**JIT)
 def _offer(draft: Any, security: int, chance: Any, size: float, world: World) -> bool:
     """A lender says anew what he offers: around what he usually does, now and then nothing."""
     if world.lenders[security, 1] == 0:
         return False
     row = world.lenders[security, 0] + np.int64(chance[0] * world.lenders[security, 1])
-    _name(draft, world.rows[row])
     lot = world.lot[security]
-    offered = np.int64(world.usual[row] * np.exp(0.3 * size)) // lot * lot
-    world.held[row] = 0 if chance[1] < _WITHDRAWN else max(lot, offered)
-    _undated(draft, _OP_SET, world.held[row])
+    name(draft, world.rows[row])
+    offered = np.int64(world.rows[row].usual * np.exp(0.3 * size)) // lot * lot
+    world.rows[row].held = 0 if chance[1] < _WITHDRAWN else max(lot, offered)
+    undated(draft, _OP_SET, world.rows[row].held)
     return True
 
 
-@nb.njit(**_JIT)
+@nb.njit(**JIT)
 def _hold(draft: Any, security: int, chance: Any, world: World) -> bool:
     """A margin client's stock becomes more or less usable, or he pays for some to be kept for him."""
     row = world.traders[security, 0] + np.int64(chance[0] * world.traders[security, 1])
-    _name(draft, world.rows[row])
+    name(draft, world.rows[row])
     if draft.kind != _FREE:
         return False
-    if world.held[row] > 0 and chance[1] < _USABLE:
-        _undated(draft, _OP_FREE, np.int64(world.held[row] * (0.6 + 0.4 * chance[2])))
+    if world.rows[row].held > 0 and chance[1] < _USABLE:
+        undated(draft, _OP_FREE, np.int64(world.rows[row].held * (0.6 + 0.4 * chance[2])))
     else:
         draft.kind = _KIND_HOLD
-        _undated(draft, _OP_SET, world.trade[security] * max(0, np.int64(6 * chance[2]) - 3))
+        undated(draft, _OP_SET, world.trade[security] * max(0, np.int64(6 * chance[2]) - 3))
     return True

@@ -165,7 +165,7 @@ def _to_memory(source: Source, args: argparse.Namespace) -> int:
     from app.simulated import Receiver  # noqa: PLC0415  the engine is needed here only
 
     simulator = source.simulator(args.partitions or 1)
-    receiver = Receiver(f"simulate-{os.getpid()}", source.universe.markets, source.calendar, source.now.date())
+    receiver = Receiver(f"simulate-{os.getpid()}", source.universe.markets, source.calendar)
     try:
         receiver.reference(simulator.reference())
         if not args.no_start_of_day:

@@ -36,7 +36,7 @@ class Desk:
         now = dt.datetime.now(dt.UTC)
         self.markets = world.markets()
         self._calendar = world.calendar(self.markets, now, folder.parent / "calendars")
-        rules = world.rules(self.markets, now.date())
+        rules = world.rule_book()
         self.machine = Machine(f"{name}.tables", CAPACITY, rules, self.markets, self._calendar, generation=name)
         self.rings = [Ring.create(f"{name}.ring{number}", 8 << 20) for number in range(workers)]
         self.outlets = [Outlet(ring) for ring in self.rings]
@@ -50,7 +50,9 @@ class Desk:
     def simulator(self, partitions: int, newest: Sequence[int] = (), securities: int = 300) -> Simulator:
         """A day with many faults. `newest`: the numbers that its sources have used before."""
         days = TradingDays.of(self._calendar.business_day, self._calendar.base_date, self._calendar.today)
-        return Simulator(build_universe(self.markets, listings(), securities, 1), days, 1, partitions, FAULTS, newest=newest)
+        return Simulator(
+            build_universe(self.markets, listings(), securities, 1), days, 1, partitions, FAULTS, newest=newest
+        )
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._drain())

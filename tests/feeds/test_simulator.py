@@ -1,6 +1,5 @@
 """The simulated day: the same at any pace, possible at every moment, accounted for to the last record."""
 
-import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterator
 
@@ -10,12 +9,14 @@ import pytest
 from app import world
 from app.listings import listings
 from app.simulated import Receiver
-from engine.model import NO_DATE, Capacity, Flag, Kind, Op
+from engine.model import NO_DATE, Capacity, Clock, Flag, Kind, Op
+from engine.rule_model import Scope
 from engine.state import Calendar
 from feeds.calendars import TradingDays
 from feeds.partitions import partitions_of
 from feeds.simulator import Simulator
 from feeds.simulator_faults import Expected, Fault, FaultRates
+from feeds.simulator_opening import EXPIRY_DAYS
 from feeds.universe import Universe, build
 from feeds.wire import Drafts
 
@@ -32,13 +33,13 @@ BAD = FaultRates(duplicates=0.02, gaps=0.01, unreadable=0.01, unknown=0.01)
 
 @pytest.fixture(scope="module")
 def universe() -> Universe:
-    return build(MARKETS, listings(), 400, 5)
+    return build(MARKETS, listings(), 400, 5, today=TODAY)
 
 
 @pytest.fixture
 def receiver(instance: str) -> Iterator[Receiver]:
     capacity = Capacity(securities=2_000, books=2_000, rows=200_000)
-    made = Receiver(f"{instance}.tables", MARKETS, CALENDAR, dt.date(2026, 11, 23), capacity)
+    made = Receiver(f"{instance}.tables", MARKETS, CALENDAR, capacity)
     yield made
     made.close()
 
@@ -145,9 +146,10 @@ def test_books_are_reset_before_their_rows_where_order_is_certain(universe: Univ
 
 def replay(drafts: Drafts) -> dict[tuple[int, int, int, int], int]:
     """Contractual quantities by row; these and what is left to settle are checked after every event."""
+    latest = TODAY + EXPIRY_DAYS
     td: dict[tuple[int, int, int, int], int] = defaultdict(int)
     due: dict[tuple[int, int, int, int], int] = defaultdict(int)
-    may_be_short = {int(Kind.FIRM), int(Kind.CLIENT_FREE)}
+    may_be_short = {int(Kind.FIRM), int(Kind.CLIENT_FREE), int(Kind.SYNTHETIC), int(Kind.OPEN_ORDER)}
     for op, quantity, settle, flags, *key in drafts[
         ["op", "quantity", "settle_date", "flags", "security", "book", "depot", "kind"]
     ].tolist():
@@ -159,8 +161,8 @@ def replay(drafts: Drafts) -> dict[tuple[int, int, int, int], int]:
             up = op in (Op.BUY, Op.INCREASE)
             assert quantity > 0
             td[row] += sign * quantity if up else -sign * quantity
-            due[row] += quantity * (settle == TODAY)
-            assert TODAY <= settle <= TODAY + 5
+            due[row] += sign * quantity * (settle == TODAY)
+            assert TODAY <= settle <= (latest if row[3] == Kind.SYNTHETIC else TODAY + 5)
         elif op in (Op.SETTLE_RECEIPT, Op.SETTLE_DELIVERY):
             due[row] -= quantity
             assert due[row] >= 0, "only what is due today settles"
@@ -186,12 +188,14 @@ def test_the_mix_of_a_day_is_believable(universe: Universe) -> None:
     assert 0.08 < counts[Op.SELL] < 0.35
     assert 0.02 < counts[Op.SHORT_SELL] < 0.2
     assert counts[Op.INCREASE] == pytest.approx(counts[Op.DECREASE], abs=0.02)
-    for op in (Op.SETTLE_RECEIPT, Op.SETTLE_DELIVERY, Op.SET, Op.SET_HYPOTHECATABLE):
+    for op in (Op.SETTLE_RECEIPT, Op.SETTLE_DELIVERY, Op.SET, Op.SET_HYPOTHECATABLE, Op.SET_RATE, Op.SET_CA_PENDING):
         assert counts[op] > 0.001, op.name
     kinds = set(made["kind"].tolist())
     assert {int(Kind.SLAB_BORROW), int(Kind.SLAB_LOAN), int(Kind.PAY_TO_HOLD), int(Kind.EXTERNAL_INDICATIVE)} <= kinds
-    assert {int(Kind[f"REPO_PLEDGE_{days}"]) for days in range(6)} <= kinds
-    assert 0.001 < np.count_nonzero(made["flags"] & Flag.CANCEL) / made.size < 0.02
+    assert {int(Kind[f"{of}_PLEDGE_{days}"]) for days in range(6) for of in ("REPO", "SWAP")} <= kinds
+    assert {int(Kind.OPEN_ORDER), int(Kind.SYNTHETIC), int(Kind.CLIENT_SEGREGATED)} <= kinds
+    dealt = made[made["kind"] < Kind.SYNTHETIC]
+    assert 0.001 < np.count_nonzero(dealt["flags"] & Flag.CANCEL) / made.size < 0.02
     by_security = np.sort(np.bincount(made["security"], minlength=400))[::-1]
     assert by_security[0] > 5 * by_security[20] > 0
 
@@ -201,7 +205,10 @@ def test_trades_settle_when_the_market_says_and_prices_stay_on_their_grid(univer
     trades = made[np.isin(made["op"], [Op.BUY, Op.SELL, Op.SHORT_SELL])]
     market = universe.securities["market"][trades["security"]]
     days = np.array([m.settle_days for m in MARKETS])[market]
-    assert (trades["settle_date"] - trades["trade_date"] == days).all()
+    quanto = trades["flags"] & Flag.QUANTO != 0
+    assert (trades["settle_date"] - trades["trade_date"] == np.where(quanto, 1, days)).all()
+    assert quanto.any()
+    assert all(MARKETS[index].quanto_days for index in set(market[quanto].tolist()))
     late = trades["trade_date"] != TODAY
     assert 0 < np.count_nonzero(late) < 0.05 * trades.size
     prices = made[made["op"] == Op.PRICE]
@@ -212,12 +219,142 @@ def test_trades_settle_when_the_market_says_and_prices_stay_on_their_grid(univer
 
 def test_a_cancel_names_an_earlier_trade_once(universe: Universe) -> None:
     made = stream(Simulator(universe, DAYS, 1), 60_000)
+    made = made[made["kind"] < Kind.SYNTHETIC]
     names = ["op", "security", "book", "depot", "kind", "trade_date", "settle_date", "quantity"]
     dealt: dict[tuple[int, ...], int] = defaultdict(int)
     for flags, named in zip(made["flags"].tolist(), made[names].tolist(), strict=True):
         dealt[named] += -1 if flags & Flag.CANCEL else 1
         assert dealt[named] >= 0
     assert np.count_nonzero(made["flags"] & Flag.CANCEL) > 100
+
+
+Rows = dict[tuple[int, ...], dict[str, int]]
+
+
+def ladders(drafts: Drafts) -> Rows:
+    """td, sd and what is due by row, after all events; written anew, without the engine."""
+    rows: Rows = defaultdict(lambda: {"td": 0, "sd": 0, "due": 0})
+    for op, quantity, flags, *key in drafts[["op", "quantity", "flags", "security", "book", "depot", "kind"]].tolist():
+        row, of = rows[tuple(key)], quantity * (-1 if flags & Flag.CANCEL else 1)
+        if op == Op.SET:
+            row.update(td=of, sd=of, due=0)
+        elif op <= Op.DECREASE:
+            change = of if op in (Op.BUY, Op.INCREASE) else -of
+            row["td"] += change
+            row["due"] += change
+        elif op in (Op.SETTLE_RECEIPT, Op.SETTLE_DELIVERY):
+            change = of if op == Op.SETTLE_RECEIPT else -of
+            row["sd"] += change
+            row["due"] -= change
+    return rows
+
+
+def test_every_row_adds_up_at_start_of_day_and_after(universe: Universe) -> None:
+    simulator = Simulator(universe, DAYS, 1)
+    opening = np.concatenate(list(simulator.start_of_day(1)))
+    for rows in (ladders(opening), ladders(np.concatenate([opening, stream(simulator, 60_000)]))):
+        assert all(row["td"] == row["sd"] + row["due"] for row in rows.values())
+
+
+def test_open_orders_are_entered_filled_and_cancelled_and_never_for_more_than_there_is(universe: Universe) -> None:
+    simulator = Simulator(universe, DAYS, 1)
+    made = np.concatenate([*simulator.start_of_day(1), stream(simulator, 120_000)])
+    orders = made["kind"] == Kind.OPEN_ORDER
+    taken = orders & (made["flags"] & Flag.CANCEL != 0)
+    entered = orders & ~taken & np.isin(made["op"], [Op.INCREASE, Op.DECREASE])
+    assert np.count_nonzero(entered) > 800 < np.count_nonzero(taken)
+    after = made[np.flatnonzero(taken[:-1]) + 1]
+    at = made[np.flatnonzero(taken[:-1])]
+    trade = np.isin(after["op"], [Op.BUY, Op.SELL, Op.SHORT_SELL]) & (after["quantity"] == at["quantity"])
+    filled = trade & (after["security"] == at["security"]) & (after["book"] == at["book"])
+    assert 0.6 < filled.mean() < 0.95, "what is not filled is cancelled"
+    assert ((at["op"] == Op.INCREASE) == (after["op"] == Op.BUY))[filled].all()
+    left: dict[tuple[int, ...], int] = defaultdict(int)
+    for op, quantity, flags, *key in made[orders][
+        ["op", "quantity", "flags", "security", "book", "settle_date"]
+    ].tolist():
+        if op == Op.SET:
+            continue
+        left[op, *key] += -quantity if flags & Flag.CANCEL else quantity
+        assert left[op, *key] >= 0, "an order gives what it has"
+
+
+def test_nobody_offers_or_sells_the_same_shares_twice(universe: Universe) -> None:
+    simulator = Simulator(universe, DAYS, 1)
+    for size in (1, 20_000, 100_000):
+        stream(simulator, size)
+        rows = simulator._world.rows
+        assert (rows["working"] >= 0).all()
+        assert (rows["working"] <= np.maximum(0, rows["held"])).all()
+    offered = np.zeros(rows.size, np.int64)
+    count = int(simulator._world.orders[0])
+    sells = simulator._world.order["op"][:count] == Op.SELL
+    np.add.at(offered, simulator._world.order_row[:count][sells], simulator._world.order["quantity"][:count][sells])
+    assert (offered == rows["working"]).all()
+    assert offered.any()
+
+
+def test_a_swap_is_settled_shares_that_go_on_its_expiry(universe: Universe) -> None:
+    simulator = Simulator(universe, DAYS, 1)
+    made = np.concatenate([*simulator.start_of_day(1), stream(simulator, 120_000)])
+    swaps = made[made["kind"] == Kind.SYNTHETIC]
+    assert {int(op) for op in np.unique(swaps["op"])} == {
+        int(op) for op in (Op.SET, Op.INCREASE, Op.DECREASE, Op.SETTLE_RECEIPT, Op.SETTLE_DELIVERY)
+    }
+    rows = ladders(swaps)
+    assert all(row["td"] == 0 for row in rows.values()), "whatever is there today goes on some day"
+    assert any(row["sd"] > 0 for row in rows.values())
+    assert any(row["sd"] < 0 for row in rows.values())
+    expiries = set((swaps["settle_date"][swaps["settle_date"] > TODAY] - TODAY).tolist())
+    assert expiries >= set(range(1, EXPIRY_DAYS + 1))
+    assert (swaps["depot"] == -1).all()
+
+
+def test_contracts_cost_something_and_corporate_actions_take_some(universe: Universe) -> None:
+    simulator = Simulator(universe, DAYS, 1)
+    opening, day = np.concatenate(list(simulator.start_of_day(1))), stream(simulator, 60_000)
+    for made in (opening, day):
+        rated = made[made["op"] == Op.SET_RATE]
+        assert set(rated["kind"].tolist()) == {int(Kind.SLAB_BORROW), int(Kind.SLAB_LOAN)}
+        fee = universe.securities["fee"][rated["security"]]
+        assert (rated["quantity"] >= 0.69 * fee).all()
+        assert (rated["quantity"] <= 1.41 * fee).all()
+        taken = made[made["op"] == Op.SET_CA_PENDING]
+        assert (universe.securities["event_date"][taken["security"]] > TODAY).all()
+        assert set(taken["kind"].tolist()) == {int(Kind.FIRM), int(Kind.CLIENT_FREE)}
+        assert taken["quantity"].any()
+    borrowed = {
+        tuple(row)
+        for row in opening[["security", "book", "depot", "kind"]][opening["kind"] == Kind.SLAB_BORROW].tolist()
+    }
+    rated = opening[opening["op"] == Op.SET_RATE]
+    assert borrowed <= {tuple(row) for row in rated[["security", "book", "depot", "kind"]].tolist()}
+
+
+def test_every_calculation_finds_something_in_the_simulated_day(universe: Universe, receiver: Receiver) -> None:
+    simulator = Simulator(universe, DAYS, 1)
+    receiver.reference(simulator.reference())
+    for drafts in (*simulator.start_of_day(1), simulator.next(40_000, 2)):
+        receiver.records(simulator.records(drafts, "events", "arrow"))
+    for market in np.flatnonzero([market.lending_cutoff is not None for market in MARKETS]).tolist():
+        receiver.machine.set_clock(market, Clock.LENDING_OPEN, 0, is_open=False)
+    tables = receiver.machine.tables
+    values, terms = tables.array["values"], tables.array["terms"]
+    dead = [
+        info.name
+        for index, info in enumerate(tables.catalogue.calculations)
+        if info.scope == Scope.SECURITY and not values[:, index].any()
+    ]
+    dead += [
+        info.name
+        for info in tables.catalogue.terms
+        if info.component >= 0
+        and tables.catalogue.components[info.component].maintained
+        and not terms[:, info.component].any()
+        and info.measure != "decided"
+    ]
+    assert dead == []
+    assert receiver.rejected == 0
 
 
 def test_a_second_run_goes_on_with_the_numbers_of_the_first(universe: Universe, receiver: Receiver) -> None:

@@ -9,7 +9,7 @@ from stdnum.gb import sedol
 
 from app import world
 from app.listings import listings
-from engine.model import PRICE_UNIT, RATE_UNIT, Capacity, Market, SecurityFlag, Temperature
+from engine.model import PRICE_UNIT, RATE_UNIT, Capacity, Kind, Market, SecurityFlag, Temperature
 from feeds import reference
 from feeds.identifiers import scattered
 from feeds.simulator_opening import opening_rows
@@ -180,7 +180,9 @@ def test_every_position_at_start_of_day_is_possible(universe: Universe) -> None:
     assert set(universe.role[rows["book"][shorts]].tolist()) <= {Role.FIRM, Role.MARGIN}
     assert (rows["hypothecatable"] <= np.maximum(0, rows["quantity"])).all()
     assert (rows["reserved"] <= rows["hypothecatable"]).all()
-    assert (rows["quantity"] + np.minimum(0, rows["due"]) >= 0)[~shorts].all()
+    held = ~shorts & (rows["kind"] != Kind.OPEN_ORDER)
+    assert (rows["quantity"] + np.minimum(0, rows["due"]) >= 0)[held].all()
+    assert (rows["hypothecated"] <= rows["hypothecatable"] - rows["reserved"]).all()
     assert (rows["due"] % universe.lot[rows["security"]] == 0).all()
     us = universe.securities["market"][rows["security"]] == 0
     assert rows["quantity"][us].max() > 2_000_000

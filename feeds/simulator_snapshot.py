@@ -1,0 +1,59 @@
+"""The start of day of the simulated world as events: resets, prices and rows."""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.model import Flag, Kind, Op
+from feeds.simulator_opening import Rows
+from feeds.universe import Universe
+from feeds.wire import DRAFT, Drafts
+
+_ATTRIBUTES: Final = (
+    (Op.SET_HYPOTHECATABLE, "hypothecatable"),
+    (Op.SET_HYPOTHECATED, "hypothecated"),
+    (Op.SET_SEGREGATED, "segregated"),
+    (Op.SET_RESERVED, "reserved"),
+    (Op.SET_CA_PENDING, "ca_pending"),
+    (Op.SET_RATE, "rate"),
+)
+"""What is sent of a row besides its shares, where there is any."""
+
+
+def opening_events(universe: Universe, rows: Rows, settle: NDArray[np.int32], *, reset: bool) -> Drafts:
+    """What to send: a reset of every book if asked for, prices, rows. `settle[market, n]` is the date of SDn."""
+    rows = rows[(rows["quantity"] != 0) | (rows["due"] != 0)]
+    market = universe.securities["market"][rows["security"]]
+    price = np.zeros(universe.securities.size, DRAFT)
+    price["security"], price["quantity"] = np.arange(price.size), universe.price
+    price["book"] = price["depot"] = -1
+    price["op"], price["kind"] = Op.PRICE, Kind.FIRM
+    parts = [_resets(universe) if reset else np.empty(0, DRAFT), price, _of_rows(rows, Op.SET, rows["quantity"])]
+    for op, column in _ATTRIBUTES:
+        some = rows[rows[column] > 0]
+        parts.append(_of_rows(some, op, some[column]))
+    due = rows["due"] != 0
+    moves = _of_rows(rows[due], Op.INCREASE, np.abs(rows["due"][due]))
+    moves["op"][rows["due"][due] < 0] = Op.DECREASE
+    made = np.concatenate([*parts, moves])
+    made["trade_date"] = made["settle_date"] = -1
+    made["settle_date"][made.size - moves.size :] = settle[market[due], rows["due_day"][due]]
+    made["flags"] = Flag.START_OF_DAY
+    return made
+
+
+def _of_rows(rows: Rows, op: Op, quantity: NDArray[np.int64]) -> Drafts:
+    made = np.zeros(rows.size, DRAFT)
+    for name in ("security", "book", "depot", "kind"):
+        made[name] = rows[name]
+    made["op"], made["quantity"] = op, quantity
+    return made
+
+
+def _resets(universe: Universe) -> Drafts:
+    made = np.zeros(universe.books.size, DRAFT)
+    made["book"] = np.arange(universe.books.size)
+    made["security"] = made["depot"] = -1
+    made["op"], made["kind"] = Op.RESET_BOOK, Kind.FIRM
+    return made
