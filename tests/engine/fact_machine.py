@@ -8,7 +8,6 @@ import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -31,7 +30,6 @@ from engine.model import (
     Clock,
     Decided,
     Flag,
-    Market,
     Op,
     SecurityFlag,
     row_key,
@@ -40,7 +38,8 @@ from engine.ring import Message
 from engine.rule_model import Scope
 from engine.state import Calendar, Machine
 from engine.tables import CALENDAR_DAYS, Word
-from feeds.calendars import WEEKDAYS, business_day_table, closing_minutes, day_of, minute_of, moment_ns
+from feeds.calendars import day_of, minute_of, moment_ns
+from tests.engine.fact_days import BASE, CALENDAR_RESULTS, MARKET, MARKETS, Days
 from tests.engine.fact_lines import (
     Becomes,
     Context,
@@ -57,9 +56,6 @@ from tests.engine.fact_lines import (
 )
 
 PLAIN_TODAY: Final = day_of(dt.date(2024, 10, 4))
-MARKETS: Final = (*world.markets(), Market("WD", WEEKDAYS, "UTC", "", "17:00", 2))
-"""And one without holidays, of which no document of rules knows."""
-MARKET: Final = {market.code: index for index, market in enumerate(MARKETS)}
 PARTIES: Final = {
     "B1": ("C1", "A1"),
     "B2": ("C1", "A1"),
@@ -88,10 +84,7 @@ OPS: Final = {
     "ca": Op.SET_CA_PENDING,
     "rate": Op.SET_RATE,
 }
-CALENDAR_RESULTS: Final = {"ahead", "settle", "close", "close_utc"}
 ROW_RESULTS: Final = {"projected", "break", *(POSITION.names or ())}
-_BASE: Final = day_of(dt.date(2019, 7, 1))
-_LAST: Final = day_of(dt.date(2027, 6, 30))
 
 
 class Setting(NamedTuple):
@@ -102,43 +95,11 @@ class Setting(NamedTuple):
     closed: tuple[int, ...]
 
 
-class Days:
-    """Business days and closes of all markets over all years that lines speak of."""
-
-    def __init__(self, cache: Path) -> None:
-        calendars = [market.calendar for market in MARKETS]
-        self.table = business_day_table(calendars, _BASE, _LAST - _BASE, cache)
-        self.closes = closing_minutes(MARKETS, _BASE, _LAST - _BASE, cache)
-
-    def session(self, market: int, date: int, ahead: int = 0) -> int:
-        """The business day `ahead` business days from the first at or after `date`."""
-        ordinals = self.table[market]
-        return _BASE + int(np.searchsorted(ordinals, ordinals[date - _BASE] + ahead, side="right")) - 1
-
-    def result(self, context: Context, expected: Expected) -> list[int]:
-        """A number of the calendar alone."""
-        assert context.on is not None
-        at, market = MARKET[context.market], MARKETS[MARKET[context.market]]
-        on = day_of(context.on)
-        today = self.session(at, on)
-        match expected.what:
-            case "ahead":
-                return [self.session(at, on, day) - on for day in expected.days]
-            case "settle":
-                return [self.session(at, on, market.settle_days) - on]
-        minute = int(self.closes[at, today - _BASE])
-        midnight = moment_ns("UTC", today, 0)
-        in_utc = (moment_ns(market.time_zone, today, minute) - midnight) // 60_000_000_000
-        return [minute if expected.what == "close" else in_utc]
-
-    def slice(self, base: int) -> NDArray[np.int32]:
-        """The table of a machine whose first date is `base`."""
-        part = self.table[:, base - _BASE : base - _BASE + CALENDAR_DAYS]
-        return part - part[:, :1]
-
-
 def results(lines: Sequence[Line], days: Days, instance: str) -> dict[str, list[str]]:
-    """By file: every line whose numbers are not the machine's, in words. Raises `FactError` for an unknown market or result."""
+    """By file: every line whose numbers are not the machine's, as events made them or as publishing makes them anew.
+
+    Raises `FactError` for an unknown market or result.
+    """
     for line in lines:
         if line.context.market not in MARKET:
             raise FactError(f"{line.place}: unknown market {line.context.market!r}")
@@ -147,8 +108,10 @@ def results(lines: Sequence[Line], days: Days, instance: str) -> dict[str, list[
         with_machine = Desk(group, days, f"{instance}.facts{number}.tables")
         try:
             with_machine.play()
-            for index, line in enumerate(group):
-                wrong[line.place.partition(":")[0]] += with_machine.differences(index)
+            for made in ("by its events", "from scratch"):
+                for index, line in enumerate(group):
+                    wrong[line.place.partition(":")[0]] += with_machine.differences(index, made)
+                with_machine.machine.publish(with_machine.machine.book)
         finally:
             with_machine.close()
     return wrong
@@ -199,7 +162,7 @@ class Desk:
         if not dates:
             every_day = np.tile(np.arange(CALENDAR_DAYS, dtype=np.int32), (count, 1))
             return Calendar(PLAIN_TODAY - 100, every_day, np.full(count, PLAIN_TODAY, np.int32))
-        base = max(_BASE, day_of(dt.date(min(dates).year, 1, 1)) - 60)
+        base = max(BASE, day_of(dt.date(min(dates).year, 1, 1)) - 60)
         today = np.empty(count, np.int32)
         for market in range(count):
             setting = self.settings.get(market, Setting(min(dates), "", ()))
@@ -336,14 +299,14 @@ class Desk:
 
     # what came out
 
-    def differences(self, index: int) -> list[str]:
+    def differences(self, index: int, made: str) -> list[str]:
         """What the machine has otherwise than the line says."""
         line = self.lines[index]
         wrong = []
         for expected in line.expected:
             found = self._found(index, expected)
             if set(found) != {expected.result}:
-                wrong.append(f"{line.place}: {line.name}: {expected}, but the machine has {found}")
+                wrong.append(f"{line.place}: {line.name}: {expected}, but {made} it is {found}")
         return wrong
 
     def _found(self, index: int, expected: Expected) -> list[int]:

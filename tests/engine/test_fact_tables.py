@@ -9,8 +9,9 @@ import pytest
 
 from app import world
 from engine import segment
+from tests.engine.fact_days import Days
 from tests.engine.fact_lines import FOLDER, FactError, Line, calculate, read
-from tests.engine.fact_machine import Days, results
+from tests.engine.fact_machine import results
 
 LEAST = 40
 """Lines of a file beside the facts of the domain."""
@@ -137,5 +138,7 @@ def test_a_market_or_a_result_that_nobody_knows_is_not_passed_over(
 def test_a_wrong_result_is_found(tmp_path: Path, days: Days, instance: str) -> None:
     path = tmp_path / "wrong.txt"
     path.write_text("right | US | FIRM 5 | for_loan = 5 = 5\nwrong | US | FIRM 5 | for_loan = 6 = 6 ; td = 5 = 5\n")
-    (found,) = results(read(path), days, instance)["wrong.txt"]
-    assert found == "wrong.txt:2: wrong: for_loan = 6 = 6, but the machine has [5, 5, 5, 5, 5]"
+    assert results(read(path), days, instance)["wrong.txt"] == [
+        f"wrong.txt:2: wrong: for_loan = 6 = 6, but {made} it is [5, 5, 5, 5, 5]"
+        for made in ("by its events", "from scratch")
+    ]

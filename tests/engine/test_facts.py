@@ -1,16 +1,26 @@
-"""The facts of domain.md 7 that the inventory decides, and more of their kind: events in, numbers out."""
+"""The facts of domain.md 7 that the inventory decides, each once on the real machine, and what its events leave behind.
+
+Many more of their kind stand in tests/engine/facts. Fact 5 is in tests/feeds/test_calendars.py, too, fact 6 in
+test_locate_facts.py.
+"""
 
 from typing import Any
 
 import pytest
 
-from engine.model import Flag, Kind, Op
+from engine.explain import explain
+from engine.locate_desk import LocateDesk
+from engine.locates import LocateRequest, Reason, State
+from engine.model import Decided, Kind, Op, Temperature
+from engine.ring import Message
 from engine.state import Machine
 from engine.tables import Word
+from tests.engine.locate_inventory import NOON_NS, shipped_rules
 from tests.engine.machines import TODAY, events, machine
 
-SET, BUY, SELL, SHORT = Op.SET, Op.BUY, Op.SELL, Op.SHORT_SELL
+SET, BUY, SHORT = Op.SET, Op.BUY, Op.SHORT_SELL
 UP, DOWN, FREE = Op.INCREASE, Op.DECREASE, Op.SET_HYPOTHECATABLE
+CLOSE_NS = NOON_NS + 3_600_000_000_000
 
 
 def row(op: Op, quantity: int, day: int = 0, kind: Kind = Kind.FIRM, **more: Any) -> dict[str, Any]:
@@ -19,86 +29,112 @@ def row(op: Op, quantity: int, day: int = 0, kind: Kind = Kind.FIRM, **more: Any
 
 
 def values(made: Machine, name: str, security: int = 2) -> list[int]:
-    return made.tables.array["values"][security, made.tables.calculations.index(name)].tolist()  # type: ignore[no-any-return]
+    return made.tables.array["values"][security, made.tables.catalogue.calculation(name)].tolist()  # type: ignore[no-any-return]
 
 
-LADDERS = [
-    # fact 1
-    (
-        [row(SET, 10_000), row(UP, 2_500, 0), row(UP, 1_500, 2), row(DOWN, 1_000, 1), row(DOWN, 500, 2)],
-        {"sd": 10_000, "projected": [12_500, 11_500, 12_500, 12_500, 12_500]},
-    ),
-    # fact 3
-    ([row(SET, -2_000), row(UP, 500)], {"sd": -2_000, "projected": [-1_500] * 5}),
-    # fact 4
-    ([row(SET, 5_000_000), row(DOWN, 1_000_000, 1)], {"sd": 5_000_000, "projected": [5_000_000] + [4_000_000] * 4}),
-    ([row(BUY, 300, 1), row(BUY, 300, 1, flags=Flag.CANCEL)], {"td": 0, "projected": [0] * 5, "intraday_buy": 0}),
-    ([row(BUY, 300, 1), row(Op.SETTLE_RECEIPT, 300, 1)], {"td": 300, "sd": 300, "projected": [300] * 5}),
-    ([row(SELL, 300, 9)], {"td": -300, "sd": 0, "projected": [0] * 5, "intraday_sell": 300}),
-    ([row(SHORT, 40, 2)], {"td": -40, "projected": [0, 0, -40, -40, -40], "intraday_short": 40}),
-    ([row(BUY, 7, 1, trade_date=TODAY - 1)], {"td": 7, "intraday_buy": 0}),
-    ([row(BUY, 7, -1)], {"td": 0}),
-]
-
-
-@pytest.mark.parametrize(("steps", "expected"), LADDERS)
-def test_ladder_follows_the_events(instance: str, steps: list[dict[str, Any]], expected: dict[str, Any]) -> None:
-    with machine(instance) as made:
-        made.apply(events(row(SET, 0), *steps))
-        position = made.tables.array["position"][0]
-        ladder = position["sd"] + (position["receipt"] - position["deliver"]).cumsum()[:5]
-        found = {name: ladder.tolist() if name == "projected" else int(position[name]) for name in expected}
-        assert found == expected
-        assert position["td"] == position["sd"] + (position["receipt"] - position["deliver"]).sum()
-
-
-FOR_LOAN = [
-    # fact 9: security 2 is in the first market, security 1 in TW
-    ([row(SET, 10_000), row(SET, 4_000, kind=Kind.SLAB_BORROW)], 2, [14_000] * 5),
-    ([row(SET, 10_000), row(SET, 4_000, kind=Kind.SLAB_BORROW)], 1, [10_000] * 5),
-    # fact 10
-    ([row(SET, 10_000), row(SET, 6_000, kind=Kind.REPO_PLEDGE_2)], 2, [4_000, 4_000, 10_000, 10_000, 10_000]),
-    ([row(SET, 10_000), row(SET, 6_000, kind=Kind.REPO_PLEDGE_0)], 2, [10_000] * 5),
-    ([row(SET, 10_000, kind=Kind.CLIENT_FREE), row(FREE, 8_000, kind=Kind.CLIENT_FREE)], 2, [8_000] * 5),
-    ([row(SET, 10_000, kind=Kind.CLIENT_SEGREGATED)], 2, [0] * 5),
-    ([row(SET, 500), row(SET, -700, book=2)], 2, [0] * 5),
-    (
-        [row(SET, 500), row(SET, 200, kind=Kind.SLAB_LOAN), row(DOWN, 200, 3, Kind.SLAB_LOAN)],
-        2,
-        [300, 300, 300, 500, 500],
-    ),
-    ([row(SET, 900, kind=Kind.REPO_RECEIVED), row(SET, 900, kind=Kind.REPO_RECEIVED_LOCKED)], 2, [900] * 5),
-    ([row(SET, 900, kind=Kind.EXTERNAL_EXCLUSIVE), row(SET, 50, kind=Kind.PAY_TO_HOLD)], 2, [850] * 5),
-    ([row(SET, 900, kind=Kind.EXTERNAL_FIRM), row(SET, 900, kind=Kind.SYNTHETIC)], 2, [0] * 5),
-    ([row(SET, 900), row(Op.SET_CA_PENDING, 100)], 2, [800] * 5),
-    ([row(SET, 900), row(SELL, 400, 1)], 2, [900, 500, 500, 500, 500]),
-]
-
-
-@pytest.mark.parametrize(("steps", "security", "expected"), FOR_LOAN)
-def test_for_loan_is_what_the_rules_say(
-    instance: str, steps: list[dict[str, Any]], security: int, expected: list[int]
+@pytest.mark.parametrize(
+    ("steps", "projected"),
+    [
+        # fact 1
+        (
+            [row(SET, 10_000), row(UP, 2_500, 0), row(UP, 1_500, 2), row(DOWN, 1_000, 1), row(DOWN, 500, 2)],
+            [12_500, 11_500, 12_500, 12_500, 12_500],
+        ),
+        # facts 2, 3 and 4
+        ([row(SET, 5_000), row(DOWN, 1_000, 0), row(UP, 500, 1)], [4_000, 4_500, 4_500, 4_500, 4_500]),
+        ([row(SET, -2_000), row(UP, 500)], [-1_500] * 5),
+        ([row(SET, 5_000_000), row(DOWN, 1_000_000, 1)], [5_000_000] + [4_000_000] * 4),
+    ],
+)
+def test_facts_1_to_4_ladder_follows_the_events(
+    instance: str, steps: list[dict[str, Any]], projected: list[int]
 ) -> None:
     with machine(instance) as made:
+        made.apply(events(*steps))
+        position = made.tables.array["position"][0]
+        ladder = position["sd"] + (position["receipt"] - position["deliver"]).cumsum()[:5]
+        assert ladder.tolist() == projected
+        assert position["td"] == projected[4]
+
+
+@pytest.mark.parametrize(("quantity", "left"), [(4_000, 0), (4_001, -1)])
+def test_fact_7_limits_of_a_short_sell(instance: str, quantity: int, left: int) -> None:
+    """A client's limit of 5,000 of which 1,000 are used, and 25,000 of an aggregation unit of which 5,000 are."""
+    with machine(instance) as made:
+        book = made.tables.array["book"][1:2].copy()
+        book["client"], book["aggregation_unit"] = b"C1", b"A1"
+        made.register(Message.BOOKS, book)
+        made.apply(events(row(SET, 25_000, kind=Kind.SLAB_BORROW)))
+        of_client = {Decided.APPROVED_SHORT_LOCATES: 5_000, Decided.SHORT_SELLS: 1_000 + quantity}
+        of_unit = {Decided.SHORT_SELLS: 5_000 + quantity}
+        assert explain(made.tables, 2, "client_short", 1, client="C1", decided=of_client).value == left
+        unit = explain(made.tables, 2, "au_short", 1, aggregation_unit="A1", decided=of_unit)
+        assert unit.value == 20_000 - quantity
+
+
+def test_fact_8_a_long_sell_uses_the_long_limit_alone(instance: str) -> None:
+    with machine(instance) as made:
+        book = made.tables.array["book"][1:2].copy()
+        book["client"] = b"C1"
+        made.register(Message.BOOKS, book)
+        made.apply(events(row(SET, 2_000, kind=Kind.CLIENT_FREE)))
+        for sold in (0, 500):
+            decided = {Decided.OPEN_LONG_SELLS: sold, Decided.APPROVED_SHORT_LOCATES: 300}
+            assert explain(made.tables, 2, "client_long", 1, client="C1", decided=decided).value == 2_000 - sold
+            assert explain(made.tables, 2, "client_short", 1, client="C1", decided=decided).value == 300
+
+
+@pytest.mark.parametrize(("security", "for_loan"), [(2, 14_000), (1, 10_000)])
+def test_fact_9_borrowed_stock_is_lent_on_but_not_in_taiwan(instance: str, security: int, for_loan: int) -> None:
+    with machine(instance) as made:
+        steps = [row(SET, 10_000), row(SET, 4_000, kind=Kind.SLAB_BORROW)]
         made.apply(events(*({**step, "security": security} for step in steps)))
-        assert values(made, "for_loan", security) == expected
+        assert values(made, "for_loan", security) == [for_loan] * 5
 
 
-def test_gross_less_reserved_and_located_is_what_remains(instance: str) -> None:
-    """Fact 12."""
+def test_fact_10_pledged_stock_counts_once_it_can_be_called_back(instance: str) -> None:
+    with machine(instance) as made:
+        made.apply(events(row(SET, 10_000), row(SET, 6_000, kind=Kind.REPO_PLEDGE_2)))
+        assert values(made, "for_loan") == [4_000, 4_000, 10_000, 10_000, 10_000]
+        assert values(made, "for_pledge") == [4_000] * 5
+
+
+def test_fact_11_borrows_that_are_no_longer_needed(instance: str) -> None:
+    with machine(instance) as made:
+        made.apply(events(row(SET, 5_000, kind=Kind.SLAB_BORROW), row(SHORT, 5_000), row(BUY, 3_000)))
+        assert values(made, "overborrow") == [3_000] * 5
+        made.apply(events(row(SET, 2_000, kind=Kind.PAY_TO_HOLD), first_seq=4))
+        assert values(made, "overborrow") == [1_000] * 5
+
+
+def test_fact_12_gross_less_reserved_and_located_is_what_remains(instance: str) -> None:
     with machine(instance) as made:
         kind = Kind.CLIENT_FREE
         steps = [row(SET, 12_500, kind=kind), row(FREE, 12_500, kind=kind), row(Op.SET_RESERVED, 1_000, kind=kind)]
         made.apply(events(*steps))
-        made.set_located(2, 1_500)
+        made.set_decided(2, Decided.SHORT_LOCATES, 1_500)
         assert values(made, "locate_pool") == [11_500] * 5
         assert values(made, "remaining") == [10_000] * 5
 
 
-def test_pool_counts_firm_lenders_whole_and_indicative_ones_half(instance: str) -> None:
+@pytest.mark.parametrize(
+    ("partial", "state", "approved"), [(True, State.PARTIALLY_APPROVED, 400), (False, State.REJECTED, 0)]
+)
+def test_fact_13_two_requests_never_share_the_same_stock(
+    instance: str, partial: bool, state: State, approved: int
+) -> None:
     with machine(instance) as made:
-        made.apply(events(row(SET, 1_000, kind=Kind.EXTERNAL_FIRM), row(SET, 1_001, kind=Kind.EXTERNAL_INDICATIVE)))
-        assert values(made, "locate_pool") == [1_500] * 5
+        security = made.tables.array["security"][2:3].copy()
+        security["temperature"] = Temperature.HTB
+        made.register(Message.SECURITIES, security)
+        made.apply(events(row(SET, 1_000)))
+        made.tables.state[Word.READY] = 1
+        desk = LocateDesk(made.inventory, shipped_rules())
+        asked = LocateRequest(security="S2", client="FUND1", quantity=600, allow_partial=partial)
+        first, second = (desk.decide(asked, NOON_NS, CLOSE_NS).after for _ in range(2))
+        assert (first.state, first.approved) == (State.APPROVED, 600)
+        assert (second.state, second.approved, second.reason) == (state, approved, Reason.INSUFFICIENT_INVENTORY)
+        assert values(made, "remaining") == [1_000 - 600 - approved] * 5
 
 
 def test_a_start_of_day_snapshot_replaces_its_book_and_leaves_the_others(instance: str) -> None:
