@@ -6,6 +6,7 @@ as a mark in the head of every security it changes, and such a mark would be new
 again. So the number in force and the number of the draft always come from the same rows.
 """
 
+import copy
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,10 +16,11 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.calc import Programs, programs_of, recalculate
+from engine.calc import recalculate
 from engine.classes import Classifier
 from engine.model import DAYS, HEAD_MARK, HEAD_TOUCHED, HEAD_WORDS, MAINTAINED, TERM_WORDS, Decided
 from engine.prefetch import prefetch
+from engine.programs import Programs, programs_of
 from engine.row import DELIVER, KEY, LINKS, RECEIPT, feed, look
 from engine.rule_model import Measure, Scope
 from engine.rules import Compiled
@@ -99,7 +101,8 @@ class DraftReading:
         self._securities = tables.count(Word.SECURITIES)
         self._classifier: Classifier | None = None
         self._reference = -1
-        self._row_class = np.zeros(0, np.uint16)
+        self._row_class = np.zeros(len(self._position), np.uint16)
+        self._classified = 0
         self._market = np.zeros(0, np.uint8)
 
     @property
@@ -113,7 +116,7 @@ class DraftReading:
         Raises `TornReadError` when the writer leaves no quiet moment for some of them, `RulesChangedError`.
         """
         deadline = time.monotonic() + patience_s
-        self._classify(deadline)
+        self.classify(deadline)
         pending = np.arange(1, self._securities + 1, dtype=np.int32)
         size = CHUNK
         while pending.size:
@@ -129,7 +132,7 @@ class DraftReading:
             self.again += pending.size
             if pending.size:
                 size = max(1, size // 2)
-                self._classify(deadline)
+                self.classify(deadline)
 
     def _quiet(self, deadline: float) -> tuple[int, int]:
         """An even epoch, and how many batches had been applied in it."""
@@ -145,7 +148,7 @@ class DraftReading:
                 raise TornReadError("the writer left no quiet moment for some securities")
             time.sleep(_PAUSE_S)
 
-    def _classify(self, deadline: float) -> None:
+    def classify(self, deadline: float) -> None:
         """Classes of all rows that exist now; attributes are asked for anew when reference data changed."""
         tables, state = self._tables, self._tables.state
         while True:
@@ -154,11 +157,11 @@ class DraftReading:
             if self._classifier is None or reference != self._reference:
                 self._classifier = Classifier(self.compiled, tables)
                 self._market = tables.array["security"]["market"][: self._securities + 1].copy()
-                self._row_class = np.zeros(0, np.uint16)
-            old = self._row_class.size
-            if rows > old:
-                fresh = self._classifier.classes_of(self._position[old:rows, KEY].copy())
-                self._row_class = np.concatenate([self._row_class, fresh])
+                self._classified = 0
+            if rows > self._classified:
+                news = slice(self._classified, rows)
+                self._row_class[news] = self._classifier.classes_of(self._position[news, KEY].copy())
+                self._classified = rows
             # a registration is over before its epoch is even again: had one run, its number would have grown
             self._quiet(deadline)
             self._reference = reference
@@ -173,17 +176,7 @@ class DraftReading:
         epoch, batches = self._quiet(deadline)
         if int(state[Word.REFERENCE]) != self._reference:
             return None
-        assert self._classifier is not None, "classified before"
-        self.rows_read += collect(
-            ids,
-            array["first_in_security"],
-            self._position,
-            self._row_class,
-            self._classifier.entries,
-            self._classifier.counts,
-            work.terms,
-            work.unknown,
-        )
+        self._collect(ids)
         head, decided, clock = array["head"][ids], array["decided"][ids], array["clock"].copy()
         before = array["values"][ids, : self._active]
         whole = ~work.unknown[: ids.size]
@@ -194,6 +187,48 @@ class DraftReading:
         after = self._values(ids, head, decided, clock)
         market = self._market[ids]
         return Moment(ids[whole], market[whole], before[whole], after[whole], head[whole], decided[whole])
+
+    def values_now(self, security: int) -> NDArray[np.int64] | None:
+        """The draft's values of a security (calculations, DAYS). Call it inside `Tables.read`, after `classify`.
+
+        None: its rows have attributes that were not there when they were classified.
+        """
+        if int(self._tables.state[Word.REFERENCE]) != self._reference:
+            return None
+        ids, array = np.array([security], np.int32), self._tables.array
+        self._collect(ids)
+        if self._work.unknown[0]:
+            return None
+        values = self._values(ids, array["head"][ids], array["decided"][ids], array["clock"])
+        only: NDArray[np.int64] = values[0].copy()
+        return only
+
+    def as_if_published(self) -> Tables:
+        """The tables with what rows would feed, after `classify`, and room for the draft's values: all 0, all else as it is."""
+        assert self._classifier is not None, "classified before"
+        seen = copy.copy(self._tables)
+        seen.array = self._tables.array | {
+            "row_class": self._row_class,
+            "class_entries": self._classifier.entries,
+            "class_counts": self._classifier.counts,
+            "values": np.zeros((self._securities + 1, len(self.compiled.catalogue.calculations), DAYS), np.int64),
+        }
+        return seen
+
+    def _collect(self, ids: NDArray[np.int32]) -> None:
+        """Sums of these securities as they are at this moment, into the memory of the chunk."""
+        assert self._classifier is not None, "classified before"
+        self.rows_read += collect(
+            ids,
+            self._tables.array["first_in_security"],
+            self._position,
+            self._row_class,
+            self._classified,
+            self._classifier.entries,
+            self._classifier.counts,
+            self._work.terms,
+            self._work.unknown,
+        )
 
     def _values(
         self, ids: NDArray[np.int32], head: NDArray[np.int64], decided: NDArray[np.int64], clock: NDArray[np.int64]
@@ -226,12 +261,13 @@ def collect(
     first_in_security: NDArray[np.int32],
     position: NDArray[np.int64],
     row_class: NDArray[np.uint16],
+    classified: int,
     entries: NDArray[np.int64],
     counts: NDArray[np.int64],
     terms: NDArray[np.int64],
     unknown: NDArray[np.bool_],
 ) -> int:
-    """Sums of `ids` into `terms` (n, components * TERM_WORDS). `unknown`: securities with rows newer than `row_class`.
+    """Sums of `ids` into `terms` (n, components * TERM_WORDS). `unknown`: securities with rows that are not classified.
 
     Returns how many rows were read. The rows may change meanwhile: then the sums are wrong, and nothing worse.
     """
@@ -246,7 +282,7 @@ def collect(
         at = np.int64(first_in_security[ids[i]])
         while at:
             row = at - 1
-            if row >= row_class.size:
+            if row >= classified:
                 unknown[i] = True
                 break
             at = position[row, LINKS] & _LOW

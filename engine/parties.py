@@ -11,9 +11,10 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.calc import Programs, programs_of, recalculate
+from engine.calc import recalculate
 from engine.expression import Code, Program
 from engine.model import ALL, DAYS, HEAD_TOUCHED, HEAD_WORDS, TERM_WORDS, Decided
+from engine.programs import Programs, programs_of
 from engine.row import KEY, LINKS, feed, look
 from engine.rule_model import Measure, Scope
 from engine.rules import Compiled

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine import kernel, rebuild, recognise
-from engine.calc import programs_of, recalculate
+from engine.calc import recalculate
 from engine.classes import Classifier
 from engine.events import EventArray
 from engine.inventory import Inventory
@@ -21,6 +21,7 @@ from engine.model import (
     Flag,
     Market,
 )
+from engine.programs import programs_of
 from engine.registry import CapacityError, Registry
 from engine.ring import Message
 from engine.row import KEY
