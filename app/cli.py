@@ -9,6 +9,9 @@ from typing import Final
 COMMANDS: Final = {
     "run": "start the service: engine, decode workers, gateway and pages",
     "simulate": "send a believable day to Kafka, or through the decoder in memory",
+    "rules": "list, show, test, submit, approve, export and import the rules of a running service",
+    "users": "add, list and remove the people who may log in",
+    "token": "make a token for the API, good for a while",
     "quarantine": "list or export records that could not be used",
     "bench": "measure this machine",
 }
