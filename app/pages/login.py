@@ -161,10 +161,11 @@ class LogoutHandler(_Handler):
         """The cookie is worth nothing from now on; the open pages of this login notice within seconds."""
         if not same_origin(self.request):
             raise HTTPError(403)
-        login = self.who_or_refuse()
-        self.desk.logins.end(login)
+        login = self.who()
+        if login:
+            self.desk.logins.end(login)
+            log.info("logout", user=login.identity.user)
         self.clear_cookie(self.desk.logins.cookie)
-        log.info("logout", user=login.identity.user)
         self.redirect("/login", status=303)
 
 

@@ -55,13 +55,13 @@ function summary(impact) {
 
 // what changes stands before what does not
 function totals(impact, calculation, onCalculation) {
-  const changes = ([, total]) => (total.securities || total.before !== total.after ? 0 : 1);
-  const found = Object.entries(impact.totals ?? {}).sort((one, other) => changes(one) - changes(other));
+  const same = ([, total]) => !total.securities && total.before === total.after;
+  const found = Object.entries(impact.totals ?? {}).sort((one, other) => same(one) - same(other));
   const rows = found.map(([name, total]) => {
     const unit = unitOf(impact, name);
     const choose = make("button", { type: "button", class: "link", "aria-pressed": String(name === calculation), title: `In ${unit.label}. Show only securities where it changes`,
       onclick: () => onCalculation(name === calculation ? "" : name) }, name);
-    return make("tr", { class: name === calculation ? "sel" : "" }, make("th", { scope: "row" }, choose), cell(total.before, unit), cell(total.after, unit),
+    return make("tr", { class: name === calculation ? "sel" : same([name, total]) ? "same" : "" }, make("th", { scope: "row" }, choose), cell(total.before, unit), cell(total.after, unit),
       delta(total.before, total.after, unit), cell(total.securities, UNITS.shares, total.securities ? "" : "zero"));
   });
   const body = rows.length ? rows : [make("tr", {}, make("td", { colspan: 5, class: "nothing" }, "No total changes."))];

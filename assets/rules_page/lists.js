@@ -66,7 +66,7 @@ export function auditView(entries, state) {
   if (!entries.length) return make("p", { class: "nothing" }, "Nothing has happened to this document yet.");
   const rows = entries.map((entry) => {
     const version = entry.version ? make("a", { href: address({ ...state, version: entry.version, view: "text" }), "data-version": entry.version }, `v${entry.version}`) : "";
-    return make("tr", {}, make("td", { class: "mono" }, moment(entry.at)), make("td", {}, entry.user), make("td", {}, version), make("td", {}, entry.step), make("td", { class: "words" }, [entry.comment, ...entry.problems].filter(Boolean).join(" · ")));
+    return make("tr", {}, make("td", { class: "mono" }, moment(entry.at, { seconds: true })), make("td", {}, entry.user), make("td", {}, version), make("td", {}, entry.step), make("td", { class: "words" }, [entry.comment, ...entry.problems].filter(Boolean).join(" · ")));
   });
   const head = ["Time, UTC", "Who", "Version", "Step", "Comment"].map((name) => make("th", { scope: "col" }, name));
   return make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Audit trail" },

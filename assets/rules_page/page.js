@@ -12,7 +12,7 @@ import { moment, OPEN, steps } from "./shapes.js";
 import * as address from "./state.js";
 import { Store } from "./store.js";
 
-const POLL_MS = 4000;
+const POLL_MS = 5000;
 const TABS = [["text", "Text"], ["diff", "Differences"], ["impact", "Impact"], ["audit", "Audit trail"]];
 
 export class RulesPage {
@@ -22,7 +22,7 @@ export class RulesPage {
     this.parts = parts;
     this.chip = chip;
     this.store = new Store(api);
-    this.drafts = new Drafts();
+    this.drafts = new Drafts(api.session.user);
     this.state = address.read();
     this.turn = 0;
     this.editor = null;
@@ -274,7 +274,7 @@ export class RulesPage {
     if (document.hidden || document.querySelector("dialog[open]") || this.polling) return;
     this.polling = true;
     try {
-      if (await this.store.changed(this.state.document) || !this.shown) await this.show();
+      if ((await this.store.changed()) || !this.shown) await this.show();
       else this.answered();
     } catch (error) {
       this.failed(error);

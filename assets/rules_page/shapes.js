@@ -45,9 +45,9 @@ export function steps(version, { user, roles }) {
 
 export const stateOf = (version) => STATES[version.state] ?? { icon: "?", text: version.state };
 
-/** A moment, to the minute, in UTC; "" for none. Takes ISO text, or nanoseconds since 1970. */
-export function moment(value) {
+/** A moment in UTC, to the minute or to the second; "" for none. Takes ISO text, or nanoseconds since 1970. */
+export function moment(value, { seconds = false } = {}) {
   if (!value) return "";
   const ms = typeof value === "number" ? value / 1e6 : Date.parse(value);
-  return Number.isFinite(ms) ? new Date(ms).toISOString().slice(0, 16).replace("T", " ") : String(value);
+  return Number.isFinite(ms) ? new Date(ms).toISOString().slice(0, seconds ? 19 : 16).replace("T", " ") : String(value);
 }

@@ -46,15 +46,13 @@ export class Store {
     return this.#once(this.trails, name, async () => (await this.api.audit(name)).steps.map(stepOf));
   }
 
-  /** Whether somebody else has done something: then it is read anew. Raises ApiError. */
-  async changed(name) {
-    const before = JSON.stringify([this.list, this.lists.get(name)]);
+  /** Whether somebody has done something, which the list of documents tells: then everything is read anew. Raises ApiError. */
+  async changed() {
+    const before = JSON.stringify(this.list);
     const list = await this.#documents();
-    const versions = list.some((each) => each.document === name) ? await this.#versions(name) : undefined;
-    if (JSON.stringify([list, versions]) === before) return false;
+    if (JSON.stringify(list) === before) return false;
     this.forget();
     this.list = list;
-    if (versions) this.lists.set(name, versions);
     return true;
   }
 
