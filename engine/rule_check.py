@@ -68,8 +68,12 @@ class Places:
         before = len(pattern.findall(value[:begin])) if word.strip() else 0
         found = [first + m.start() for m in pattern.finditer(text[first : node.end_mark.index])] if word.strip() else []
         at = found[min(before, len(found) - 1)] if found else first
-        line_start = text.rfind("\n", 0, at) + 1
-        return Problem(place.document.name, text.count("\n", 0, at) + 1, at - line_start + 1, message)
+        return Problem(place.document.name, *place_at(text, at), message)
+
+
+def place_at(text: str, at: int) -> tuple[int, int]:
+    """Line and column of a character, from 1."""
+    return text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)
 
 
 def check(book: RuleBook, places: Places, *, complete: bool) -> list[Problem]:

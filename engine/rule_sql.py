@@ -88,10 +88,11 @@ _OWN: Final[Mapping[str, int]] = {"value": VALUE_UNIT, "convert": CONVERT_UNIT}
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A checked condition: what it asks of, and the polars expression that answers."""
+    """A checked condition: what it asks of, the markets that it names, and the polars expression that answers."""
 
     text: str
     columns: frozenset[str]
+    markets: frozenset[str]
     filter: Any
 
 
@@ -114,7 +115,8 @@ def read_condition(text: str) -> Condition:
         walk.say(f"is {kind}, not a condition", tree)
     if walk.problems:
         raise SqlError(tuple(dict.fromkeys(walk.problems)))
-    return Condition(text, frozenset(t.text for t in tokens if t.kind == "name"), expression)
+    columns = frozenset(t.text for t in tokens if t.kind == "name")
+    return Condition(text, columns, frozenset(walk.markets), expression)
 
 
 @lru_cache(maxsize=4096)
@@ -203,6 +205,7 @@ class _Types:
     tokens: list[Token]
     tree: Any
     problems: list[SqlProblem] = field(default_factory=list)
+    markets: set[str] = field(default_factory=set)
     _places: dict[int, Token] = field(default_factory=dict)
 
     def say(self, message: str, node: Any) -> None:
@@ -289,6 +292,8 @@ class _Types:
         """Whether the attribute can have these values at all."""
         name = column.get("Column") if isinstance(column, dict) else None
         known = VALUES.get(str(name), frozenset())
+        if name == "market":
+            self.markets |= {value for value in values if isinstance(value, str)}
         for value in values:
             if known and isinstance(value, str) and value not in known:
                 wanted = [t for t in self.tokens if t.text == _sql_text(value)]

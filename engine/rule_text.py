@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from enum import Enum
+from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 import yaml
 
 from engine.model import Clock, Decided, Fact
-from engine.rule_check import Places, check
+from engine.rule_check import Places, check, place_at
 from engine.rule_model import (
     FORMAT,
     ROW_MEASURES,
@@ -120,7 +121,7 @@ class _Reader:
             self._say(None, f"longer than {LONGEST:,} characters")
             return None
         try:
-            root = yaml.compose(self.document.text, yaml.SafeLoader)
+            root = _composed(self.document.text)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
@@ -344,6 +345,12 @@ class _Reader:
         return tuple(codes)
 
 
+@lru_cache(maxsize=32)
+def _composed(text: str) -> yaml.Node | None:
+    """A text as nodes; kept, because of the documents in force all but one are read again unchanged. Raises what yaml does."""
+    return yaml.compose(text, yaml.SafeLoader)
+
+
 def _is_null(node: yaml.Node) -> bool:
     return isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:null"
 
@@ -366,15 +373,19 @@ def _ten_thousandths(text: str) -> int:
 
 def place_of_market(document: Document, code: str) -> list[tuple[int, int]]:
     """Lines and columns at which a readable document names a market; (0, 0) where it does not."""
-    found, left = list[tuple[int, int]](), [yaml.compose(document.text, yaml.SafeLoader)]
+    places, left = list[int](), [_composed(document.text)]
     while left:
         node = left.pop()
         if isinstance(node, yaml.MappingNode):
             for key, value in node.value:
                 left.append(value)
                 if key.value == "markets" and isinstance(value, yaml.SequenceNode):
-                    marks = [item.start_mark for item in value.value if item.value == code]
-                    found += [(mark.line + 1, mark.column + 1) for mark in marks]
+                    places += [item.start_mark.index for item in value.value if item.value == code]
+                elif key.value in ("rows", "condition"):
+                    quoted = re.compile(re.escape(code)).finditer(
+                        document.text, value.start_mark.index, value.end_mark.index
+                    )
+                    places += [found.start() for found in quoted if f"'{code}'" in value.value]
         elif isinstance(node, yaml.SequenceNode):
             left += node.value
-    return sorted(found) or [(0, 0)]
+    return [place_at(document.text, place) for place in sorted(places)] or [(0, 0)]

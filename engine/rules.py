@@ -122,6 +122,10 @@ def _check_markets(book: RuleBook, codes: set[str]) -> None:
     texts = {document.name: document for document in book.documents}
     named = [(heading.document, heading.markets) for heading in book.headings]
     named += [(rule.document, rule.markets) for rule in book.rules]
+    asked = [(term.document, term.rows) for term in book.terms] + [
+        (rule.document, rule.condition) for rule in book.rules
+    ]
+    named += [(document, tuple(sorted(read_condition(text).markets))) for document, text in asked if text]
     unknown = {(document, code): None for document, markets in named for code in markets if code not in codes}
     if unknown:
         raise RulesError(

@@ -327,3 +327,13 @@ def test_a_rule_for_a_market_that_there_is_not_is_refused_with_its_place() -> No
         compiled(read(texts))
     line = texts["eu"][: texts["eu"].index("markets:")].count("\n") + 1
     assert [str(problem) for problem in refused.value.problems] == [f"eu:{line}:15: there is no market 'XX'"]
+
+
+def test_a_condition_on_a_market_that_there_is_not_is_refused_with_its_place() -> None:
+    texts = shipped()
+    texts["hk"] = texts["hk"].replace("market = 'HK' AND NOT designated\n    note", "market IN ('HK', 'HX')\n    note")
+    with pytest.raises(RulesError) as refused:
+        compiled(read(texts))
+    before = texts["hk"][: texts["hk"].index("HX")]
+    place = f"{before.count(chr(10)) + 1}:{len(before) - before.rindex(chr(10))}"
+    assert [str(problem) for problem in refused.value.problems] == [f"hk:{place}: there is no market 'HX'"]
