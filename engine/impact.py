@@ -4,7 +4,7 @@ The draft is run beside the rules in force, on live rows (`engine.impact_reading
 compared by name, each on the days on which it is shown (`engine.impact_comparison`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from engine.catalogue import Catalogue
 from engine.impact_comparison import Comparison, SecurityChange, Total, UnderWater
+from engine.impact_limits import Holding, Overdrawn, overdrawn
 from engine.impact_reading import PATIENCE_S, DraftReading
 from engine.model import DAYS, Capacity
 from engine.rule_model import Problem, RuleBook, RulesError
@@ -36,6 +37,8 @@ class Impact(Struct, frozen=True):
     totals: dict[str, Total]
     securities: list[SecurityChange]
     under_water: list[UnderWater]
+    limits: list[Overdrawn]
+    """Of those whose holdings were given."""
     classes: int
     as_of_ns: int
     rules_version: int
@@ -45,15 +48,17 @@ class Impact(Struct, frozen=True):
 def impact(
     tables: Tables,
     book: RuleBook,
+    holdings: Sequence[Holding] = (),
     *,
     largest: int = LARGEST,
     patience_s: float = PATIENCE_S,
     alive: Callable[[], None] = lambda: None,
 ) -> Impact:
-    """Compare `book` with the rules in force. `alive` is asked again and again, and raises what should end it.
+    """Compare `book` with the rules in force. `holdings`: of clients and units whose limits are to be looked at, too.
 
+    `alive` is asked again and again, and raises what should end it.
     Raises `RulesError` for rules that cannot be used, `TooManyClassesError`, `TornReadError` when the writer leaves no quiet
-    moment, `RulesChangedError` when other rules come into force meanwhile.
+    moment, `RulesChangedError` when other rules come into force meanwhile, KeyError for a holding of an unknown security.
     """
     compiled, rules = compiled_beside(tables, book)
     as_of_ns = tables.count(Word.LAST_EVENT_NS)
@@ -68,6 +73,7 @@ def impact(
         totals=comparison.totals(),
         securities=comparison.largest(largest),
         under_water=comparison.under_water(),
+        limits=overdrawn(tables, reading, holdings, patience_s),
         classes=reading.classes,
         as_of_ns=as_of_ns,
         rules_version=rules,

@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from engine.catalogue import CalculationInfo, Catalogue
 from engine.impact_reading import Moment
-from engine.model import HEAD_FACTS
-from engine.model import DAYS, PRICE_UNIT, Decided, Fact, Market
+from engine.model import DAYS, HEAD_FACTS, PRICE_UNIT, Decided, Fact, Market
 from engine.rule_model import Role, Scope, Show, Unit
 from engine.tables import Tables
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError
 
+from app.analyst.impact import ImpactRequest, Party
 from app.identity import MACHINE, issue_token
 from app.settings import Settings
 from engine.rule_model import Document, Problem, RulesError
@@ -28,8 +29,9 @@ class Analyst:
         self._address = f"http://127.0.0.1:{settings.analyst_port}"
         self._client = AsyncHTTPClient(force_instance=True)
 
-    async def impact(self, documents: Sequence[Document]) -> dict[str, Any]:
-        """What would change with these documents in force (`engine.impact.Impact`, and `took_ms`).
+    async def impact(self, documents: Sequence[Document], parties: Sequence[Party] = ()) -> dict[str, Any]:
+        """What would change with these documents in force (`engine.impact.Impact`, and `took_ms`); `parties`: whose limits
+        are looked at, too.
 
         Raises `RulesError` with every problem of rules that cannot be used, `AnalystError`.
         """
@@ -39,7 +41,7 @@ class Analyst:
                 f"{self._address}/impact",
                 method="POST",
                 headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
-                body=msgspec.json.encode({"documents": list(documents)}),
+                body=msgspec.json.encode(ImpactRequest(list(documents), list(parties))),
                 request_timeout=LONGEST_S,
                 raise_error=False,
             )
