@@ -49,15 +49,14 @@ class Step:
 
 def steps(explanation: Explanation) -> list[Step]:
     """From nothing to the number, through the number that it goes on from. Each total is the engine's own; a step names what
-    the shares leave open. A number without shares is told by category."""
+    the shares leave open. A number that is more than its shares is told by category."""
+    if any(each.weight is None for each in explanation.inputs):
+        return split_steps(explanation, By.CATEGORY)
     before = _goes_on_from(explanation)
     result = steps(before.nested) if before is not None and before.nested is not None else []
     running = result[-1].end if result else 0
-    shares = [each for each in explanation.inputs if each.weight is not None]
-    if not shares:
-        return split_steps(explanation, By.CATEGORY)
-    for each in shares:
-        if each is not before:
+    for each in explanation.inputs:
+        if each is not before and each.weight is not None:
             note = " · ".join(
                 text for text in (each.category, each.rule and f"rule {each.rule} v{each.version}") if text
             )

@@ -66,6 +66,12 @@ def test_every_number_can_be_told_step_by_step_and_by_every_split(made: Machine)
             assert told[-2].end == whole.value if len(told) > 1 else whole.value == 0
 
 
+def test_a_number_that_is_more_than_its_shares_is_told_by_category(made: Machine) -> None:
+    detail = security_detail(made.tables, 2)
+    told = steps(explained(detail, "overborrow", 0))
+    assert [(step.label, step.amount) for step in told] == [("Borrowed", 4_000), ("Overborrow", 4_000)]
+
+
 def test_a_number_that_is_held_at_zero_says_so(made: Machine) -> None:
     detail = security_detail(made.tables, 3)
     shown = {step.label: step for step in steps(explained(detail, first_choice(detail), 0))}
