@@ -35,7 +35,7 @@ from engine.model import (
     row_key,
 )
 from engine.ring import Message
-from engine.rule_model import Scope
+from engine.rule_model import RuleBook, Scope
 from engine.state import Calendar, Machine
 from engine.tables import CALENDAR_DAYS, Word
 from feeds.calendars import day_of, minute_of, moment_ns
@@ -103,15 +103,17 @@ def results(lines: Sequence[Line], days: Days, instance: str) -> dict[str, list[
     for line in lines:
         if line.context.market not in MARKET:
             raise FactError(f"{line.place}: unknown market {line.context.market!r}")
+    book = world.rule_book()
     wrong: dict[str, list[str]] = defaultdict(list)
     for number, group in enumerate(_groups(lines)):
-        with_machine = Desk(group, days, f"{instance}.facts{number}.tables")
+        with_machine = Desk(group, days, book, f"{instance}.facts{number}.tables")
         try:
             with_machine.play()
             for made in ("by its events", "from scratch"):
+                if made == "from scratch":
+                    with_machine.machine.publish(book)
                 for index, line in enumerate(group):
                     wrong[line.place.partition(":")[0]] += with_machine.differences(index, made)
-                with_machine.machine.publish(with_machine.machine.book)
         finally:
             with_machine.close()
     return wrong
@@ -137,7 +139,7 @@ def _setting(context: Context) -> Setting:
 class Desk:
     """One machine and the lines that it plays."""
 
-    def __init__(self, lines: Sequence[Line], days: Days, name: str) -> None:
+    def __init__(self, lines: Sequence[Line], days: Days, book: RuleBook, name: str) -> None:
         self.lines, self.days = lines, days
         self.settings = {MARKET[line.context.market]: _setting(line.context) for line in lines}
         self.decided: dict[tuple[str, str], dict[Decided, int]] = defaultdict(dict)
@@ -146,7 +148,7 @@ class Desk:
         books = sum(len(_books(line)) for line in lines) + len(PARTIES) + 1
         size = len(lines) + 1
         capacity = Capacity(securities=size, books=books, depots=4, sources=2, rows=8 * size)
-        self.machine = Machine(name, capacity, world.rule_book(), MARKETS, calendar, "facts")
+        self.machine = Machine(name, capacity, book, MARKETS, calendar, "facts")
         self.today = calendar.today
         self.base, self.table = calendar.base_date, calendar.business_day
         self._register()
