@@ -222,7 +222,7 @@ async def test_what_cannot_be_written_is_not_granted(api: Api, monkeypatch: pyte
 
 async def test_a_broken_invariant_stops_the_desk(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     api.machine.inventory.set_decided(1, Decided.SHORT_LOCATES, 5)
-    api.service.desk._held["short"]["S1"] = 7  # type: ignore[index]
+    api.service.desk._counts[Decided.SHORT_LOCATES]["S1"] = 7
     made = await api.locate("S2", quantity=1)
     assert made["state"] == "approved"
     monkeypatch.setattr(api.machine.inventory, "set_decided", lambda _security, _what, _total: None)
