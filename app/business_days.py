@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.model import DAYS, Market
-from feeds.calendars import day_of, minute_of, moment_ns
+from feeds.calendars import TradingDays, day_of, minute_of, moment_ns
 
 NEVER_NS: Final = 2**63 - 1
 
@@ -76,6 +76,35 @@ class DayState:
         current = today(markets, table, base, now_ns)
         until_ns = min(next_roll(markets, current)[0], next_cutoff(markets, current, now_ns)[0])
         return cls(current, lending_open(markets, current, now_ns), until_ns)
+
+
+class Turning:
+    """Trading days for a source that makes its own day; call it with the time, it answers when they are others than `current`.
+
+    It does so `ahead_ns` before the engine begins the day: what is dated for the new one is then never late.
+    """
+
+    def __init__(
+        self,
+        markets: Sequence[Market],
+        table: NDArray[np.int32],
+        base: int,
+        current: NDArray[np.int32],
+        ahead_ns: int = 2_000_000_000,
+    ) -> None:
+        self._markets, self._table, self._base = tuple(markets), table, base
+        self._today, self._ahead_ns = current, ahead_ns
+        self._until_ns = 0
+
+    def __call__(self, now_ns: int) -> TradingDays | None:
+        if now_ns + self._ahead_ns < self._until_ns:
+            return None
+        state = DayState.at(self._markets, self._table, self._base, now_ns + self._ahead_ns)
+        self._until_ns = state.until_ns
+        if (state.today == self._today).all():
+            return None
+        self._today = state.today
+        return TradingDays.of(self._table, self._base, state.today)
 
 
 def _today(market: Market, ordinals: NDArray[np.int32], base: int, now_ns: int) -> int:

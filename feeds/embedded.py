@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import structlog
@@ -10,6 +10,7 @@ import structlog
 from engine.model import Market
 from engine.symbols import Symbols
 from feeds import reference
+from feeds.calendars import TradingDays
 from feeds.decode import HEADER, decode
 from feeds.outlet import Outlet
 from feeds.quarantine import Origin
@@ -58,7 +59,9 @@ class EmbeddedFeed:
         topic: str,
         rate: int,
         encoding: str = "json",
+        days: Callable[[int], TradingDays | None] | None = None,
     ) -> None:
+        """`days`, asked with the time in nanoseconds, tells the trading days when they are others than before."""
         self._simulator = simulator
         self._markets = markets
         self._symbols = symbols
@@ -66,6 +69,7 @@ class EmbeddedFeed:
         self._topic = topic
         self._rate = rate
         self._encoding = encoding
+        self._days = days
         self._offset = 0
 
     async def run(self) -> None:
@@ -78,7 +82,9 @@ class EmbeddedFeed:
         pace = Pace(self._rate, time.monotonic())
         while True:
             await asyncio.sleep(TICK_S)
-            self._outlet.ring.alive_ns = time.time_ns()
+            now_ns = self._outlet.ring.alive_ns = time.time_ns()
+            if self._days is not None and (turned := self._days(now_ns)) is not None:
+                self._simulator.turn(turned)
             due = pace.due(time.monotonic())
             if due:
                 await self._send(self._simulator.next(due, time.time_ns()))

@@ -21,6 +21,7 @@ from feeds.simulator_faults import Expected, Fault, FaultRates, broken, damaged,
 from feeds.simulator_opening import opening_rows
 from feeds.simulator_play import CHANCES, MIX, Plan, play
 from feeds.simulator_snapshot import opening_events
+from feeds.simulator_turn import redate, turn
 from feeds.simulator_world import world_of
 from feeds.universe import Role, Universe
 from feeds.wire import DRAFT, Drafts, Vocabulary, joined, taken
@@ -107,6 +108,15 @@ class Simulator:
         given["time_ns"] = now_ns
         self.expected.add(given)
         return given
+
+    def turn(self, days: TradingDays) -> None:
+        """A business day ends: what comes after this is of `days`."""
+        lapsed = turn(self._world, days)
+        self._days = days
+        redate(self._ready, self._world)
+        self._address(lapsed, 0)
+        self._number(lapsed)
+        self._ready = joined([self._ready, lapsed])
 
     def encode_json(self, drafts: Drafts) -> list[bytes]:
         """One record per draft, in order; those that must be unreadable are."""

@@ -16,6 +16,7 @@ import structlog
 import uvloop
 
 from app import world
+from app.business_days import Turning
 from app.settings import Settings
 from engine.ring import Ring
 from engine.segment import SegmentMissingError
@@ -113,8 +114,15 @@ class Worker:
         universe, days = _invent(settings, snapshot) if snapshot is not None else _invented(settings)
         sent = self.outlet.ring.progress[: SOURCES if snapshot is not None else SOURCES - 1].tolist()
         simulator = Simulator(universe, days, settings.seed, newest=sent)
+        calendar = world.calendar(markets, dt.datetime.now(dt.UTC), settings.folder / "calendars")
         feed = EmbeddedFeed(
-            simulator, markets, self.symbols, self.outlet, topic=settings.events_topic, rate=settings.rate
+            simulator,
+            markets,
+            self.symbols,
+            self.outlet,
+            topic=settings.events_topic,
+            rate=settings.rate,
+            days=Turning(markets, calendar.business_day, calendar.base_date, days.ahead[:, 0]),
         ).run()
         await first_to_end(feed, *([published.run()] if published is not None else []))
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from app import business_days, world
-from app.business_days import NEVER_NS, DayState
+from app.business_days import NEVER_NS, DayState, Turning
 from engine.model import DAYS, Market
 from feeds.calendars import business_day_table, date_of, day_of, minute_of, moment_ns, sessions
 
@@ -192,6 +192,20 @@ def test_nothing_changes_before_the_state_says_so_and_then_something_does(table:
     assert now_ns < until_ns
     assert seen(now_ns) == seen((now_ns + until_ns) // 2) == seen(until_ns - 1)
     assert seen(until_ns) != seen(now_ns)
+
+
+def test_a_source_is_told_of_a_new_day_once_and_before_the_engine_begins_it(table: Table) -> None:
+    second = 10**9
+    now_ns = at(market_of("GB"), "2026-07-07 12:00")
+    current = business_days.today(MARKETS, table, BASE, now_ns)
+    turning = Turning(MARKETS, table, BASE, current, ahead_ns=2 * second)
+    rolls_ns, market = business_days.next_roll(MARKETS, current)
+    assert [turning(moment) for moment in (now_ns, now_ns + second, rolls_ns - 3 * second)] == [None] * 3
+    days = turning(rolls_ns - 2 * second)
+    assert days is not None
+    assert days.ahead[:, 0].tolist() == business_days.today(MARKETS, table, BASE, rolls_ns).tolist()
+    assert days.ahead[market, 0] > current[market] == days.previous[market]
+    assert [turning(moment) for moment in (rolls_ns - second, rolls_ns, rolls_ns + second)] == [None] * 3
 
 
 def test_a_calendar_that_ends_says_so(table: Table) -> None:

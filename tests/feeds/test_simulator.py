@@ -12,6 +12,7 @@ from app.simulated import Receiver
 from engine.model import NO_DATE, Capacity, Clock, Flag, Kind, Op
 from engine.rule_model import Scope
 from engine.state import Calendar
+from engine.tables import Word
 from feeds.calendars import TradingDays
 from feeds.partitions import partitions_of
 from feeds.simulator import Simulator
@@ -355,6 +356,25 @@ def test_every_calculation_finds_something_in_the_simulated_day(universe: Univer
     ]
     assert dead == []
     assert receiver.rejected == 0
+
+
+def test_the_day_goes_on_into_the_next_ones_and_nothing_comes_late(universe: Universe, receiver: Receiver) -> None:
+    simulator = Simulator(universe, DAYS, 1)
+    receiver.reference(simulator.reference())
+    for drafts in (*simulator.start_of_day(1), simulator.next(10_000, 2)):
+        receiver.records(simulator.records(drafts, "events", "arrow"))
+    for day in range(1, 8):
+        today = np.full(len(MARKETS), TODAY + day, np.int32)
+        today[day % 3 :: 3] -= 1  # not all markets turn at once
+        simulator.turn(TradingDays.of(TABLE, BASE, today))
+        receiver.records(simulator.records(simulator.next(5_000, 2), "events", "arrow"))
+        receiver.machine.roll(today)
+        receiver.records(simulator.records(simulator.next(5_000, 2), "events", "arrow"))
+    assert (receiver.rejected, receiver.observed()) == (0, simulator.expected)
+    rows = receiver.machine.tables.array["position"][: receiver.machine.tables.count(Word.ROWS)]
+    assert (rows["td"] == rows["sd"] + (rows["receipt"] - rows["deliver"]).sum(axis=1)).all()
+    orders = rows[(rows["key"] & 0xFF) == Kind.OPEN_ORDER]
+    assert np.count_nonzero(orders["td"]) < 2 * simulator._world.orders[0], "yesterday's have lapsed"
 
 
 def test_a_second_run_goes_on_with_the_numbers_of_the_first(universe: Universe, receiver: Receiver) -> None:
