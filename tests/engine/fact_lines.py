@@ -170,7 +170,7 @@ def calculate(arithmetic: str) -> int:
 
 def _value(node: ast.expr) -> int:
     match node:
-        case ast.Constant(value=int(number)):
+        case ast.Constant(value=int(number)) if not isinstance(number, bool):
             return number
         case ast.UnaryOp(op=op, operand=operand) if type(op) in _OPERATIONS:
             return _OPERATIONS[type(op)](_value(operand))

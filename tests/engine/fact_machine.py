@@ -312,6 +312,7 @@ class Desk:
         return wrong
 
     def _found(self, index: int, expected: Expected) -> list[int]:
+        """The number on each day; for one that is kept also what the explanation of the first of these days makes it."""
         if expected.what in CALENDAR_RESULTS:
             return self.days.result(self.lines[index].context, expected)
         catalogue = self.machine.tables.catalogue
@@ -325,7 +326,8 @@ class Desk:
         scope = catalogue.calculations[at].scope
         if scope == Scope.SECURITY:
             values = self.machine.tables.array["values"][index + 1, at]
-            return [int(values[day]) for day in days]
+            explained = explain(self.machine.tables, index + 1, expected.what, days[0]).value
+            return [*(int(values[day]) for day in days), explained]
         party: dict[str, Any] = {"client" if scope == Scope.CLIENT else "aggregation_unit": expected.where}
         decided = self.decided.get((f"{index}", expected.where), {})
         tables = self.machine.tables

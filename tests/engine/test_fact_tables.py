@@ -139,6 +139,6 @@ def test_a_wrong_result_is_found(tmp_path: Path, days: Days, instance: str) -> N
     path = tmp_path / "wrong.txt"
     path.write_text("right | US | FIRM 5 | for_loan = 5 = 5\nwrong | US | FIRM 5 | for_loan = 6 = 6 ; td = 5 = 5\n")
     assert results(read(path), days, instance)["wrong.txt"] == [
-        f"wrong.txt:2: wrong: for_loan = 6 = 6, but {made} it is [5, 5, 5, 5, 5]"
+        f"wrong.txt:2: wrong: for_loan = 6 = 6, but {made} it is [5, 5, 5, 5, 5, 5]"
         for made in ("by its events", "from scratch")
     ]
