@@ -95,8 +95,7 @@ class LoginHandler(_Handler):
         try:
             login = self.who()
         except UsersError as error:
-            log.error("users cannot be read", reason=str(error))  # noqa: TRY400  the reason says all
-            self._form(503, "The users cannot be read: the service's log says why", wanted)
+            self._unreadable(error, wanted)
             return
         if login:
             self.redirect(wanted)
@@ -124,7 +123,11 @@ class LoginHandler(_Handler):
             return
         self.desk.per_person.tried(person)
         self.desk.per_address.tried(address)
-        identity = await self.desk.users.login(name, self.get_body_argument("password", "", strip=False))
+        try:
+            identity = await self.desk.users.login(name, self.get_body_argument("password", "", strip=False))
+        except UsersError as error:
+            self._unreadable(error, wanted)
+            return
         if identity is None:
             log.warning("login refused", user=name, address=address)
             self._form(401, "User or password is wrong", wanted, name)
@@ -139,6 +142,10 @@ class LoginHandler(_Handler):
         )
         log.info("login", user=identity.user, address=address)
         self.redirect(wanted, status=303)
+
+    def _unreadable(self, error: UsersError, wanted: str) -> None:
+        log.error("users cannot be read", reason=str(error))
+        self._form(503, "The users cannot be read: the service's log says why", wanted)
 
     def _form(self, status: int, problem: str, wanted: str, user: str = "") -> None:
         self.set_status(status)

@@ -1,5 +1,6 @@
 import asyncio
 import contextlib
+import html
 import http.client
 import http.cookies
 import json
@@ -71,7 +72,7 @@ class Browser:
 
     def login(self, user: str, password: str, wanted: str = "/rules") -> tuple[int, http.client.HTTPMessage, str]:
         _, _, page = self.ask(f"/login?next={urllib.parse.quote(wanted)}")
-        form = dict(re.findall(r'name="(_xsrf|next)" value="([^"]*)"', page))
+        form = dict(re.findall(r'name="(_xsrf|next)" value="([^"]*)"', html.unescape(page)))
         return self.ask("/login", form | {"user": user, "password": password})
 
     def session(self) -> dict[str, object]:
@@ -175,26 +176,44 @@ def test_signing_out_ends_the_cookie_wherever_a_copy_is(ann: Browser, server: Se
     assert copy.ask("/rules")[0] == 302
 
 
-async def _websocket(ann: Browser, cookies: dict[str, str]) -> WebSocketClientConnection:
-    page = ann.ask("/rules")[2]
+async def _websocket(ann: Browser, cookies: dict[str, str], path: str) -> WebSocketClientConnection:
+    page = ann.ask(path)[2]
     token = re.findall(r'"token": *"([^"]+)"', page)[-1]
     settings = ann.settings
     headers = {"Origin": f"http://127.0.0.1:{settings.port}"}
     if cookies:
         headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
-    asked = HTTPRequest(f"ws://127.0.0.1:{settings.port}/rules/ws", headers=headers)
+    asked = HTTPRequest(f"ws://127.0.0.1:{settings.port}{path}/ws", headers=headers)
     return await websocket_connect(asked, subprotocols=["bokeh", token])
 
 
-async def test_a_websocket_without_a_login_is_refused_even_with_a_pages_own_token(ann: Browser) -> None:
+@pytest.mark.parametrize("path", ["/rules", "/inventory"])
+async def test_a_websocket_without_a_login_is_refused_even_with_a_pages_own_token(ann: Browser, path: str) -> None:
     with pytest.raises(HTTPClientError, match="403"):
-        await _websocket(ann, {})
+        await _websocket(ann, {}, path)
 
 
-async def test_a_websocket_ends_when_its_login_does(ann: Browser) -> None:
-    socket = await _websocket(ann, ann.cookies)
+@pytest.mark.parametrize("path", ["/rules", "/inventory"])
+async def test_a_websocket_ends_when_its_login_does(ann: Browser, path: str) -> None:
+    socket = await _websocket(ann, ann.cookies, path)
     assert await asyncio.wait_for(socket.read_message(), 10) is not None
     await asyncio.to_thread(ann.ask, "/logout", {})
     while await asyncio.wait_for(socket.read_message(), 30) is not None:
         pass
     assert socket.close_code == 1008
+
+
+def test_users_that_cannot_be_read_let_nobody_in_and_are_told(ann: Browser, browser: Browser) -> None:
+    file = ann.settings.folder / FILE
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-20])
+    try:
+        assert ann.ask("/rules")[0] == 302
+        assert ann.ask("/token")[0] == 503
+        status, _, page = browser.ask("/login")
+        assert status == 503
+        assert "cannot be read" in page
+        assert browser.login("ann", PASSWORD)[0] == 503
+    finally:
+        file.write_bytes(whole)
+    assert Browser(ann.settings).login("ann", PASSWORD)[0] == 303
