@@ -4,7 +4,13 @@ A component is one sum per security and day that the kernel keeps: `terms[securi
 of its own splits a term, so a term may be made of several components.
 """
 
+from typing import Final
+
 from msgspec import Struct
+
+from engine.model import DAYS
+
+EVERY_DAY: Final = (1 << DAYS) - 1
 
 
 class TermInfo(Struct, frozen=True):
@@ -22,7 +28,7 @@ class TermInfo(Struct, frozen=True):
 
 
 class ComponentInfo(Struct, frozen=True):
-    """One kept sum. `holds` and `lacks`: conditions that its rows meet and do not meet. `maintained`: kept for every security."""
+    """One kept sum. `holds`, `lacks`: conditions that its rows meet and do not meet. `maintained`: kept for every security."""
 
     term: str
     measure: str
@@ -47,7 +53,7 @@ class CalculationInfo(Struct, frozen=True):
 
 
 class InputInfo(Struct, frozen=True):
-    """What a calculation takes in. Quantity on day n: Σ components in `plus` - Σ those in `minus`, or the calculation or fact `name`.
+    """What a calculation takes in. Quantity on day n: Σ components in `plus` - Σ those in `minus`, or the number `name`.
 
     `weights`: per day, signed ten-thousandths; empty: named in the expression, not part of `total`. `rule` "": no rule.
     """
@@ -63,6 +69,8 @@ class InputInfo(Struct, frozen=True):
     version: int
     note: str = ""
     """What the rule says of itself."""
+    in_force: int = EVERY_DAY
+    """A bit for each day on which the rule is the one that weighs."""
 
 
 class DocumentInfo(Struct, frozen=True):

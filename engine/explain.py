@@ -173,7 +173,8 @@ class Explainer:
         scope = Scope(info.scope)
         if scope != Scope.SECURITY and self._owner[scope] is None:
             raise OwnerError(scope, f"{info.name} is a number of {_OWNERS[scope][1]}: say of which")
-        inputs = tuple(self._input(each, scope, day) for each in copy.catalogue.inputs[copy.market_index][calculation])
+        found = copy.catalogue.inputs[copy.market_index][calculation]
+        inputs = tuple(self._input(each, scope, day) for each in found if each.in_force >> day & 1)
         made = Explanation(
             copy=copy,
             calculation=info,

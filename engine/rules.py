@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.catalogue import CalculationInfo, Catalogue, ComponentInfo, DocumentInfo, InputInfo, TermInfo
+from engine.catalogue import EVERY_DAY, CalculationInfo, Catalogue, ComponentInfo, DocumentInfo, InputInfo, TermInfo
 from engine.expression import Code, Expression, Program, bind
 from engine.model import DAYS, Clock, Decided, Fact, Market
 from engine.rule_bounds import by_input, chain
@@ -55,6 +55,8 @@ class _Piece(NamedTuple):
     minus: tuple[_Key, ...]
     weights: tuple[int, ...]
     rule: Rule | None
+    in_force: int = EVERY_DAY
+    """A bit for each day on which the rule is asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,17 +149,18 @@ def _pieces(
     """What a calculation takes in: what its rules weigh, then what its expression names."""
     found: list[_Piece] = []
     for name, of_input in rules.items():
-        weights: dict[tuple[str, tuple[_Key, ...], tuple[_Key, ...]], list[int]] = {}
+        weights: dict[tuple[str, tuple[_Key, ...], tuple[_Key, ...]], list[int | None]] = {}
         by_id = {rule.id: rule for rule in of_input}
         for day, date in enumerate(days):
             for rule, plus, minus in _shares(chain(of_input, market, date), name, terms.get(name)):
-                weights.setdefault((rule.id, plus, minus), [0] * DAYS)[day] = rule.weight
+                weights.setdefault((rule.id, plus, minus), [None] * DAYS)[day] = rule.weight
         kind = _kind(terms.get(name))
-        found += [_Piece(name, kind, plus, minus, tuple(w), by_id[id_]) for (id_, plus, minus), w in weights.items()]
-    for name in dict.fromkeys(name for name, _ in read_expression(calculation.expression).places):
-        if name != "total":
-            found.append(_Piece(name, _kind(terms.get(name)), _whole(terms.get(name)), (), (), None))
-    return tuple(found)
+        for (id_, plus, minus), asked in weights.items():
+            in_force = sum(1 << day for day, weight in enumerate(asked) if weight is not None)
+            of_days = tuple(weight or 0 for weight in asked)
+            found.append(_Piece(name, kind, plus, minus, of_days, by_id[id_], in_force))
+    named = dict.fromkeys(name for name, _ in read_expression(calculation.expression).places if name != "total")
+    return (*found, *(_Piece(name, _kind(terms.get(name)), _whole(terms.get(name)), (), (), None) for name in named))
 
 
 def _shares(
@@ -236,7 +239,7 @@ class _Emit:
         if rule is None:
             return InputInfo(piece.name, piece.kind, plus, minus, (), "", "", 0)
         who = (rule.id, rule.document, rule.version, rule.note)
-        return InputInfo(piece.name, piece.kind, plus, minus, piece.weights, *who)
+        return InputInfo(piece.name, piece.kind, plus, minus, piece.weights, *who, piece.in_force)
 
     def _push(self, piece: _Piece) -> Program:
         """The quantity of a piece."""

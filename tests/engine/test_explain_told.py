@@ -1,9 +1,11 @@
 """What an explanation says, by hand: rules, rows, labels, splits and what to give back."""
 
+import datetime as dt
 from collections.abc import Iterator
 
 import pytest
 
+from app import world
 from engine.explain import Input, InputKind, explain
 from engine.explain_parts import LIMIT
 from engine.explain_returns import is_overborrow, suggested_returns
@@ -11,7 +13,7 @@ from engine.explain_rows import copied
 from engine.explain_split import By, largest_first, split
 from engine.model import BOOK, CURRENCY, Decided, Kind, Op
 from engine.ring import Message
-from engine.rule_model import Role
+from engine.rule_model import Document, Role
 from engine.state import Machine
 from tests.engine.machines import TODAY, events, machine, named
 
@@ -58,6 +60,32 @@ def test_a_market_s_own_rule_is_told_instead_of_the_general_one(made: Machine) -
     assert (here.rule, here.document, here.weight, here.share) == ("for_loan.borrowed.tw", "tw", 0, 0)
     assert here.note == "Borrowed stock may not be lent on."
     assert (elsewhere.document, elsewhere.weight, elsewhere.share) == ("default", 10_000, 4_000)
+
+
+def test_a_rule_is_told_on_the_days_on_which_it_is_in_force(instance: str) -> None:
+    begins = dt.date(1970, 1, 1) + dt.timedelta(days=TODAY + 2)
+    text = f"""
+format: 1
+document: desk
+effective_from: 2020-01-01
+rules:
+  - {{id: desk.half, calculation: for_loan, input: firm_long, weight: 0.5, effective_from: {begins}, priority: 10}}
+  - {{id: desk.none, calculation: for_loan, input: firm_long, weight: 0, condition: depot = 'D1', priority: 20}}
+"""
+    book = world.rule_book((*world.shipped_documents(), Document("desk", 3, text)))
+    with machine(instance, book=book) as made:
+        made.apply(events({"quantity": 101}, {"quantity": 30, "depot": 1}))
+        of_days = [
+            [(each.rule, each.weight, each.share) for each in explain(made.tables, 2, "for_loan", day).inputs]
+            for day in range(5)
+        ]
+        held = [[(rule, weight, share) for rule, weight, share in day if share or "desk" in rule] for day in of_days]
+        assert held[:2] == [[("desk.none", 0, 0), ("for_loan.firm_long", 10_000, 101)]] * 2
+        assert held[2:] == [[("desk.none", 0, 0), ("desk.half", 5_000, 50)]] * 3
+        firm = {each.rule: each for each in explain(made.tables, 2, "for_loan", 2).inputs}
+        assert firm["desk.half"].condition == "position_type = 'FIRM' AND NOT (depot = 'D1')"
+        assert firm["desk.none"].condition == "position_type = 'FIRM' AND depot = 'D1'"
+        assert (firm["desk.half"].quantity, firm["desk.none"].quantity, firm["desk.half"].version) == (101, 30, 3)
 
 
 def test_a_pledge_counts_until_it_can_be_called_back(made: Machine) -> None:
