@@ -170,7 +170,7 @@ class RulesDesk:
         book = await self._candidate([Document(document, number, await self._text(document, number))])
         impact = await self._doors.impact(book.documents)
         summary: dict[str, Any] = {name: impact[name] for name in _SUMMARY if name in impact}
-        summary["under_water"] = len(impact.get("under_water", ()))
+        summary |= {name: len(impact.get(name, ())) for name in ("under_water", "limits")}
         async with self._turn() as documents:
             detail = Detail(impact=summary)
             return await self._step(documents, document, number, Action.TEST, who, comment, detail), impact

@@ -1,10 +1,12 @@
-"""What a version of the rules would change: the analyst's comparison, and the live locates that it would put under water."""
+"""What a version of the rules would change: the analyst's comparison, and what it would put under water."""
 
 from collections.abc import Sequence
 from typing import Any, Final
 
 from app.analyst.client import Analyst
+from app.analyst.impact import Party
 from app.journal import Journal, Query
+from engine.locate_desk import LocateDesk
 from engine.locates import LIVE, Locate
 from engine.rule_model import Document
 
@@ -12,11 +14,17 @@ MOST_SECURITIES: Final = 100
 """Under-water securities whose locates are named: the worst ones."""
 MOST_LOCATES: Final = 100
 """Locates named of a security and state."""
+MOST_CLIENTS: Final = 200
+"""Clients whose limits are looked at, each in one security: those that hold most by live locates."""
 
 
-async def impact(analyst: Analyst, journal: Journal, documents: Sequence[Document]) -> dict[str, Any]:
+async def impact(analyst: Analyst, journal: Journal, desk: LocateDesk, documents: Sequence[Document]) -> dict[str, Any]:
     """The comparison of these rules with the active ones. Raises `AnalystError`, `JournalError` and `RulesError`."""
-    found = await analyst.impact(documents)
+    parties = [
+        Party(security, "client", client, {what.name.lower(): shares for what, shares in held.items() if shares})
+        for security, client, held in desk.largest_holders(MOST_CLIENTS)
+    ]
+    found = await analyst.impact(documents, parties)
     for security in found.get("under_water", ())[:MOST_SECURITIES]:
         locates = [
             locate

@@ -11,6 +11,7 @@ from app.journal import Journal
 from app.rules_desk import Doors
 from app.rules_impact import impact
 from engine.classes import TooManyClassesError
+from engine.locate_desk import LocateDesk
 from engine.locate_rules import LocateRules
 from engine.model import Market
 from engine.rule_model import Document, Problem, RuleBook, RulesError
@@ -18,14 +19,19 @@ from engine.state import Machine
 
 
 def doors(
-    machine: Machine, locates: LocateRules, analyst: Analyst, journal: Journal, clock: Callable[[], int]
+    machine: Machine,
+    locates: LocateRules,
+    desk: LocateDesk,
+    analyst: Analyst,
+    journal: Journal,
+    clock: Callable[[], int],
 ) -> Doors:
-    """Everything the desk asks of others. `locates`: rules of locates, whose terms must stay."""
+    """Everything the desk of rules asks of others. `locates`: rules of locates, whose terms must stay."""
     return Doors(
         check=partial(_check, machine, locates),
         publish=partial(_publish, machine),
         today=partial(newest_date, machine.markets, clock),
-        impact=partial(impact, analyst, journal),
+        impact=partial(impact, analyst, journal, desk),
         clock=clock,
     )
 

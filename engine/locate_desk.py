@@ -82,6 +82,12 @@ class LocateDesk:
         """What a client's live locates on a security, by its own code, count for; includes what is not settled."""
         return dict(self._clients.get((security, client), {}))
 
+    def largest_holders(self, most: int) -> list[tuple[str, str, dict[Decided, int]]]:
+        """Who holds most by live locates: security, by its own code, client, and what they count for; largest first."""
+        placed = (each for each in self._clients.items() if each[0][0] not in self._unplaced)
+        largest = heapq.nlargest(most, placed, key=lambda each: sum(each[1].values()))
+        return [(security, client, dict(counts)) for (security, client), counts in largest]
+
     def get(self, sequence: int) -> Locate:
         """Raises `NoSuchLocateError` unless the locate is open."""
         try:

@@ -99,7 +99,7 @@ class RuleTest(Struct, frozen=True, kw_only=True):
         dict[str, Any],
         Meta(
             description="`totals` before and after by calculation, `securities` with the largest changes first, and those "
-            "`under_water` with the live locates on them."
+            "`under_water` with the live locates on them, and `limits` of clients that would be overdrawn."
         ),
     ]
 

@@ -98,7 +98,9 @@ class ApiService:
         self._analyst = Analyst(settings)
         store = RuleStore(settings.database_url)
         opened(store, world.shipped_documents(), world.rule_book, clock())
-        self.rules = RulesDesk(store, machine.book, doors(machine, locates, self._analyst, self.journal, clock))
+        self.rules = RulesDesk(
+            store, machine.book, doors(machine, locates, self.desk, self._analyst, self.journal, clock)
+        )
         self._access = Access(settings.api_token, settings.secret, Users(settings.folder / FILE), clock)
         self._waits = Waits()
         context = Context(

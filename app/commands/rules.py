@@ -4,6 +4,7 @@ Who asks is the service's own token (it may write and test), or whose token is g
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -77,6 +78,9 @@ def run(args: argparse.Namespace) -> int:
         return 2
     try:
         _ACTIONS.get(args.action, _step)(Client(settings, args.token or ""), args)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # who reads has seen enough
+        return 1
     except (ClientError, OSError) as error:
         print(f"ims rules: {error}", file=sys.stderr)  # noqa: T201
         return 1
@@ -140,6 +144,9 @@ def _test(client: Client, args: argparse.Namespace) -> None:
         changes = security["changes"].items()
         shown = "  ".join(f"{name} SD{c['day']} {c['before']:,} -> {c['after']:,}" for name, c in changes)
         _say(f"  {security['security']:16}{shown}")
+    for limit in impact.get("limits", ()):
+        change = f"{limit['calculation']} {limit['before']:,} -> {limit['after']:,}"
+        _say(f"OVERDRAWN    {limit['security']}  {limit['scope']} {limit['owner']}  {change}")
     for water in impact.get("under_water", ()):
         _say(f"UNDER WATER  {water['security']}  left {water['remaining_before']:,} -> {water['remaining_after']:,}")
         for locate in water.get("locates", ()):

@@ -50,7 +50,7 @@ async def test_from_draft_to_active_and_the_old_version_retires(desk: RulesDesk,
     assert (draft.state, draft.version.version, draft.version.title) == (State.DRAFT, 2, "TW")
     tested, impact = await desk.test("tw", 2, "", ANNA)
     assert (tested.state, impact["securities"]) == (State.TESTED, [1])
-    assert tested.steps[-1].detail.impact == {"securities_changed": 3, "totals": {}, "under_water": 0}  # type: ignore[union-attr]
+    assert tested.steps[-1].detail.impact == {"securities_changed": 3, "totals": {}, "under_water": 0, "limits": 0}  # type: ignore[union-attr]
     assert (await desk.submit("tw", 2, "please", OTTO)).state == State.SUBMITTED
     assert world.active() == {"default": 1, "tw": 1}
     active = await desk.approve("tw", 2, "yes", BOB)

@@ -42,6 +42,7 @@ class Desk:
         }
         self.status = 200
         self.asked: list[dict[str, Any]] = []
+        self.parties: list[dict[str, Any]] = []
 
     def token(self, who: str, ttl_s: float = 600) -> str:
         return issue_token(self.secret, Identity(who, PEOPLE[who]), ttl_s, NOON_NS / 1e9)
@@ -79,14 +80,19 @@ class _Analyst(RequestHandler):
     def post(self) -> None:
         token = self.request.headers["Authorization"].removeprefix("Bearer ")
         read_token(self.desk.secret, token, time.time())
-        self.desk.asked = msgspec.json.decode(self.request.body)["documents"]
+        asked = msgspec.json.decode(self.request.body)
+        self.desk.asked, self.desk.parties = asked["documents"], asked["parties"]
         self.set_status(self.desk.status)
         self.finish(msgspec.json.encode(self.desk.found))
 
 
-@pytest.fixture(params=STORES)
+BOTH = pytest.mark.parametrize("database", STORES, indirect=True)
+
+
+@pytest.fixture
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return journal_url(request.param, request, tmp_path)
+    """SQLite, where the test does not ask for both."""
+    return journal_url(getattr(request, "param", STORES[0]), request, tmp_path)
 
 
 @pytest.fixture
@@ -105,6 +111,7 @@ def changed(text: str) -> str:
     return text.replace("    weight: 0\n", "    weight: 0.5\n", 1)
 
 
+@BOTH
 async def test_a_rule_goes_from_draft_to_the_machine(desk: Desk) -> None:
     text = changed(await desk.text("tw"))
     path = await desk.submitted("tw", text)
@@ -124,6 +131,7 @@ async def test_a_rule_goes_from_draft_to_the_machine(desk: Desk) -> None:
     assert states == [(2, "active"), (1, "retired")]
 
 
+@BOTH
 async def test_a_test_asks_the_analyst_for_all_rules_and_names_live_locates(desk: Desk) -> None:
     located = await desk.api.locate(quantity=600)
     text = changed(await desk.text("tw"))
@@ -136,6 +144,8 @@ async def test_a_test_asks_the_analyst_for_all_rules_and_names_live_locates(desk
     assert water["locates"] == [
         {"id": located["id"], "client": "FUND1", "type": "short", "approved": 600, "decrement": 600}
     ]
+    held = {"short_locates": 600, "approved_short_locates": 600}
+    assert desk.parties == [{"security": "S1", "scope": "client", "owner": "FUND1", "decided": held}]
     kept = await desk.get(f"/tw/versions/{number}")
     assert kept["impact"]["totals"] == {"for_loan": {"before": 1, "after": 2}}
     assert (kept["impact"]["under_water"], "securities" in kept["impact"]) == (1, False)
@@ -180,6 +190,7 @@ async def test_nobody_approves_what_he_made(desk: Desk) -> None:
     assert (await desk.post(f"{path}/approve", who="bob")).code == 409
 
 
+@BOTH
 async def test_two_people_who_approve_at_the_same_instant(desk: Desk) -> None:
     path = await desk.submitted("tw", changed(await desk.text("tw")))
     answers = await asyncio.gather(*(desk.post(f"{path}/approve", who=who) for who in ("bob", "eve")))
@@ -271,6 +282,7 @@ async def test_a_diff_shows_what_two_versions_differ_in(desk: Desk) -> None:
         assert [line for line in lines[2:] if line[0] in "+-"] == ["-    weight: 0", "+    weight: 0.5"]
 
 
+@BOTH
 async def test_what_is_exported_comes_back_byte_for_byte(desk: Desk) -> None:
     token = desk.token("otto")
     yaml = {"Content-Type": "application/yaml"}
@@ -302,6 +314,7 @@ async def test_an_import_of_a_newer_format_is_refused_whole(desk: Desk) -> None:
     assert all(d["drafts"] == [] for d in (await desk.get(""))["documents"])
 
 
+@BOTH
 async def test_the_audit_goes_on_where_a_page_ended(desk: Desk) -> None:
     await desk.submitted("tw", changed(await desk.text("tw")))
     first = await desk.get("/audit?document=tw&limit=3")
