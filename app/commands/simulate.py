@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +22,7 @@ from app.listings import listings
 from app.settings import Settings, SettingsError
 from feeds.availability import AvailabilityError, load
 from feeds.calendars import TradingDays
+from feeds.currencies import in_units_of
 from feeds.simulator import ENCODINGS, Simulator
 from feeds.simulator_faults import FaultRates
 from feeds.universe import Universe, build
@@ -97,11 +98,13 @@ class Source:
     def __init__(self, args: argparse.Namespace) -> None:
         markets = world.markets()
         self.now = dt.datetime.now(dt.UTC)
-        self.calendar = world.calendar(markets, self.now, Settings.load({}).folder / "calendars")
+        settings = Settings.load({})
+        self.calendar = world.calendar(markets, self.now, settings.folder / "calendars")
         self.days = TradingDays.of(self.calendar.business_day, self.calendar.base_date, self.calendar.today)
         snapshot = load(Path(args.availability)) if args.availability else None
-        self.universe: Universe = build(
-            markets, listings(), args.securities, args.seed, snapshot, int(self.calendar.today[0])
+        universe = build(markets, listings(), args.securities, args.seed, snapshot, int(self.calendar.today[0]))
+        self.universe: Universe = replace(
+            universe, currencies=in_units_of(universe.currencies, settings.reporting_currency)
         )
         self._args = args
         self._limit = args.events if args.events is not None else sys.maxsize

@@ -8,6 +8,7 @@ import gc
 import logging
 import os
 import signal
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -144,13 +145,14 @@ def _invent(settings: Settings, snapshot: "Snapshot | None") -> "tuple[Universe,
     """The simulated world: its securities, and when they are traded."""
     from app.listings import listings  # noqa: PLC0415  not needed with a broker
     from feeds.calendars import TradingDays  # noqa: PLC0415
+    from feeds.currencies import in_units_of  # noqa: PLC0415
     from feeds.universe import build  # noqa: PLC0415
 
     markets = world.markets()
     calendar = world.calendar(markets, dt.datetime.now(dt.UTC), settings.folder / "calendars")
     days = TradingDays.of(calendar.business_day, calendar.base_date, calendar.today)
-    today = int(calendar.today[0])
-    return build(markets, listings(), settings.securities, settings.seed, snapshot, today), days
+    universe = build(markets, listings(), settings.securities, settings.seed, snapshot, int(calendar.today[0]))
+    return replace(universe, currencies=in_units_of(universe.currencies, settings.reporting_currency)), days
 
 
 @cache
