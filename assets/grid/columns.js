@@ -4,9 +4,9 @@ import * as formats from "./formats.js";
 
 // By unit of the numbers: value -> text, and the width that such numbers need.
 const UNITS = {
-  shares: { show: formats.quantity, width: 92 },
-  money: { show: formats.money, width: 100 },
-  reporting: { show: formats.money, width: 104 },
+  shares: { show: formats.quantity, width: 102 },
+  money: { show: formats.money, width: 108 },
+  reporting: { show: formats.money, width: 108 },
   basis_points: { show: formats.percent, width: 60 },
   price: { show: formats.price, width: 84 },
   rate: { show: formats.rate, width: 60 },
