@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 
 from engine import views_security
 from engine.events import EventArray
-from engine.model import DAYS, RATE_UNKNOWN, SECURITY, Kind, Op, SecurityFlag, Temperature
+from engine.model import DAYS, RATE_UNKNOWN, SECURITY, Decided, Kind, Op, SecurityFlag, Temperature
 from engine.ring import Message
+from engine.rule_model import Role, Scope
 from engine.state import HISTORY_EVERY_NS, Machine
 from engine.tables import HISTORY_SLOTS
 from engine.views import Inventory, Query, security_detail
+from engine.views_columns import playing
 from tests.engine.machines import TODAY, events, machine, named
 
 WRITTEN = [
@@ -38,33 +40,31 @@ def test_the_rows_of_a_security_are_all_its_rows_with_their_ladder(made: Machine
     made.apply(events(*WRITTEN))
     detail = security_detail(made.tables, 2)
     rows = detail.rows
-    assert rows.book == ["B3", "B2", "B1"]
-    assert rows.kind == ["EXTERNAL_INDICATIVE", "SLAB_BORROW", "FIRM"]
-    assert rows.depot == ["", "D3", ""]
-    assert rows.td.tolist() == [301, 4_000, 10_300]
-    assert rows.sd.tolist() == [301, 4_000, 10_000]
+    assert rows.book == ("B3", "B2", "B1")
+    assert rows.kind == ("EXTERNAL_INDICATIVE", "SLAB_BORROW", "FIRM")
+    assert rows.depot == ("", "D3", "")
+    assert rows.record["td"].tolist() == [301, 4_000, 10_300]
+    assert rows.record["sd"].tolist() == [301, 4_000, 10_000]
     assert rows.projected[2].tolist() == [10_000, 10_000, 10_500, 10_500, 10_500]
     assert detail.receipts.tolist() == [0, 0, 500, 0, 0, 0]
     assert detail.deliveries.tolist() == [0, 0, 0, 0, 0, 200]
 
 
-def test_what_a_number_is_made_of_adds_up_to_it_on_every_day(made: Machine) -> None:
+def test_a_detail_explains_its_own_numbers_on_every_day(made: Machine) -> None:
     made.apply(events(*WRITTEN))
-    for security, calculation, day in itertools.product((2, 3), ("for_loan", "locate_pool", "remaining"), range(DAYS)):
+    for security in (2, 3):
         detail = security_detail(made.tables, security)
-        parts = detail.parts(calculation, day)
-        assert max(0, sum(part.share for part in parts)) == detail.values[calculation][day]
-    pool = {part.name: part for part in security_detail(made.tables, 2).parts("locate_pool", 0)}
-    assert (pool["external_indicative"].quantity, pool["external_indicative"].share) == (301, 150)
-    assert pool["external_indicative"].weight == 0.5
-    assert pool["external_indicative"].category == "lenders indicative"
+        names = [info.name for info in detail.catalogue.calculations if info.scope == Scope.SECURITY]
+        for name, day in itertools.product(names, range(DAYS)):
+            told = detail.explain(detail.catalogue.calculation(name), day)
+            assert told.evaluated() == told.value
+    assert detail.value(Role.LEND, 0) == detail.explain(detail.catalogue.playing(Role.LEND), 0).value == 77
 
 
-def test_market_rules_show_in_the_weights(made: Machine) -> None:
+def test_the_documents_that_weigh_in_its_market_are_named(made: Machine) -> None:
     in_tw, elsewhere = security_detail(made.tables, 3), security_detail(made.tables, 2)
-    assert (in_tw.market.code, in_tw.weights["for_loan"]["borrowed"]) == ("TW", 0)
-    assert elsewhere.weights["for_loan"]["borrowed"] == 10_000
-    assert "tw.yaml" in in_tw.rules_version
+    assert (in_tw.market.code, in_tw.rules) == ("TW", "default v1, tw v1")
+    assert elsewhere.rules == "default v1"
 
 
 def test_reference_data_is_readable_and_unknown_rates_are_none(made: Machine) -> None:
@@ -93,8 +93,8 @@ def test_history_is_told_from_the_oldest_kept_sample_to_the_newest(made: Machine
         made.apply(events({"quantity": sample}, first_seq=sample))
         made.tick(sample * HISTORY_EVERY_NS)
     history = security_detail(made.tables, 2).history
-    assert history.for_loan.tolist() == list(range(6, samples + 1))
-    assert history.remaining.tolist() == history.pool.tolist() == history.for_loan.tolist()
+    assert history.lend.tolist() == list(range(6, samples + 1))
+    assert history.left.tolist() == history.pool.tolist() == history.lend.tolist()
     assert history.time_ns.tolist() == [n * HISTORY_EVERY_NS for n in range(6, samples + 1)]
 
 
@@ -150,12 +150,12 @@ def test_a_security_that_does_not_exist_is_a_key_error(made: Machine, security: 
 
 def test_detail_and_grid_show_the_same_numbers(made: Machine) -> None:
     made.apply(events(*WRITTEN))
-    made.inventory.set_located(2, 1_000)
+    made.set_decided(2, Decided.SHORT_LOCATES, 1_000)
     detail = security_detail(made.tables, 2)
-    query = Query(("for_loan_0", "pool", "located", "remaining"))
-    cells = Inventory(made.tables).snapshot(query, 0).columns
     day = detail.market.settle_days
-    assert cells["for_loan_0"][1] == detail.values["for_loan"][0]
-    assert cells["pool"][1] == detail.values["locate_pool"][day]
-    assert cells["located"][1] == detail.terms["located"][day] == 1_000
-    assert cells["remaining"][1] == detail.values["remaining"][day]
+    roles = {Role.POOL_SHORT: day, Role.LEFT_SHORT: day, Role.OVERBORROW: day, Role.UTILISATION: day}
+    columns = {role: playing(detail.catalogue, role).name for role in roles}
+    cells = Inventory(made.tables).snapshot(Query(tuple(columns.values())), 0).columns
+    for role, name in columns.items():
+        assert cells[name][1] == detail.value(role, roles[role])
+    assert detail.value(Role.POOL_SHORT, day) - detail.value(Role.LEFT_SHORT, day) == 1_000
