@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from engine.catalogue import CalculationInfo, InputInfo, TermInfo
 from engine.explain_parts import Parts, run
-from engine.explain_rows import SecurityCopy, copied
+from engine.explain_rows import SecurityCopy, copy_of
 from engine.model import DAYS, Clock, Decided, Fact
 from engine.rule_model import ROW_MEASURES, WEIGHT_UNIT, Measure, Scope
 from engine.tables import Tables, Word
@@ -116,7 +116,7 @@ def explain(
     if not 0 < security <= tables.count(Word.SECURITIES):
         raise KeyError(f"no security has id {security}")
     check_owner(tables, client=client, aggregation_unit=aggregation_unit)
-    copy = tables.read(lambda: copied(tables, security))
+    copy = copy_of(tables, security)
     at = copy.catalogue.calculation(calculation)
     scope = Scope(copy.catalogue.calculations[at].scope)
     for of, name in ((Scope.CLIENT, client), (Scope.AU, aggregation_unit)):

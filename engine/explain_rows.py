@@ -15,6 +15,7 @@ from engine.rule_model import Measure
 from engine.tables import Tables, Word
 
 _EPOCH_DAY: Final = date(1970, 1, 1)
+_KINDS: Final = tuple(kind.name for kind in Kind)
 _LONGEST_LADDER_DAYS: Final = 60
 """Five business days are never further apart than this."""
 
@@ -120,49 +121,96 @@ class SecurityCopy:
     """The newest event's own time, of any security."""
 
 
-def copied(tables: Tables, security: int) -> SecurityCopy:
-    """A security as of now. Call it inside `tables.read`; the id must be one that a security has."""
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """What is copied while the writer rests: as little work as will do, because the writer waits for nobody."""
+
+    security: int
+    record: np.void
+    days: tuple[date, ...]
+    catalogue: Catalogue
+    terms: NDArray[np.int64]
+    values: NDArray[np.int64]
+    head: NDArray[np.int64]
+    clocks: NDArray[np.int64]
+    number: NDArray[np.int64]
+    position: NDArray[np.void]
+    books: NDArray[np.void]
+    depots: NDArray[np.void]
+    feeds: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    of_class: NDArray[np.int64]
+    as_of_ns: int
+
+
+def copy_of(tables: Tables, security: int) -> SecurityCopy:
+    """A security as of now; the id must be one that a security has. Raises `TornReadError`."""
+    return made_of(tables, tables.read(lambda: raw(tables, security)))
+
+
+def raw(tables: Tables, security: int) -> Raw:
+    """For `tables.read`: the first half of `copy_of`."""
     array = tables.array
     record = array["security"][security].copy()
-    market, head = int(record["market"]), array["head"][security].copy()
-    catalogue = tables.catalogue
-    return SecurityCopy(
+    market, catalogue, number = int(record["market"]), tables.catalogue, tables.rows_of(security)
+    position = array["position"][number]
+    key = position["key"]
+    classes, of_class = np.unique(array["row_class"][number], return_inverse=True)
+    return Raw(
         security=security,
         record=record,
-        market=tables.markets[market],
-        market_index=market,
         days=_days(tables, market),
         catalogue=catalogue,
         terms=array["terms"][security, : len(catalogue.components)].copy(),
         values=array["values"][security, : len(catalogue.calculations)].copy(),
-        facts=head[HEAD_FACTS : HEAD_FACTS + len(Fact)],
+        head=array["head"][security].copy(),
         clocks=array["clock"][market].copy(),
-        rows=_rows(tables, tables.rows_of(security)),
-        updated_ns=int(head[HEAD_UPDATED]),
+        number=number,
+        position=position,
+        books=array["book"][(key >> np.uint64(24)).astype(np.int64) & 0xFFFF],
+        depots=array["depot"][(key >> np.uint64(8)).astype(np.int64) & 0xFFFF],
+        feeds=array["class_entries"][classes],
+        counts=array["class_counts"][classes, ALL],
+        of_class=of_class.astype(np.int64),
         as_of_ns=tables.count(Word.LAST_EVENT_NS),
     )
 
 
-def _rows(tables: Tables, number: NDArray[np.int64]) -> Rows:
-    array = tables.array
-    record = array["position"][number]
-    key = record["key"]
-    books = array["book"][(key >> np.uint64(24)).astype(np.int64) & 0xFFFF]
-    depots = array["depot"][(key >> np.uint64(8)).astype(np.int64) & 0xFFFF]
-    classes, of_class = np.unique(array["row_class"][number], return_inverse=True)
+def made_of(tables: Tables, of: Raw) -> SecurityCopy:
+    """The second half of `copy_of`, which needs no rest of the writer."""
+    market = int(of.record["market"])
+    return SecurityCopy(
+        security=of.security,
+        record=of.record,
+        market=tables.markets[market],
+        market_index=market,
+        days=of.days,
+        catalogue=of.catalogue,
+        terms=of.terms,
+        values=of.values,
+        facts=of.head[HEAD_FACTS : HEAD_FACTS + len(Fact)],
+        clocks=of.clocks,
+        rows=_rows(of),
+        updated_ns=int(of.head[HEAD_UPDATED]),
+        as_of_ns=of.as_of_ns,
+    )
+
+
+def _rows(of: Raw) -> Rows:
+    record, books = of.position, of.books
     return Rows(
-        number=number,
+        number=of.number,
         record=record,
         book=_texts(books["code"]),
         client=_texts(books["client"]),
         entity=_texts(books["entity"]),
         aggregation_unit=_texts(books["aggregation_unit"]),
-        depot=_texts(depots["code"]),
-        kind=tuple(Kind(kind).name for kind in (key & np.uint64(0xFF)).tolist()),
+        depot=_texts(of.depots["code"]),
+        kind=tuple(_KINDS[kind] for kind in (record["key"] & np.uint64(0xFF)).tolist()),
         projected=record["sd"][:, None] + np.cumsum(record["receipt"] - record["deliver"], axis=1)[:, :DAYS],
-        feeds=array["class_entries"][classes],
-        counts=array["class_counts"][classes, ALL],
-        of_class=of_class.astype(np.int64),
+        feeds=of.feeds,
+        counts=of.counts,
+        of_class=of.of_class,
     )
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from engine.catalogue import Catalogue
 from engine.events import EventArray
 from engine.explain import Explainer, Explanation
-from engine.explain_rows import Rows, SecurityCopy, copied
+from engine.explain_rows import Raw, Rows, SecurityCopy, made_of, raw
 from engine.model import NO_DATE, PRICE_UNIT, RATE_UNIT, RATE_UNKNOWN, Fact, Kind, Market, Op, SecurityFlag, Temperature
 from engine.rule_model import Role
 from engine.tables import HISTORY_ROLES, HISTORY_SLOTS, Tables, Word
@@ -101,7 +101,7 @@ class SecurityDetail:
 class _Copied:
     """What `tables.read` copies: as little as will do, because the writer waits for nobody."""
 
-    security: SecurityCopy
+    security: Raw
     sampled: int
     sample_ns: NDArray[np.int64]
     samples: NDArray[np.int64]
@@ -116,7 +116,7 @@ def security_detail(tables: Tables, security: int, *, events: int = 100) -> Secu
     if not 0 < security <= tables.count(Word.SECURITIES):
         raise KeyError(f"no security has id {security}")
     taken = tables.read(lambda: _copy(tables, security))
-    copy = taken.security
+    copy = made_of(tables, taken.security)
     record, price = copy.record, int(copy.facts[Fact.PRICE])
     return SecurityDetail(
         id=security,
@@ -145,7 +145,7 @@ def security_detail(tables: Tables, security: int, *, events: int = 100) -> Secu
 def _copy(tables: Tables, security: int) -> _Copied:
     array = tables.array
     return _Copied(
-        security=copied(tables, security),
+        security=raw(tables, security),
         sampled=tables.count(Word.HISTORY),
         sample_ns=array["history_ns"].copy(),
         samples=array["history"][:, security].copy(),

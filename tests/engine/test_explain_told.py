@@ -9,7 +9,7 @@ from app import world
 from engine.explain import Input, InputKind, explain
 from engine.explain_parts import LIMIT
 from engine.explain_returns import is_overborrow, suggested_returns
-from engine.explain_rows import copied
+from engine.explain_rows import copy_of
 from engine.explain_split import By, largest_first, split
 from engine.model import BOOK, CURRENCY, Decided, Kind, Op
 from engine.ring import Message
@@ -188,7 +188,7 @@ def test_what_is_borrowed_too_much_goes_back_from_the_dearest_down(made: Machine
         ("B3", None, 4_000, 1_600),
     ]
     made.apply(events({"op": Op.SET, "kind": Kind.SLAB_LOAN, "quantity": 50_000, "book": 3}, first_seq=90))
-    assert suggested_returns(copied(made.tables, 2), 2) == ()
+    assert suggested_returns(copy_of(made.tables, 2), 2) == ()
 
 
 def test_nothing_that_does_not_exist_is_explained(made: Machine) -> None:
