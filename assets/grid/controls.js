@@ -33,6 +33,9 @@ export class Controls {
 
   /** The choices, known once the gateway has said hello. */
   offer(markets, temperatures) {
+    const offered = [...markets, "", ...temperatures].join();
+    if (offered === this.offered) return;
+    this.offered = offered;
     const of = (names, chosen) =>
       names.map((name) =>
         this.#toggle(name, () => chosen().includes(name), (on) => {

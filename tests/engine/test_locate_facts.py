@@ -306,6 +306,45 @@ def test_after_a_restart_everything_is_held_again_even_before_the_securities_are
     desk.check()
 
 
+def told(inventory: PlainInventory, security: int) -> tuple[int, int, int, int]:
+    """Decrements and approved quantities of short locates, then those of long ones."""
+    return (
+        inventory.decided(security, Decided.SHORT_LOCATES),
+        inventory.decided(security, Decided.APPROVED_SHORT_LOCATES),
+        inventory.decided(security, Decided.LONG_LOCATES),
+        inventory.decided(security, Decided.APPROVED_LONG_LOCATES),
+    )
+
+
+def test_the_inventory_is_told_what_locates_hold_and_what_was_approved() -> None:
+    inventory = PlainInventory()
+    security = inventory.add("X", 1_000, Temperature.GC, "JP")
+    desk = desk_of(inventory)
+    short = decided(desk, request(quantity=500)).after
+    assert told(inventory, security) == (100, 500, 0, 0)
+    long = decided(desk, request(quantity=300, type=LocateType.LONG)).after
+    assert told(inventory, security) == (100, 500, 300, 300)
+    ending = desk.release(short.sequence, NOON_NS)
+    assert told(inventory, security) == (100, 500, 300, 300), "an end gives back when it is settled"
+    desk.settle(ending)
+    assert told(inventory, security) == (0, 0, 300, 300)
+    desk.check()
+    again = desk_of(inventory)
+    again.restore([long], long.sequence)
+    again.check()
+    assert told(inventory, security) == (0, 0, 300, 300)
+
+
+def test_an_approval_that_cannot_be_kept_was_never_told() -> None:
+    inventory = PlainInventory()
+    security = inventory.add("X", 1_000, Temperature.GC, "US")
+    desk = desk_of(inventory)
+    change = desk.decide(request(quantity=500), NOON_NS, CLOSE_NS)
+    assert told(inventory, security) == (0, 500, 0, 0)
+    desk.undo(change)
+    assert told(inventory, security) == (0, 0, 0, 0)
+
+
 def test_a_difference_between_locates_and_inventory_stops_the_desk() -> None:
     inventory = PlainInventory()
     security = inventory.add("X", 1_000)
