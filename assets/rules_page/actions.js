@@ -94,18 +94,18 @@ export async function importFile(page, file) {
     await page.renew(first ? { document: first.document, version: first.version, view: "diff", from: 0 } : {});
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    if (error.problems.length) await refused(file.name, error.problems);
+    if (error.problems.length) await refused(`“${file.name}” was refused`, "Nothing was imported.", error.problems);
     else page.say(error.message, "bad");
   }
 }
 
-function refused(name, problems) {
+function refused(title, what, problems) {
   const items = problems.map((each) => make("li", {}, make("b", {}, `${each.document}${each.line ? `:${each.line}:${each.column}` : ""}`), ` ${each.message}`));
-  const count = `${problems.length} ${problems.length === 1 ? "problem" : "problems"} in “${name}”. Nothing was imported.`;
-  return confirm({ title: "The file was refused", body: [make("p", { role: "alert" }, count), make("ol", { class: "refused" }, ...items)], yes: "Close" });
+  const count = `${problems.length} ${problems.length === 1 ? "problem" : "problems"}. ${what}`;
+  return confirm({ title, body: [make("p", { role: "alert" }, count), make("ol", { class: "refused" }, ...items)], yes: "Close" });
 }
 
-/** Do it; a refusal is said, with its problems at their lines. */
+/** Do it; a refusal is said, with its problems at their lines where the text is being edited. */
 async function attempt(page, done, work) {
   page.parts.root.setAttribute("aria-busy", "true");
   try {
@@ -114,7 +114,8 @@ async function attempt(page, done, work) {
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     page.say(`Refused: ${error.message}`, "bad");
-    page.showProblems(error.problems);
+    if (page.editor) page.showProblems(error.problems);
+    else if (error.problems.length) await refused("The rules were refused", "Nothing has changed.", error.problems);
     if (error.away && error.status !== 503) page.failed(error); // 503: the engine is there, and cannot do this now
   } finally {
     page.parts.root.removeAttribute("aria-busy");

@@ -63,6 +63,11 @@ export class RulesPage {
       const versions = await this.store.versions(state.document);
       const number = state.version || known.active || versions[0]?.version || 0;
       if (turn !== this.turn) return;
+      // what is being edited stays what it began as, even when another version comes into force
+      if (state.view === "edit" && !state.version) {
+        state.version = number;
+        address.write(state, { step: false });
+      }
       const listed = versions.find((each) => each.version === number);
       putList(parts.versions, versionList(versions, state, number));
       if (!listed) return this.#nothing(`${known.title} has no version ${number}.`);
@@ -207,7 +212,6 @@ export class RulesPage {
   /** Problems of what was sent, at their lines and in a list. */
   showProblems(problems) {
     const { editor } = this;
-    if (!editor) return;
     const own = problems.filter((problem) => !problem.document || problem.document === this.state.document);
     editor.show(own);
     const go = (problem) => editor.goTo(problem.line, problem.column);

@@ -224,6 +224,8 @@ class Rules(RequestHandler):
         who: Identity = self.who
         if step in ("approve", "reject") and version["author"] == who.user:
             raise Refusal(403, f"{who.user} made version {version['version']}: another person checks it")
+        if step == "test":
+            self._check(version["text"])
         state = NEXT[step].get(version["state"])
         if state is None:
             raise Refusal(409, f"version {version['version']} is {version['state']}")

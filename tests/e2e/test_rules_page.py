@@ -25,6 +25,26 @@ TALKED_INTO = """() => {
   const { src } = document.querySelector("script[src*='rules_page/main.js']");
   import(src.replace("main.js", "actions.js")).then((actions) => actions.take(window.imsPage.page, "approve"));
 }"""
+NOTHING_LOST = """async () => {
+  const { src } = document.querySelector("script[src*='rules_page/main.js']");
+  const { highlight } = await import(src.replace("main.js", "highlight.js"));
+  const { diffLines } = await import(src.replace("main.js", "diff.js"));
+  let seed = 1;
+  const random = (n) => (seed = (seed * 48271) % 2147483647) % n;
+  const words = ["a:", "rows:", "condition:", "- ", "{", "}", "[", "]", "#", "'", '"', "|", ">-"];
+  words.push("\\n", "\\n  ", " ", ",", "1", "IN", "<b>");
+  const text = () => Array.from({ length: random(40) }, () => words[random(words.length)]).join("");
+  const wrong = [];
+  for (let i = 0; i < 3000; i++) {
+    const [one, other] = [text(), text()];
+    const painted = highlight(one).map((line) => line.map((piece) => piece[1]).join("")).join("\\n");
+    const rows = diffLines(one, other);
+    const side = (name) => rows.filter((row) => row[name] !== null).map((row) => row[name]).join("\\n");
+    const honest = rows.every((row) => row.kind !== "same" || row.left === row.right);
+    if (painted !== one || side("left") !== one || side("right") !== other || !honest) wrong.push([one, other]);
+  }
+  return wrong;
+}"""
 CONTRASTS = """() => {
   const rgb = (text) => text.match(/[\\d.]+/g).map(Number);
   const light = (c) => {
@@ -332,6 +352,12 @@ def test_text_of_a_document_is_shown_as_text_with_its_colours(person: Callable[.
     assert "condition" in page.locator(".h-key").all_text_contents()
 
 
+def test_colours_and_differences_lose_nothing_of_any_text(person: Callable[..., DeskPage], api: Script) -> None:
+    desk = person("auditor", "?document=tw")
+    desk.page.wait_for_selector("#view .line")
+    assert desk.value(NOTHING_LOST) == []
+
+
 def test_a_file_goes_out_and_in_and_is_refused_whole(
     person: Callable[..., DeskPage], api: Script, tmp_path: Path
 ) -> None:
@@ -378,6 +404,27 @@ def test_a_rejection_says_why(person: Callable[..., DeskPage], api: Script) -> N
         "reject",
         "the date is wrong",
     ]
+
+
+def test_a_draft_that_other_rules_have_made_impossible_says_why(person: Callable[..., DeskPage], api: Script) -> None:
+    api.add("tw", TEXT.replace("-0.5", "WRONG"), "maker", "draft")
+    page = person("maker", "?document=tw&version=3").page
+    step(page, "test").click()
+    expect(page.locator("dialog .refused li")).to_have_text("tw:12:13 unknown column 'WRONG' <script>")
+    answer(page)
+    expect(page.locator("#heading .state")).to_contain_text("Draft")
+
+
+def test_what_is_edited_stays_when_another_version_comes_into_force(
+    person: Callable[..., DeskPage], api: Script
+) -> None:
+    page = person("maker", "?document=tw&view=edit").page
+    type_text(page, HALF)
+    assert "version=2" in page.url
+    api.versions["tw"][1]["state"] = "retired"
+    api.add("tw", TEXT, "checker", "active")
+    expect(page.locator("[data-document=tw]")).to_contain_text("v3 active")
+    assert page.input_value("#editor") == HALF
 
 
 def test_who_may_only_look_sees_why_the_steps_are_not_his(person: Callable[..., DeskPage], api: Script) -> None:
