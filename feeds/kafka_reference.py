@@ -1,4 +1,4 @@
-"""The reference topic: securities, books, depots and sources, read by the first worker for all of them.
+"""The reference topic: currencies, securities, books, depots and sources, read by the first worker for all of them.
 
 How far it has been used by the engine is kept in the first worker's ring (`progress[REFERENCE]`), where the other
 workers see it: events are decoded only when the reference data that existed before them is known.

@@ -29,7 +29,9 @@ def opening_events(universe: Universe, rows: Rows, settle: NDArray[np.int32], *,
     price["security"], price["quantity"] = np.arange(price.size), universe.price
     price["book"] = price["depot"] = -1
     price["op"], price["kind"] = Op.PRICE, Kind.FIRM
-    parts = [_resets(universe) if reset else np.empty(0, DRAFT), price, _of_rows(rows, Op.SET, rows["quantity"])]
+    settled = rows[rows["quantity"] != 0] if reset else rows  # what was reset need not be set to nothing
+    resets = _resets(universe) if reset else np.empty(0, DRAFT)
+    parts = [resets, price, _of_rows(settled, Op.SET, settled["quantity"])]
     for op, column in _ATTRIBUTES:
         some = rows[rows[column] > 0]
         parts.append(_of_rows(some, op, some[column]))

@@ -18,6 +18,7 @@ from typing import Any, Final
 import msgspec
 
 from app import world
+from app.business_days import Turning
 from app.listings import listings
 from app.settings import Settings, SettingsError
 from feeds.availability import AvailabilityError, load
@@ -26,6 +27,7 @@ from feeds.currencies import in_units_of
 from feeds.simulator import ENCODINGS, Simulator
 from feeds.simulator_faults import FaultRates
 from feeds.universe import Universe, build
+from feeds.wire import Drafts
 
 TICK_S: Final = 0.02
 _LARGEST: Final = 16_384
@@ -106,6 +108,7 @@ class Source:
         self.universe: Universe = replace(
             universe, currencies=in_units_of(universe.currencies, settings.reporting_currency)
         )
+        self._turning = Turning(markets, self.calendar.business_day, self.calendar.base_date, self.calendar.today)
         self._args = args
         self._limit = args.events if args.events is not None else sys.maxsize
         self._stopped = False
@@ -116,6 +119,13 @@ class Source:
     def simulator(self, partitions: int, newest: Any = ()) -> Simulator:
         faults = FaultRates.usual() if self._args.faults == "on" else FaultRates()
         return Simulator(self.universe, self.days, self._args.seed, partitions, faults, self._args.source, newest)
+
+    def events(self, simulator: Simulator, count: int) -> Drafts:
+        """The next `count` events, of the business days that it is now."""
+        now_ns = time.time_ns()
+        if (days := self._turning(now_ns)) is not None:
+            simulator.turn(days)
+        return simulator.next(count, now_ns)
 
     def stop(self) -> None:
         self._stopped = True
@@ -180,7 +190,7 @@ def _to_memory(source: Source, args: argparse.Namespace) -> int:
             if count <= 0:
                 time.sleep(TICK_S)
                 continue
-            drafts = simulator.next(count, time.time_ns())
+            drafts = source.events(simulator, count)
             receiver.records(simulator.records(drafts, args.events_topic, args.encoding, args.batch))
             source.sent(count)
         summary = source.summary(simulator)
@@ -216,7 +226,7 @@ async def _to_kafka(source: Source, args: argparse.Namespace) -> int:
             if count <= 0:
                 await asyncio.sleep(TICK_S)
                 continue
-            await send(simulator.next(count, time.time_ns()))
+            await send(source.events(simulator, count))
             source.sent(count)
         await producer.flush()
         summary = source.summary(simulator)
