@@ -17,6 +17,7 @@ from app.journal_schema import connect
 from app.rules_life import Action, Detail, DocumentLife, Life, State, Step, Version
 from app.rules_schema import RULE_AUDIT, RULE_VERSIONS
 
+_ROWS: Final = sa.select(sa.func.count(), sa.func.max(RULE_AUDIT.c.entry)).select_from(RULE_AUDIT)
 _HEADS: Final = [column for column in RULE_VERSIONS.c if column.name != "text"]
 
 
@@ -40,27 +41,28 @@ class RuleStore:
 
     def __init__(self, url: str) -> None:
         self._engine = connect(url)
+        self._seen: tuple[Any, dict[str, DocumentLife]] = (None, {})
         with self._asking(), self._engine.begin() as connection:
             for table in (RULE_VERSIONS, RULE_AUDIT):
                 table.create(connection, checkfirst=True)
 
     def documents(self) -> dict[str, DocumentLife]:
-        """Everything but the texts, by the document's name, in the order in which they came to be."""
+        """Everything but the texts, by the document's name, in the order in which they came to be. Not to be changed."""
         with self._asking(), self._engine.connect() as connection:
+            # rows are only ever added: as long as there are no more, what was read of them is still true
+            rows = tuple(connection.execute(_ROWS).one())
+            if rows == self._seen[0]:
+                return self._seen[1]
             steps = [_step(row) for row in connection.execute(sa.select(RULE_AUDIT).order_by(RULE_AUDIT.c.entry))]
             heads = connection.execute(sa.select(*_HEADS)).all()
         versions = {(row.document, row.version): _version(row) for row in heads}
         taken: dict[str, dict[int, list[Step]]] = {}
         for step in steps:
             taken.setdefault(step.document, {}).setdefault(step.version, []).append(step)
-        return {
-            name: DocumentLife(
-                name,
-                {number: Life(versions[name, number], tuple(lived)) for number, lived in sorted(lives.items())},
-                max(step.serial for lived in lives.values() for step in lived),
-            )
-            for name, lives in taken.items()
-        }
+        documents = {name: _document(name, lives, versions) for name, lives in taken.items()}
+        # what was committed in between is in `steps` already, and is read once more
+        self._seen = rows, documents
+        return documents
 
     def text(self, document: str, version: int) -> str | None:
         """As its author wrote it; None if there is no such version."""
@@ -105,6 +107,11 @@ class RuleStore:
             raise RuleConflictError("somebody else did something to these rules at the same time") from error
         except exc.SQLAlchemyError as error:
             raise RuleStoreError(f"the store of rules cannot be had: {error}") from error
+
+
+def _document(name: str, lives: dict[int, list[Step]], versions: dict[tuple[str, int], Version]) -> DocumentLife:
+    lived = {number: Life(versions[name, number], tuple(steps)) for number, steps in sorted(lives.items())}
+    return DocumentLife(name, lived, max(life.steps[-1].serial for life in lived.values()))
 
 
 def _version(row: Any) -> Version:

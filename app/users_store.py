@@ -24,6 +24,7 @@ FILE: Final = "users.json"
 SHORTEST_PASSWORD: Final = 10
 LONGEST_PASSWORD: Final = 1_024
 RESERVED: Final = frozenset({LOCAL_USER, MACHINE_USER, SHIPPER})
+_FORMAT: Final = 1
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 
 
@@ -55,7 +56,7 @@ class User(Struct, frozen=True):
 
 class _File(Struct, frozen=True):
     users: tuple[User, ...] = ()
-    format: int = 1
+    format: int = _FORMAT
 
 
 class Users:
@@ -153,6 +154,8 @@ class Users:
             file = msgspec.json.decode(self._path.read_bytes(), type=_File)
         except msgspec.DecodeError as error:
             raise UsersError(f"{self._path}: {error}") from error
+        if file.format > _FORMAT:
+            raise UsersError(f"{self._path}: format {file.format} is newer than this program reads (up to {_FORMAT})")
         self._stamp, self._users = stamp, {user.name: user for user in file.users}
 
 

@@ -139,6 +139,8 @@ def _test(client: Client, args: argparse.Namespace) -> None:
         return
     _say(f"{impact.get('securities_changed', 0):,} securities would change ({impact.get('took_ms', 0):,} ms)")
     for name, total in impact.get("totals", {}).items():
+        if total["before"] == total["after"]:
+            continue
         _say(f"    {name:28}{total['before']:>24,} -> {total['after']:>24,}")
     for security in impact.get("securities", ())[:_SHOWN]:
         changes = security["changes"].items()

@@ -138,3 +138,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     path.write_text("{")
     with pytest.raises(UsersError, match="users"):
         Users(path).all()
+    path.write_text('{"format": 2, "users": []}')
+    with pytest.raises(UsersError, match="newer"):
+        Users(path).add("anna", "correct horse", [Role.OPS])
+    assert "anna" not in path.read_text()
