@@ -1,4 +1,4 @@
-"""A block of tables under the shipped rules, filled by formula, without engine or feed: for the bench of grids and for tests."""
+"""A block of tables under the shipped rules, filled by formula, without engine and feed: for the bench of grids and tests."""
 
 import time
 from typing import Final

@@ -19,6 +19,7 @@ import pytest
 
 from app.bench import running, services
 from engine import segment
+from engine.rule_model import Role
 from engine.tables import Reader, SegmentMissingError, Word
 
 T = TypeVar("T")
@@ -76,7 +77,7 @@ def _instance(service: running.Service) -> str:
 def _popular(service: running.Service) -> str:
     """The code of the security with the largest remaining pool."""
     tables = Reader(f"{_instance(service)}.tables").tables()
-    remaining = tables.array["values"][:, tables.calculations.index("remaining"), 1]
+    remaining = tables.array["values"][:, tables.catalogue.playing(Role.LEFT_SHORT), 1]
     return bytes(tables.array["security"][int(remaining.argmax())]["code"]).decode()
 
 
