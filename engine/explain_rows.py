@@ -1,6 +1,6 @@
 """One security at one moment: its numbers, its rows, and what each row gives to each sum. What explanations are made of."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import reduce
@@ -36,12 +36,10 @@ class Rows:
     kind: tuple[str, ...]
     projected: NDArray[np.int64]
     """Shape (rows, DAYS)."""
-    feeds: NDArray[np.int64]
-    """Per distinct class of these rows, what it feeds: (classes, entries, words), see `engine.row`."""
-    counts: NDArray[np.int64]
-    """Per distinct class how many of its entries are used."""
     of_class: NDArray[np.int64]
-    """Per row the place of its class in `feeds`."""
+    """A number for each sort of row; rows of the same sort feed the same sums."""
+    feeding: Mapping[int, Sequence[tuple[int, Measure, tuple[bool, ...]]]]
+    """By component the sorts of rows that feed it, with the measure and on which days."""
 
     def __len__(self) -> int:
         return len(self.number)
@@ -76,13 +74,11 @@ class Rows:
     def given(self, components: Iterable[int], day: int) -> NDArray[np.int64]:
         """What every row gives to these components together on a day, shape (rows,)."""
         result = np.zeros(len(self), np.int64)
-        wanted = np.array(list(components), np.int64)
-        for place, used in enumerate(self.counts):
-            entries = self.feeds[place, :used]
-            for _, measure, *masks in entries[np.isin(entries[:, 0], wanted)].tolist():
-                if masks[day]:
-                    of = self.of_class == place
-                    result[of] += self.measured(Measure(measure), day)[of]
+        for component in components:
+            for sort, measure, days in self.feeding.get(component, ()):
+                if days[day]:
+                    of = self.of_class == sort
+                    result[of] += self.measured(measure, day)[of]
         return result
 
     def belonging(self, client: str | None, aggregation_unit: str | None) -> NDArray[np.bool_]:
@@ -138,8 +134,10 @@ class Raw:
     books: NDArray[np.void]
     depots: NDArray[np.void]
     feeds: NDArray[np.int64]
+    """Per distinct class of the rows its entries, (classes, entries, words), see `engine.row`; `counts`: how many it has."""
     counts: NDArray[np.int64]
     of_class: NDArray[np.int64]
+    """Per row the place of its class in `feeds`."""
     as_of_ns: int
 
 
@@ -208,10 +206,17 @@ def _rows(of: Raw) -> Rows:
         depot=_texts(of.depots["code"]),
         kind=tuple(_KINDS[kind] for kind in (record["key"] & np.uint64(0xFF)).tolist()),
         projected=record["sd"][:, None] + np.cumsum(record["receipt"] - record["deliver"], axis=1)[:, :DAYS],
-        feeds=of.feeds,
-        counts=of.counts,
         of_class=of.of_class,
+        feeding=_feeding(of),
     )
+
+
+def _feeding(of: Raw) -> dict[int, list[tuple[int, Measure, tuple[bool, ...]]]]:
+    result: dict[int, list[tuple[int, Measure, tuple[bool, ...]]]] = {}
+    for sort, (entries, used) in enumerate(zip(of.feeds.tolist(), of.counts.tolist(), strict=True)):
+        for component, measure, *masks in entries[:used]:
+            result.setdefault(component, []).append((sort, Measure(measure), tuple(map(bool, masks[:DAYS]))))
+    return result
 
 
 def _texts(codes: NDArray[np.bytes_]) -> tuple[str, ...]:

@@ -82,6 +82,7 @@ class DrillDown:
         self._lookup = lookup
         self._parts: list[Part] = []
         self._detail: SecurityDetail | None = None
+        self._told: Explanation | None = None
         self._head = pn.pane.HTML("", margin=(4, 90, 0, 10), height=22, sizing_mode="stretch_width")
         self._made = _titled("How it is made")
         self._from = _titled("Rows by book")
@@ -188,8 +189,11 @@ class DrillDown:
         """The number chosen."""
         if self._made.chosen["calculation"] not in dict(choosable(detail)):
             self._offer(detail)  # rules were published that no longer have it
-        chosen = self._made.chosen
-        return detail.explain(detail.catalogue.calculation(chosen["calculation"]), _DAYS.index(chosen["day"]))
+        name, day = self._made.chosen["calculation"], _DAYS.index(self._made.chosen["day"])
+        told = self._told
+        if told is None or told.copy is not detail.copy or (told.calculation.name, told.day) != (name, day):
+            self._told = told = detail.explain(detail.catalogue.calculation(name), day)
+        return told
 
     def _show_made(self, detail: SecurityDetail, fall: Waterfall) -> None:
         explained, view = self._explained(detail), self._made.chosen["view"]
