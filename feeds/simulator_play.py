@@ -75,8 +75,10 @@ _KIND_HOLD: Final = int(Kind.PAY_TO_HOLD)
 _KIND_CONTRACT: Final = tuple(int(kind) for kind, _, _ in CONTRACTS)
 _QUANTO: Final = int(Flag.QUANTO)
 CHANCES: Final = 5
-_FIRST, _SIZE, _USUAL = 0, 1, 2
+_FIRST, _SIZE, _USUAL, _ENDED = 0, 1, 2, 3
 _EVEN: Final = 0.5
+_ANEW: Final = 0.6
+"""Beyond this chance (of those above `_EVEN`) a contract is opened in what the last one that ended was in."""
 _LATE: Final = 0.02
 """The part of trades that was dealt the day before and is booked late."""
 _QUANTO_PART: Final = 0.04
@@ -211,6 +213,7 @@ def _contract(draft: Any, security: int, ring: int, chance: Any, world: World) -
         old = contracts[state[_FIRST]]
         state[_FIRST] = (state[_FIRST] + 1) % contracts.shape[0]
         state[_SIZE] -= 1
+        state[_ENDED] = old.security + 1
         name(draft, old)
         market = world.market[old.security]
         draft.op, draft.quantity = _OP_DECREASE, old.quantity
@@ -218,6 +221,10 @@ def _contract(draft: Any, security: int, ring: int, chance: Any, world: World) -
         date(draft, market, day, world.ahead)
         draft.settle_date = max(draft.settle_date, old.settle_date)
     elif state[_SIZE] < contracts.shape[0]:
+        if state[_ENDED] > 0 and chance[0] > _ANEW:
+            security = state[_ENDED] - 1
+            state[_ENDED] = 0
+            draft.security = security
         market = world.market[security]
         draft.book = world.desk[ring, market, np.int64(chance[1] * world.desk.shape[2])]
         draft.depot = world.depot[market]

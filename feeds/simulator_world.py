@@ -75,7 +75,7 @@ class World(NamedTuple):
     contract: NDArray[np.void]
     """(contract kinds, places): open contracts as drafts, oldest first, a ring each."""
     contracts: NDArray[np.int64]
-    """(contract kinds, 3): first, size and the usual size of the ring; so for `due`."""
+    """(contract kinds, 4): first, size and usual size of the ring, as for `due`; then security + 1 of the last that ended."""
     due: NDArray[np.void]
     dues: NDArray[np.int64]
     undoable: NDArray[np.void]
@@ -180,12 +180,12 @@ def _open_contracts(
 ) -> tuple[NDArray[np.void], NDArray[np.int64]]:
     """What was borrowed, lent and pledged before today can be given back from today on."""
     rings = np.zeros((len(CONTRACTS), _RING), DRAFT)
-    state = np.zeros((len(CONTRACTS), 3), np.int64)
+    state = np.zeros((len(CONTRACTS), 4), np.int64)
     for ring, (first, kinds, _) in enumerate(CONTRACTS):
         some = rows[(rows["kind"] >= first) & (rows["kind"] < first + kinds)][: _RING // 2]
         some = some[np.argsort(some["book"], kind="stable")]
         rings[ring, : some.size] = _as_drafts(some, some["quantity"], days.ahead[market[some["security"]], 0])
-        state[ring] = 0, some.size, max(_LEAST_CONTRACTS, some.size)
+        state[ring] = 0, some.size, max(_LEAST_CONTRACTS, some.size), 0
     return rings, state
 
 

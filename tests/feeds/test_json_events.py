@@ -114,6 +114,23 @@ def test_what_is_plain_ascii_and_canonical_never_needs_the_strict_decoder() -> N
     assert _decode(*odd).unreadable == []
 
 
+def test_every_op_kind_and_flag_is_read_by_the_scanner() -> None:
+    records, expected = [], []
+    for op in Op:
+        for kind in Kind:
+            for flags in range(int(sum(Flag)) + 1):
+                value = CANONICAL.replace(b"BUY", op.name.encode()).replace(b'"FIRM"', f'"{kind.name}"'.encode())
+                if op == Op.RESET_BOOK:
+                    value = value.replace(b"US0378331005", b"").replace(b'"DTC"', b'""')
+                if op == Op.PRICE:
+                    value = value.replace(b'"B0001"', b'""').replace(b'"DTC"', b'""')
+                records.append(value.replace(b'"flags":0', b'"flags":%d' % flags))
+                expected.append((int(op), int(kind), flags))
+    assert not any(_left(*records))
+    events = _decode(*records).events
+    assert events[["op", "kind", "flags"]].tolist() == expected
+
+
 @pytest.mark.parametrize(
     ("before", "after", "reason"),
     [
