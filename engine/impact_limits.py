@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from engine.catalogue import Catalogue
 from engine.explain import Explainer
-from engine.explain_rows import SecurityCopy, copied
+from engine.explain_rows import Raw, SecurityCopy, made_of, raw
 from engine.impact_reading import PATIENCE_S, DraftReading
 from engine.model import Decided
 from engine.parties import Parties
@@ -25,7 +25,7 @@ from engine.rules import Compiled
 from engine.tables import Tables, Word
 
 _Numbers: TypeAlias = dict[str, NDArray[np.int64]]
-_AtOnce: TypeAlias = tuple[SecurityCopy, list[_Numbers]]
+_AtOnce: TypeAlias = tuple[Raw, list[_Numbers]]
 _ROLES: Final = {
     Scope.CLIENT: (Role.CLIENT_LONG, Role.CLIENT_SHORT),
     Scope.AU: (Role.AU_LONG, Role.AU_SHORT),
@@ -90,10 +90,11 @@ def _of_security(
             if now is None:
                 return None
             values[security] = now
-            return copied(tables, security), [_numbers(parties, reading.compiled, each) for each in holdings]
+            return raw(tables, security), [_numbers(parties, reading.compiled, each) for each in holdings]
 
         found = tables.read(at_once)
-    copy, numbers = found
+    taken, numbers = found
+    copy = made_of(tables, taken)
     pairs = zip(holdings, numbers, strict=True)
     return [each for holding, after in pairs for each in _below(copy, reading.compiled.catalogue, holding, after)]
 

@@ -271,7 +271,7 @@ def collect(
 
     Returns how many rows were read. The rows may change meanwhile: then the sums are wrong, and nothing worse.
     """
-    nothing = (0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+    nothing = look(np.zeros((1, position.shape[1]), np.int64), 0)
     read = 0
     for i in range(ids.size):
         prefetch(position, np.int64(first_in_security[ids[i]]) - 1, 0)
