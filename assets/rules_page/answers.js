@@ -37,10 +37,15 @@ export const step = (raw) => ({
   problems: raw.problems ?? [],
 });
 
-/** `under_water` and `securities` are null where only sums were kept; `water` is how many would be under it. */
+const listOf = (value) => (Array.isArray(value) ? value : null);
+const countOf = (value) => (Array.isArray(value) ? value.length : (value ?? 0));
+
+/** The lists are null where only sums were kept; `water`: how many securities would be under it, `overdrawn`: how many limits. */
 export const impact = (raw) => ({
   ...raw,
-  securities: Array.isArray(raw.securities) ? raw.securities : null,
-  under_water: Array.isArray(raw.under_water) ? raw.under_water : null,
-  water: Array.isArray(raw.under_water) ? raw.under_water.length : (raw.under_water ?? 0),
+  securities: listOf(raw.securities),
+  under_water: listOf(raw.under_water),
+  limits: listOf(raw.limits),
+  water: countOf(raw.under_water),
+  overdrawn: countOf(raw.limits),
 });

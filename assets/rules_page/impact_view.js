@@ -35,7 +35,7 @@ const table = (columns, rows) => make("table", {}, head(...columns), make("tbody
 export function impactView(impact, { calculation, onCalculation, inventory, again }) {
   const detail = impact.securities ? securities(impact, calculation, onCalculation, inventory) : kept(again);
   return make("div", { class: "impact" }, summary(impact), make("div", { class: "panes" },
-    make("div", { class: "left", tabindex: 0, role: "region", "aria-label": "Totals" }, underWater(impact, inventory), locates(impact, inventory), totals(impact, calculation, onCalculation)), detail));
+    make("div", { class: "left", tabindex: 0, role: "region", "aria-label": "Totals" }, underWater(impact, inventory), locates(impact, inventory), limits(impact, inventory), totals(impact, calculation, onCalculation)), detail));
 }
 
 const kept = (again) =>
@@ -48,6 +48,7 @@ function summary(impact) {
     fact("Securities changed", quantity(impact.securities_changed ?? 0)),
     fact("Under water", `${impact.water ? "▼ " : ""}${quantity(impact.water)}`, impact.water ? "bad" : ""),
     impact.under_water ? fact("Live locates affected", `${live ? "! " : ""}${quantity(live)}`, live ? "warn" : "") : "",
+    fact("Limits overdrawn", `${impact.overdrawn ? "▼ " : ""}${quantity(impact.overdrawn)}`, impact.overdrawn ? "bad" : ""),
     fact("Rows read", quantity(impact.rows_read ?? NaN)),
     fact("Took", known(impact.took_ms) ? `${quantity(impact.took_ms)} ms` : NONE),
     fact("Positions of, UTC", moment(impact.as_of_ns) || NONE));
@@ -91,6 +92,15 @@ function locates(impact, inventory) {
   const rows = found.map((each) => make("tr", {}, make("th", { scope: "row" }, each.id), make("td", {}, each.client), make("td", {}, each.type), make("td", {}, security(each, inventory)), cell(each.decrement)));
   return make("section", { id: "locates" }, make("h3", {}, `Live locates affected: ${found.length}`),
     table([["Locate"], ["Client"], ["Type"], ["Security"], ["Holds", 1]], rows));
+}
+
+function limits(impact, inventory) {
+  const found = impact.limits ?? [];
+  if (!found.length) return "";
+  const rows = found.map((each) => make("tr", {}, make("th", { scope: "row" }, `${each.scope} ${each.owner}`), make("td", {}, security(each, inventory)), make("td", {}, each.calculation),
+    cell(each.before), cell(each.after, undefined, "neg")));
+  return make("section", { id: "limits" }, make("h3", { class: "bad" }, `▼ Limits overdrawn: ${found.length}`),
+    table([["Whose"], ["Security"], ["Limit"], ["Before", 1], ["After", 1]], rows));
 }
 
 function securities(impact, calculation, onCalculation, inventory) {

@@ -78,6 +78,17 @@ IMPACT = {
             "locates": [{"id": "L0000000017", "client": "C0042", "type": "SHORT", "decrement": 2_000_000}],
         }
     ],
+    "limits": [
+        {
+            "security": "TWS000000001",
+            "scope": "client",
+            "owner": "C0042",
+            "calculation": "client_short",
+            "role": "client_short",
+            "before": 100,
+            "after": -2_000,
+        }
+    ],
 }
 NOON = "2026-11-20T12:00:00Z"
 NEXT = {
@@ -241,7 +252,7 @@ class Rules(RequestHandler):
             return _short(version)
         impact = self.script.impact
         sums = {name: value for name, value in impact.items() if name != "securities"}
-        version["impact"] = sums | {"under_water": len(impact["under_water"])}
+        version["impact"] = sums | {"under_water": 1, "limits": 1}
         return {"version": _short(version), "impact": impact}
 
 

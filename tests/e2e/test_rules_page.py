@@ -331,6 +331,8 @@ def test_the_impact_of_a_draft_is_told_in_sum_and_by_security(person: Callable[.
     assert "2,000,000" in page.inner_text("#water")
     locate = page.inner_text("#locates tbody tr").split("\t")
     assert locate == ["L0000000017", "C0042", "SHORT", names[0], "2,000,000"]
+    limit = page.inner_text("#limits tbody tr").split("\t")
+    assert limit == ["client C0042", "TWS000000001", "client_short", "100", "-2,000"]
     desk.picture("rules-impact")
     page.click("#totals button:has-text('remaining')")
     expect(page.locator("#securities tbody tr")).to_have_count(1)
