@@ -11,7 +11,7 @@ from app.analyst.server import serving, warm_up
 from app.settings import Settings
 
 log = structlog.get_logger()
-NICE: Final = 10
+NICE: Final = 5
 """Where cores are scarce the writer comes first."""
 
 
