@@ -65,6 +65,12 @@ class Rows:
                 quantity = np.maximum(0, record["sd"])
             case Measure.TD_NET | Measure.SD_NET:
                 quantity = record["td" if measure == Measure.TD_NET else "sd"]
+            case Measure.RATED_LONG:
+                quantity = np.maximum(0, projected) * record["hypothecated"]
+            case Measure.UNRATED_LONG:
+                quantity = np.where(record["hypothecated"] == 0, np.maximum(0, projected), 0)
+            case Measure.TD_BREAK:
+                quantity = record["td"] - record["sd"] - (record["receipt"] - record["deliver"]).sum(axis=1)
             case Measure.RESERVED | Measure.CA_PENDING:
                 quantity = record[measure.name.lower()]
             case _:

@@ -41,7 +41,7 @@ _INLINE: Final[dict[str, Any]] = {"inline": "always", "nogil": True}
 _PRICE: Final = HEAD_FACTS + Fact.PRICE.value
 
 _OP_SETTLE_IN, _OP_SETTLE_OUT, _OP_SET = Op.SETTLE_RECEIPT.value, Op.SETTLE_DELIVERY.value, Op.SET.value
-_OP_CA, _OP_RATE, _OP_DECREASE = Op.SET_CA_PENDING.value, Op.SET_RATE.value, Op.DECREASE.value
+_OP_CA, _OP_TD, _OP_DECREASE = Op.SET_CA_PENDING.value, Op.SET_TD.value, Op.DECREASE.value
 _OP_BUY, _OP_INCREASE = Op.BUY.value, Op.INCREASE.value
 _OP_RESET, _OP_PRICE = Op.RESET_BOOK.value, Op.PRICE.value
 _CANCEL, _START_OF_DAY, _QUANTO = Flag.CANCEL.value, Flag.START_OF_DAY.value, Flag.QUANTO.value
@@ -149,13 +149,13 @@ def _bucket(event: Any, market: int, business_day: NDArray[np.int32], today: NDA
 def _check(event: Any, securities: int, books: int) -> int:
     """The outcome of an event, its settlement date apart."""
     op, quantity = event.op, event.quantity
-    if op > _OP_RATE or event.kind >= _KINDS:
+    if op > _OP_TD or event.kind >= _KINDS:
         return BAD_FIELD
     if op != _OP_RESET and not 0 < event.security < securities:
         return BAD_FIELD
     if op != _OP_PRICE and not 0 < event.book < books:
         return BAD_FIELD
-    least = -MAX_QUANTITY if op in (_OP_SET, _OP_CA) else 0
+    least = -MAX_QUANTITY if op in (_OP_SET, _OP_CA, _OP_TD) else 0
     return APPLIED if least <= quantity <= MAX_QUANTITY else BAD_QUANTITY
 
 
@@ -221,7 +221,7 @@ def _reset_book(number: int, dirty: int, mark: int, book: Book) -> int:
         kind, security = position[row, KEY] & 0xFF, position[row, KEY] >> 40
         if kind < _FIRST_EXTERNAL or kind > _LAST_EXTERNAL:
             before, of_class = look(position, row), np.int64(book.row_class[row])
-            nothing = (0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+            nothing = (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
             feed(before, nothing, book.terms, security, book.entries, of_class, book.counts[of_class, MAINTAINED])
             if has_later(position, row):
                 later.clear(row, book.later_head, book.later_nodes, book.later_counters)
@@ -344,7 +344,7 @@ def apply(events: EventArray, outcome: NDArray[np.uint8], rows: int, mark: int, 
                     put_off += 1
                 traded_today = event.trade_date == today[market_of[security], 0]
                 change(position, row, op, quantity, buckets[i - start], traded_today)
-                count = counts[of_class, DYNAMIC if op <= _OP_SET else MAINTAINED]
+                count = counts[of_class, DYNAMIC if op < _OP_SET else MAINTAINED]
                 feed(before, look(position, row), terms, security, entries, of_class, count)
                 if op <= _OP_SETTLE_OUT and buckets[i - start] == LATER:
                     incoming = op in (_OP_BUY, _OP_INCREASE, _OP_SETTLE_IN)

@@ -163,6 +163,8 @@ class Op(IntEnum):
     """The security's price, in millionths of its currency; no row is touched."""
     SET_RATE = 15
     """What a contract row costs, ten-thousandths of a percent a year."""
+    SET_TD = 16
+    """Replace the contractual quantity alone, as a start of day states it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,6 @@ _JIT: Final[dict[str, Any]] = {"cache": True, "nogil": True}
 _LOW: Final = np.int64(0xFFFFFFFF)
 _MOST_SUMS: Final = 63
 """Bits of HEAD_TOUCHED that can be asked for."""
-_NOTHING: Final = (0,) * 10
 _ONE: Final = np.zeros(1, np.int32)
 _COLUMN: Final = {Scope.CLIENT: "client", Scope.AU: "aggregation_unit"}
 _TITLE: Final = {Scope.CLIENT: "client", Scope.AU: "aggregation unit"}
@@ -155,10 +154,11 @@ def _sum(
     terms: NDArray[np.int64],
 ) -> None:
     """Add what the security's rows in the owner's books give to every component. Shape of `terms`: (1, words)."""
+    nothing = look(np.zeros((1, position.shape[1]), np.int64), 0)
     at = np.int64(first_in_security[security])
     while at:
         row = at - 1
         if owner_of[(position[row, KEY] >> 24) & 0xFFFF] == owner:
             of_class = np.int64(row_class[row])
-            feed(_NOTHING, look(position, row), terms, 0, entries, of_class, counts[of_class, ALL])
+            feed(nothing, look(position, row), terms, 0, entries, of_class, counts[of_class, ALL])
         at = position[row, LINKS] & _LOW

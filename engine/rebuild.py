@@ -67,7 +67,7 @@ def insert(combinations: NDArray[np.int64], classes: NDArray[np.int64], known: N
 def adopt(rows: NDArray[np.int64], book: Book) -> None:
     """Feed into the sums what rows hold that have fed nothing so far."""
     position, terms, entries, counts, row_class = book.position, book.terms, book.entries, book.counts, book.row_class
-    nothing = (0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+    nothing = (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
     for start in range(0, rows.size, _BLOCK):
         stop = min(start + _BLOCK, rows.size)
         for i in range(start, stop):

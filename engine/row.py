@@ -34,25 +34,30 @@ _ATTRIBUTE: Final = (_FREE, _RATE, _WORD["segregated"], _RESERVED, CA)
 _LONG_M, _SHORT_M, _FREE_M = Measure.LONG.value, Measure.SHORT.value, Measure.FREE.value
 _NET_M, _EXPIRED_M, _CA_M = Measure.NET.value, Measure.EXPIRED.value, Measure.CA_PENDING.value
 _TD_LONG_M, _TD_NET_M, _SD_LONG_M = Measure.TD_LONG.value, Measure.TD_NET.value, Measure.SD_LONG.value
-_SD_NET_M, _RESERVED_M = Measure.SD_NET.value, Measure.RESERVED.value
+_SD_NET_M, _RESERVED_M, _BREAK_M = Measure.SD_NET.value, Measure.RESERVED.value, Measure.TD_BREAK.value
+_RATED_M, _UNRATED_M = Measure.RATED_LONG.value, Measure.UNRATED_LONG.value
 _OP_BUY, _OP_SELL, _OP_INCREASE, _OP_DECREASE = Op.BUY.value, Op.SELL.value, Op.INCREASE.value, Op.DECREASE.value
 _OP_SETTLE_IN, _OP_SETTLE_OUT, _OP_SET = Op.SETTLE_RECEIPT.value, Op.SETTLE_DELIVERY.value, Op.SET.value
-_OP_FREE, _OP_RATE = Op.SET_HYPOTHECATABLE.value, Op.SET_RATE.value
+_OP_FREE, _OP_RATE, _OP_TD = Op.SET_HYPOTHECATABLE.value, Op.SET_RATE.value, Op.SET_TD.value
 
-ATTRIBUTES: Final = frozenset({Measure.RESERVED, Measure.CA_PENDING})
-"""Measures that only operations after Op.SET change."""
+ATTRIBUTES: Final = frozenset({Measure.RESERVED, Measure.CA_PENDING, Measure.TD_BREAK})
+"""Measures that only Op.SET and operations after it change: trades and settlements keep td - sd - what is expected."""
 
 
 @nb.njit(**_INLINE)
 def look(position: NDArray[np.int64], row: int) -> tuple[int, ...]:
-    """projected[0..4] (sd, and what is received less delivered by then), td, sd, hypothecatable, reserved, ca_pending."""
+    """projected[0..4] (sd, and what is received less delivered by then), td, sd, hypothecatable, reserved, ca_pending, rate,
+    and td less all that is settled or expected."""
     sd = position[row, SD]
     p0 = sd + position[row, RECEIPT] - position[row, DELIVER]
     p1 = p0 + position[row, RECEIPT + 1] - position[row, DELIVER + 1]
     p2 = p1 + position[row, RECEIPT + 2] - position[row, DELIVER + 2]
     p3 = p2 + position[row, RECEIPT + 3] - position[row, DELIVER + 3]
     p4 = p3 + position[row, RECEIPT + 4] - position[row, DELIVER + 4]
-    return p0, p1, p2, p3, p4, position[row, TD], sd, position[row, _FREE], position[row, _RESERVED], position[row, CA]
+    td = position[row, TD]
+    left = td - p4 - position[row, RECEIPT + LATER] + position[row, DELIVER + LATER]
+    free, reserved, ca = position[row, _FREE], position[row, _RESERVED], position[row, CA]
+    return p0, p1, p2, p3, p4, td, sd, free, reserved, ca, position[row, _RATE], left
 
 
 @nb.njit(**_INLINE)
@@ -71,6 +76,10 @@ def given(measure: int, row: tuple[int, ...]) -> tuple[int, ...]:
     if measure == _EXPIRED_M:
         sd = row[6]
         return sd - row[0], sd - row[1], sd - row[2], sd - row[3], sd - row[4]
+    if measure in (_RATED_M, _UNRATED_M):
+        weight = row[10] if measure == _RATED_M else np.int64(row[10] == 0)
+        p0, p1, p2, p3, p4 = max(0, row[0]), max(0, row[1]), max(0, row[2]), max(0, row[3]), max(0, row[4])
+        return p0 * weight, p1 * weight, p2 * weight, p3 * weight, p4 * weight
     same = row[5]
     if measure == _TD_LONG_M:
         same = max(0, row[5])
@@ -82,6 +91,8 @@ def given(measure: int, row: tuple[int, ...]) -> tuple[int, ...]:
         same = row[8]
     elif measure == _CA_M:
         same = row[9]
+    elif measure == _BREAK_M:
+        same = row[11]
     return same, same, same, same, same
 
 
@@ -131,6 +142,8 @@ def change(position: NDArray[np.int64], row: int, op: int, quantity: int, bucket
         position[row, TD] = position[row, SD] = quantity
     elif op == _OP_RATE:
         position[row, _RATE] = quantity
+    elif op == _OP_TD:
+        position[row, TD] = quantity
     else:
         position[row, _ATTRIBUTE[op - _OP_FREE]] = quantity
 

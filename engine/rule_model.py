@@ -36,17 +36,25 @@ class Measure(IntEnum):
     TD_NET = 6
     SD_LONG = 7
     SD_NET = 8
-    RESERVED = 9
-    CA_PENDING = 10
+    RATED_LONG = 9
+    """long x rate, in millionths of a share a year: what contracts with a rate of their own cost"""
+    UNRATED_LONG = 10
+    """long, of rows without a rate"""
+    TD_BREAK = 11
+    """td - sd - what is expected on all days, signed: 0 in a row that agrees with itself"""
+    RESERVED = 12
+    CA_PENDING = 13
     """From here on not from rows."""
-    DECIDED = 11
-    FACT = 12
-    CLOCK = 13
+    DECIDED = 14
+    FACT = 15
+    CLOCK = 16
 
 
 ROW_MEASURES: Final = Measure.CA_PENDING
 """The last measure that rows give."""
-SIGNED: Final = frozenset({Measure.NET, Measure.EXPIRED, Measure.TD_NET, Measure.SD_NET, Measure.CA_PENDING})
+SIGNED: Final = frozenset(
+    {Measure.NET, Measure.EXPIRED, Measure.TD_NET, Measure.SD_NET, Measure.TD_BREAK, Measure.CA_PENDING}
+)
 """Measures that may be negative."""
 
 

@@ -83,6 +83,7 @@ OPS: Final = {
     "reserved": Op.SET_RESERVED,
     "ca": Op.SET_CA_PENDING,
     "rate": Op.SET_RATE,
+    "td": Op.SET_TD,
 }
 ROW_RESULTS: Final = {"projected", "break", *(POSITION.names or ())}
 
@@ -255,14 +256,6 @@ class Desk:
                         self._decide(index, step)
                     case Becomes():
                         self.machine.register(Message.SECURITIES, self._security(index, step.context))
-                    case Happening():
-                        self._state(index, step)
-
-    def _state(self, index: int, step: Happening) -> None:
-        """Put a trade date quantity in a row: no event says it apart from the settled one, so only a fault can."""
-        at = self._row(index, step.row)
-        assert at is not None
-        self.machine.tables.array["position"][at]["td"] = step.quantity
 
     def _decide(self, index: int, step: Decision) -> None:
         if step.party:
@@ -367,7 +360,7 @@ def _phases(line: Line) -> list[list[Step]]:
 
 
 def _is_event(step: Step) -> bool:
-    return isinstance(step, Reset) or (isinstance(step, Happening) and step.word != "td")
+    return isinstance(step, Reset | Happening)
 
 
 def _books(line: Line) -> list[str]:

@@ -20,6 +20,7 @@ _OWN = {
     Op.SET_RESERVED: "reserved",
     Op.SET_CA_PENDING: "ca_pending",
     Op.SET_RATE: "hypothecated",
+    Op.SET_TD: "td",
 }
 
 
@@ -119,7 +120,7 @@ class Reference:
     def _apply_one(self, event: Any) -> bool:
         op, quantity = Op(int(event["op"])), int(event["quantity"])
         security, book, depot, kind = (int(event[name]) for name in ("security", "book", "depot", "kind"))
-        if quantity < 0 and op not in (Op.SET, Op.SET_CA_PENDING):
+        if quantity < 0 and op not in (Op.SET, Op.SET_CA_PENDING, Op.SET_TD):
             return False
         if op == Op.RESET_BOOK:
             for (_, of, _, what), row in self.rows.items():
@@ -155,7 +156,7 @@ class Reference:
                 row.deliveries[date] -= quantity
                 row.sd -= quantity
             case Op.SET:
-                kept = {name: getattr(row, name) for name in set(_OWN.values())}
+                kept = {name: getattr(row, name) for name in set(_OWN.values()) - {"td"}}
                 row.__init__(quantity, quantity, **kept)  # type: ignore[misc]
             case _:
                 setattr(row, _OWN[op], quantity)
@@ -193,6 +194,7 @@ class Reference:
             quantity = self.projected(security, row, day)
             long, short = max(0, quantity), max(0, -quantity)
             total["ca_due"] += row.ca_pending
+            total["td_break"] += row.td - row.sd - sum(row.receipts.values()) + sum(row.deliveries.values())
             what = kind.position_type
             match what:
                 case "FIRM":
@@ -204,6 +206,8 @@ class Reference:
                     total["reserved"] += row.reserved
                 case "SLAB_BORROW":
                     total["borrowed"] += long
+                    total["borrowed_rated"] += long * row.hypothecated
+                    total["borrowed_unrated"] += 0 if row.hypothecated else long
                 case "SLAB_LOAN":
                     total["on_loan"] += long
                 case "PAY_TO_HOLD":
@@ -257,7 +261,8 @@ class Reference:
         pool = max(0, pool)
         pool_long = t["firm_long"] + t["client_free"]
         value = t["position"] * 100 * about.price // 10**6
-        cost = t["borrowed"] * 100 * about.price // 10**6 * about.fee // 10**6
+        at_fee = t["borrowed_unrated"] * 100 * about.price // 10**6 * about.fee // 10**6
+        at_rates = t["borrowed_rated"] * 100 * about.price // 10**6 // 10**6
         return {
             "for_loan": for_loan,
             "for_loan_with_ca": with_ca,
@@ -273,7 +278,8 @@ class Reference:
             "market_value": value,
             "market_value_reporting": value * about.fx // 10**9,
             "utilisation": 10_000 * (t["shorts"] + t["on_loan"] + t["held"] + t["located"]) // max(1, supply),
-            "borrow_cost": cost // about.day_count if about.day_count else 0,
+            "borrow_cost": (at_fee + at_rates) // about.day_count if about.day_count else 0,
+            "td_sd_break": t["td_break"],
             "short_cap_volume": about.volume_30d * 3 // 10 if market.code == "TW" else 0,
             "short_cap_outstanding": about.outstanding // 10 if market.code == "TW" else 0,
             "short_cap_all": about.outstanding // 4 if market.code == "TW" else 0,

@@ -39,9 +39,9 @@ class Limits:
         numbers = Parties(self.made.tables).numbers(self.made.compiled, scope, 2, owner, decided)
         catalogue = self.made.tables.catalogue
         names = [catalogue.calculations[catalogue.playing(role)].name for role in roles]
+        client, unit = (owner, None) if scope == Scope.CLIENT else (None, owner)
         for name in names:
-            key = {"client" if scope == Scope.CLIENT else "aggregation_unit": owner}
-            told = explain(self.made.tables, 2, name, 0, decided=decided, **key)  # type: ignore[arg-type]  one owner
+            told = explain(self.made.tables, 2, name, 0, client=client, aggregation_unit=unit, decided=decided)
             assert told.value == numbers[name][0]
             assert sum(split(told, By.CATEGORY).values()) == told.value
         long, short = (int(numbers[name][0]) for name in names)

@@ -2,8 +2,10 @@
 
 import datetime as dt
 import itertools
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +21,8 @@ from engine.parties import Parties
 from engine.ring import Message
 from engine.rule_model import Document, Scope
 from engine.state import Machine
-from tests.engine.machines import TODAY, machine, named
+from engine.tables import Tables
+from tests.engine.machines import SMALL, TODAY, events, machine, named
 
 CLIENTS, UNITS = ("C1", "C2"), ("A1", "A2")
 DECIDED = dict(zip(Decided, (7, 11, 4_000, 3_000, 500, 1_000), strict=True))
@@ -64,7 +67,7 @@ rule = st.fixed_dictionaries(
 def busy(name: str, rows: Sequence[dict[str, Any]], rules: Sequence[dict[str, Any]] = ()) -> Iterator[Machine]:
     """A machine to which all of this happened, with books of clients and aggregation units."""
     documents = (*world.shipped_documents(), Document("desk", 1, _text(rules))) if rules else None
-    with machine(name, book=world.rule_book(documents)) as made:
+    with machine(name, replace(SMALL, components=60), book=world.rule_book(documents)) as made:
         books = named(BOOK, "B", 4)
         books["client"] = ["C1", "C2", "C1", ""]
         books["entity"] = ["E1", "E1", "E2", ""]
@@ -160,9 +163,9 @@ def test_numbers_of_clients_and_units_are_the_same_asked_fast_and_explained(
         for security, (scope, owner) in itertools.product((2, 3), owners):
             numbers = parties.numbers(made.compiled, scope, security, owner, DECIDED)
             assert numbers
-            key = {"client" if scope == Scope.CLIENT else "aggregation_unit": owner}
+            client, unit = (owner, None) if scope == Scope.CLIENT else (None, owner)
             for (name, days), day in itertools.product(numbers.items(), range(DAYS)):
-                told = explain(made.tables, security, name, day, decided=DECIDED, **key)  # type: ignore[arg-type]  one owner
+                told = explain(made.tables, security, name, day, client=client, aggregation_unit=unit, decided=DECIDED)
                 assert told.value == days[day]
 
 
@@ -182,3 +185,32 @@ def test_a_group_of_a_split_holds_just_its_rows(rows: list[dict[str, Any]]) -> N
                         exact[names[place]] += quantity * (each.weight or 0)
             # a share that rounding takes goes to one of the groups of its input
             assert all(abs(groups[name] * 10_000 - exact[name]) < 10_000 * len(whole.inputs) for name in groups)
+
+
+def test_explanations_are_of_one_moment_while_the_writer_writes(instance: str) -> None:
+    rows = [{"op": Op.BUY, "security": 2, "book": book, "kind": Kind.FIRM, "quantity": book} for book in (1, 2, 3)]
+    rows = [row | {"depot": 1, "trade_date": TODAY, "settle_date": TODAY, "flags": 0} for row in rows]
+    with busy(instance, rows) as made:
+        go, done = threading.Semaphore(0), threading.Event()
+
+        def write() -> None:
+            numbers = itertools.count(100)
+            while go.acquire() and not done.is_set():
+                for _ in range(5):
+                    made.apply(events(*rows, first_seq=next(numbers) * 3))
+
+        tables = Tables.attach(f"{instance}.tables")
+        writer = threading.Thread(target=write)
+        writer.start()
+        try:
+            seen: set[int] = set()
+            while len(seen) < 50:
+                go.release()
+                whole = explain(tables, 2, "remaining", 1)
+                assert_exact(made, whole)
+                seen.add(next(each.nested.value for each in whole.inputs if each.nested is not None))
+        finally:
+            done.set()
+            go.release()
+            writer.join()
+            tables.close()

@@ -59,14 +59,14 @@ def _ordinals(market: int) -> list[int]:
 event = st.fixed_dictionaries(
     {
         "source": st.integers(1, 2),
-        "seq": st.integers(1, 60),
+        "seq": st.integers(1, 400),
         "security": st.integers(1, COUNT),
         "book": st.integers(1, 2),
         "depot": st.integers(0, 1),
         "kind": st.sampled_from(list(Kind)),
-        "op": st.sampled_from(list(Op)),
-        "quantity": st.one_of(st.integers(0, 1_000), st.integers(-1_000, 10**12)),
-        "settle": st.one_of(st.integers(-2, 14), st.just(None), st.just(5_000)),
+        "op": st.one_of(st.just(Op.SET), st.sampled_from([Op.INCREASE, Op.BUY, Op.PRICE]), st.sampled_from(list(Op))),
+        "quantity": st.one_of(st.integers(1, 1_000), st.integers(100_000, 10**12), st.integers(-1_000, 0)),
+        "settle": st.one_of(st.integers(0, 9), st.integers(-2, 14), st.sampled_from([None, 5_000])),
         "trade": st.integers(-1, 0),
         "flags": st.sampled_from([0, 0, Flag.CANCEL, Flag.START_OF_DAY, Flag.QUANTO]),
     }
@@ -107,7 +107,7 @@ def _variant(weights: Weights) -> RuleBook:
                 rules.append(
                     dataclasses.replace(of, id="hard", condition=condition, priority=of.priority + 1, weight=narrowed)
                 )
-        elif of.markets == ("TW",) and of.calculation == "for_loan" and of.input == "borrowed":
+        elif of.markets == ("TW",) and of.input == "borrowed":
             rules.append(dataclasses.replace(of, weight=10_000 if weights.tw_lends_borrowed else 0))
         else:
             rules.append(of)
@@ -142,7 +142,7 @@ class Desk(RuleBasedStateMachine):
         self.machine.register(Message.DEPOTS, named(NAMED, "D", 1))
         self.machine.register(Message.SOURCES, named(NAMED, "s", 2))
 
-    @rule(rows=st.lists(event, max_size=30))
+    @rule(rows=st.lists(event, min_size=10, max_size=40))
     def events_arrive(self, rows: list[dict[str, Any]]) -> None:
         batch = _batch(rows, min(market.today for market in self.markets))
         self.machine.apply(batch)
@@ -157,7 +157,7 @@ class Desk(RuleBasedStateMachine):
         number=st.integers(1, COUNT),
         temperature=st.sampled_from([Temperature.GC, Temperature.HTB]),
         designated=st.booleans(),
-        event_in=st.one_of(st.none(), st.integers(-2, 20)),
+        event_in=st.one_of(st.none(), st.integers(0, 9), st.integers(-2, 20)),
         fee=st.integers(0, 900_000),
         volume=st.integers(0, 10**10),
     )
@@ -251,7 +251,7 @@ class Desk(RuleBasedStateMachine):
 
 
 TestDesk = Desk.TestCase
-TestDesk.settings = settings(max_examples=60, stateful_step_count=12, deadline=None)
+TestDesk.settings = settings(max_examples=80, stateful_step_count=15, deadline=None)
 
 
 @given(st.lists(event, min_size=1, max_size=40))
