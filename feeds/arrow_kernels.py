@@ -1,6 +1,6 @@
 """The compiled half of Arrow decoding (feeds/arrow_events.py): codes in UTF-8 buffers -> ids, columns -> events.
 
-Buffers come from outside, so every index and offset is checked before it is followed. That there are 16 ops and 26 kinds is
+Buffers come from outside, so every index and offset is checked before it is followed. That there are 17 ops and 26 kinds is
 compiled in; numba's cache looks at this file's own date only, so it must change whenever they do.
 """
 

@@ -19,6 +19,7 @@ ROW: Final = np.dtype(
         ("hypothecated", "<i8"),
         ("segregated", "<i8"),
         ("ca_pending", "<i8"),
+        ("td_break", "<i8"),
         ("security", "<i4"),
         ("book", "<i4"),
         ("depot", "<i4"),
@@ -29,7 +30,8 @@ ROW: Final = np.dtype(
 )
 """One row of the position table at start of day: settled shares, and `due` to be received (or, negative, delivered)
 on the business day `due_day` from today. Security, book and depot are indices of the universe; `rate` is a contract's, in
-RATE_UNIT. A swap is settled shares that are all due on its expiry; an open order is nothing but what will be due."""
+RATE_UNIT, 0 where nobody has said it; `td_break` is by how much the source's contractual quantity is off. A swap is settled
+shares that are all due on its expiry; an open order is nothing but what will be due."""
 Rows = NDArray[np.void]
 
 _USUAL: Final = 1e-4
@@ -45,6 +47,10 @@ _DUE: Final = 1 / 7
 """The part of rows of which something is still to settle."""
 _HYPOTHECATED: Final = 0.3
 """The part of clients' usable positions of which some has been used."""
+_UNRATED: Final = 0.1
+"""The part of contracts of which nobody has said what they cost."""
+_BROKEN: Final = 0.002
+"""The part of positions whose contractual quantity a source states wrongly."""
 _DAYS_TO_RECALL: Final = 6
 EXPIRY_DAYS: Final = 15
 """A swap runs for at most so many business days."""
@@ -115,6 +121,7 @@ def opening_rows(universe: Universe, seed: int, today: int = 0) -> Rows:
     for rows in (firm, margin):
         _entitle(maker, rows, today)
     held = _once(np.concatenate([firm, margin, cash]))
+    _break(maker, held)
     contracts = [*_contracts(maker, firm, margin), *_external(maker), *_swaps(maker)]
     return _once(np.concatenate([held, *contracts, fresh, _orders(maker, held)]))
 
@@ -177,6 +184,16 @@ def _entitle(maker: _Maker, rows: Rows, today: int) -> None:
     rows["ca_pending"] = np.where(chosen, rows["quantity"] * maker.random.uniform(0.01, 0.1, rows.size), 0)
 
 
+def _break(maker: _Maker, rows: Rows) -> None:
+    """A trade or two that one side of the house has, and the other has not."""
+    random = maker.random
+    chosen = np.flatnonzero((random.random(rows.size) < _BROKEN) & (rows["quantity"] != 0))
+    sign = random.choice(np.array([1, -1]), chosen.size)
+    rows["td_break"][chosen] = (
+        sign * maker.universe.trade[rows["security"][chosen]] * random.integers(1, 4, chosen.size)
+    )
+
+
 def _contracts(maker: _Maker, firm: Rows, margin: Rows) -> list[Rows]:
     """Borrows that cover shorts; loans, pledges and held stock out of what is there; stock received as collateral."""
     random, count = maker.random, maker.universe.securities.size
@@ -208,7 +225,8 @@ def _contracts(maker: _Maker, firm: Rows, margin: Rows) -> list[Rows]:
     received["quantity"] = maker.sized(security)
     for rows, low, high in ((borrowed, 0.7, 1.1), (made[1], 1.0, 1.4)):
         _add_due(maker, rows, rows["quantity"], both_ways=False)
-        rows["rate"] = fees(maker.universe)[rows["security"]] * random.uniform(low, high, rows.size)
+        rate = fees(maker.universe)[rows["security"]] * random.uniform(low, high, rows.size)
+        rows["rate"] = np.where(random.random(rows.size) < _UNRATED, 0, rate)
     return [*made, received]
 
 

@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.model import Flag, Kind, Op
+from engine.model import NO_DATE, Flag, Kind, Op
 from feeds.simulator_opening import Rows
 from feeds.universe import Universe
 from feeds.wire import DRAFT, Drafts
@@ -28,7 +28,7 @@ def opening_events(universe: Universe, rows: Rows, settle: NDArray[np.int32], *,
     price = np.zeros(universe.securities.size, DRAFT)
     price["security"], price["quantity"] = np.arange(price.size), universe.price
     price["book"] = price["depot"] = -1
-    price["op"], price["kind"] = Op.PRICE, Kind.FIRM
+    price["op"], price["kind"], price["settle_date"] = Op.PRICE, Kind.FIRM, NO_DATE
     settled = rows[rows["quantity"] != 0] if reset else rows  # what was reset need not be set to nothing
     resets = _resets(universe) if reset else np.empty(0, DRAFT)
     parts = [resets, price, _of_rows(settled, Op.SET, settled["quantity"])]
@@ -38,9 +38,12 @@ def opening_events(universe: Universe, rows: Rows, settle: NDArray[np.int32], *,
     due = rows["due"] != 0
     moves = _of_rows(rows[due], Op.INCREASE, np.abs(rows["due"][due]))
     moves["op"][rows["due"][due] < 0] = Op.DECREASE
-    made = np.concatenate([*parts, moves])
-    made["trade_date"] = made["settle_date"] = -1
-    made["settle_date"][made.size - moves.size :] = settle[market[due], rows["due_day"][due]]
+    moves["settle_date"] = settle[market[due], rows["due_day"][due]]
+    off = rows[rows["td_break"] != 0]
+    # last, for all that is due has changed it
+    stated = _of_rows(off, Op.SET_TD, off["quantity"] + off["due"] + off["td_break"])
+    made = np.concatenate([*parts, moves, stated])
+    made["trade_date"] = NO_DATE
     made["flags"] = Flag.START_OF_DAY
     return made
 
@@ -49,7 +52,7 @@ def _of_rows(rows: Rows, op: Op, quantity: NDArray[np.int64]) -> Drafts:
     made = np.zeros(rows.size, DRAFT)
     for name in ("security", "book", "depot", "kind"):
         made[name] = rows[name]
-    made["op"], made["quantity"] = op, quantity
+    made["op"], made["quantity"], made["settle_date"] = op, quantity, NO_DATE
     return made
 
 
@@ -57,5 +60,5 @@ def _resets(universe: Universe) -> Drafts:
     made = np.zeros(universe.books.size, DRAFT)
     made["book"] = np.arange(universe.books.size)
     made["security"] = made["depot"] = -1
-    made["op"], made["kind"] = Op.RESET_BOOK, Kind.FIRM
+    made["op"], made["kind"], made["settle_date"] = Op.RESET_BOOK, Kind.FIRM, NO_DATE
     return made
