@@ -40,7 +40,7 @@ _MOST: Final = 9.2e18
 """A product that is surely below 2**63."""
 _WHOLE: Final = 4.5e15
 """Whole numbers up to here are exact as float64."""
-_U: Final = np.uint64
+_U: Final[Any] = np.uint64
 _DAYS: Final = _U(DAYS)
 _STRIDE: Final = _U(_LANES)
 
@@ -157,7 +157,7 @@ def _rounded_down(product: int, unit: int) -> int:
     """product // unit: by floating point, off by one at most, then put right; it becomes vector instructions."""
     quotient = np.int64(np.floor(np.float64(product) * (1.0 / unit)))
     rest = product - quotient * unit
-    return quotient + np.int64(rest >= unit) - np.int64(rest < 0)
+    return int(quotient + np.int64(rest >= unit) - np.int64(rest < 0))
 
 
 @nb.njit(**_JIT)

@@ -64,9 +64,10 @@ def scaled(parts: Parts, numerator: int, denominator: int) -> Parts:
     value = parts.value * numerator // denominator
     if parts.groups is None:
         return Parts(value, label=parts.label)
-    groups = {name: quantity * numerator // denominator for name, quantity in parts.groups.items()}
+    before = parts.groups
+    groups = {name: quantity * numerator // denominator for name, quantity in before.items()}
     sign = 1 if denominator > 0 else -1
-    lost = sorted(groups, key=lambda name: -sign * (parts.groups[name] * numerator % denominator))  # type: ignore[index]  checked above
+    lost = sorted(groups, key=lambda name: -sign * (before[name] * numerator % denominator))
     for name in lost[: value - sum(groups.values())]:
         groups[name] += 1
     return Parts(value, groups)

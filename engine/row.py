@@ -77,7 +77,7 @@ def given(measure: int, row: tuple[int, ...]) -> tuple[int, ...]:
         sd = row[6]
         return sd - row[0], sd - row[1], sd - row[2], sd - row[3], sd - row[4]
     if measure in (_RATED_M, _UNRATED_M):
-        weight = row[10] if measure == _RATED_M else np.int64(row[10] == 0)
+        weight = row[10] if measure == _RATED_M else int(row[10] == 0)
         p0, p1, p2, p3, p4 = max(0, row[0]), max(0, row[1]), max(0, row[2]), max(0, row[3]), max(0, row[4])
         return p0 * weight, p1 * weight, p2 * weight, p3 * weight, p4 * weight
     same = row[5]

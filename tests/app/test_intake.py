@@ -9,8 +9,9 @@ import pytest
 
 from app.intake import Intake
 from engine.graph import build
+from engine.registry import CapacityError
 from engine.ring import Message, Ring
-from engine.state import CapacityError, Machine
+from engine.state import Machine
 from engine.tables import Word
 from feeds.quarantine import Unreadable, encode
 from tests.engine.machines import SMALL, events, machine, security_records

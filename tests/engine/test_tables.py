@@ -12,9 +12,9 @@ import pytest
 
 from engine import segment
 from engine.model import Kind, Op
+from engine.registry import CapacityError
 from engine.ring import Message, Ring
 from engine.segment import Field, Segment, SegmentInUseError, SegmentMissingError, remove_dead
-from engine.state import CapacityError
 from engine.tables import Reader, TornReadError, Word
 from tests.engine.machines import SMALL, events, machine, security_records
 
