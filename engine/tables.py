@@ -190,7 +190,10 @@ class Tables:
 
     @property
     def catalogue(self) -> Catalogue:
-        """The rules in force. A reader that needs them together with numbers asks inside `read`."""
+        """The rules in force. A reader that needs them together with numbers asks inside `read`.
+
+        Raises `SegmentMissingError` while the writer is still beginning.
+        """
         if self._catalogue is None or self._catalogue[0] != self.state[Word.RULES]:
             version, raw = self.read(
                 lambda: (
@@ -198,6 +201,8 @@ class Tables:
                     self.array["catalogue"][: self.state[Word.CATALOGUE_SIZE]].tobytes(),
                 )
             )
+            if not raw:
+                raise SegmentMissingError("the writer has published no rules yet")
             self._catalogue = version, msgspec.json.decode(raw, type=Catalogue)
         return self._catalogue[1]
 
