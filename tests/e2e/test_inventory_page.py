@@ -80,7 +80,9 @@ def test_a_changed_number_reaches_its_cell_and_stands_out_for_a_moment(
 
 def test_a_locate_over_rest_is_seen_in_the_grid(desk: DeskPage, service: running.Service) -> None:
     desk.open(f"{service.page}?t=HTB&m=US&sort=locate_pool:desc").wait_rows()
-    desk.page.wait_for_function("document.querySelector('[aria-rowindex=\"2\"] [data-column=locate_pool]')?.textContent > '1'")
+    desk.page.wait_for_function(
+        "document.querySelector('[aria-rowindex=\"2\"] [data-column=locate_pool]')?.textContent > '1'"
+    )
     security, code = desk.first_id(), desk.value("window.imsDesk.grid.codeAt(0)")
     before = number(desk.cell(security, "located").inner_text())
     body = json.dumps({"client": "C001", "security": code, "quantity": 100, "type": "short"}).encode()
@@ -163,6 +165,25 @@ def test_a_row_opens_down_to_what_its_numbers_are_made_of(desk: DeskPage, servic
     detail.wait_for(state="hidden")
     assert "sec=" not in desk.page.url
     desk.page.wait_for_function("!window.imsDesk.model.selected")
+
+
+def test_any_number_of_any_day_opens_down_to_its_rule_and_just_its_rows(
+    desk: DeskPage, service: running.Service
+) -> None:
+    desk.open(f"{service.page}?sort=for_loan.0:desc").wait_rows()
+    desk.wait_session()
+    desk.page.locator("#grid [aria-rowindex='2'] [data-column=name]").click()
+    detail, facts = desk.page.locator("#detail"), desk.page.locator("#detail .facts")
+    desk.page.wait_for_selector("#detail canvas")
+    detail.get_by_role("group", name="Day").get_by_role("button", name="SD4").click()
+    detail.get_by_label("Number", exact=True).select_option(label="For loan")
+    detail.get_by_label("Told", exact=True).select_option(label="By stability")
+    detail.get_by_label("Rows of", exact=True).select_option(label="Firm in For loan")
+    detail.get_by_text("rule for_loan.firm_long, version 1 of default").wait_for()
+    kinds = facts.first.locator("tbody tr td:nth-child(2)")
+    assert set(kinds.all_inner_texts()) == {"Firm"}
+    assert detail.get_by_text("could not be shown").count() == 0
+    desk.picture("explained")
 
 
 def test_the_keyboard_moves_through_the_grid_and_opens_a_row(desk: DeskPage, service: running.Service) -> None:
