@@ -18,7 +18,9 @@ export function diffView(before, after, layout) {
   const draw = layout === "unified" ? unified : split;
   const body = make("tbody", {});
   for (const row of folded(rows)) body.append(...(row.fold ? [fold(row, draw, layout)] : draw(row)));
-  const table = make("table", { class: `diff ${layout}` }, body);
+  // widths of their own: a folded stretch, when it is the first row, has none to give
+  const columns = layout === "split" ? ["number", "sign", "text", "number", "sign", "text"] : [];
+  const table = make("table", { class: `diff ${layout}` }, make("colgroup", {}, ...columns.map((name) => make("col", { class: name }))), body);
   return { host: make("div", { class: "code", tabindex: 0, role: "region", "aria-label": "Differences" }, table), counts };
 }
 

@@ -75,7 +75,7 @@ IMPACT = {
             "remaining_before": 400_000,
             "remaining_after": -5_000_000,
             "located": 2_000_000,
-            "locates": [{"id": "L0000000017", "client": "C0042", "type": "SHORT", "decrement": 2_000_000}],
+            "locates": [{"id": "L0000000017", "client": "C0042", "type": "short", "decrement": 2_000_000}],
         }
     ],
     "limits": [

@@ -292,6 +292,15 @@ def test_what_differs_is_signed_and_not_only_coloured(person: Callable[..., Desk
     assert "layout=unified" in page.url
 
 
+def test_a_long_equal_beginning_is_folded_and_opens(person: Callable[..., DeskPage], api: Script) -> None:
+    api.add("tw", TEXT + "# the end\n", "maker", "draft")
+    page = person("maker", "?document=tw&version=3&view=diff").page
+    page.wait_for_selector(".diff .fold")
+    assert page.locator(".diff tr.added td.sign.new").evaluate("cell => cell.offsetWidth") < 30
+    page.click(".diff .fold button")
+    expect(page.locator(".diff tr")).to_have_count((TEXT + "# the end\n").count("\n") + 1)
+
+
 def test_the_browsers_back_button_walks_through_what_was_shown(person: Callable[..., DeskPage], api: Script) -> None:
     page = person("maker", "?document=default").page
     page.click("[data-document=tw]")
@@ -330,7 +339,7 @@ def test_the_impact_of_a_draft_is_told_in_sum_and_by_security(person: Callable[.
     assert changed[2:] == ["utilisation", "SD0", "41.50%", "90.00%", "▲ +48.50%"]
     assert "2,000,000" in page.inner_text("#water")
     locate = page.inner_text("#locates tbody tr").split("\t")
-    assert locate == ["L0000000017", "C0042", "SHORT", names[0], "2,000,000"]
+    assert locate == ["L0000000017", "C0042", "short", names[0], "2,000,000"]
     limit = page.inner_text("#limits tbody tr").split("\t")
     assert limit == ["client C0042", "TWS000000001", "client_short", "100", "-2,000"]
     desk.picture("rules-impact")
