@@ -12,6 +12,9 @@ from tests.engine.locate_inventory import NOON_NS, PlainInventory, shipped_rules
 RATIOS = {"S1": 10_000, "S2": 2_000}
 
 
+CLIENTS = ("C", "D")
+
+
 class Model:
     """What must hold: a grant's decrement was free when it was given, and comes back once."""
 
@@ -50,13 +53,16 @@ class Desk(RuleBasedStateMachine):
 
     @rule(
         code=st.sampled_from(["S1", "S2"]),
+        client=st.sampled_from(CLIENTS),
         quantity=st.integers(1, 1_500),
         partial=st.booleans(),
         pend=st.sampled_from(OnInsufficient),
         lives=st.integers(1, 20),
     )
-    def ask(self, code: str, quantity: int, partial: bool, pend: OnInsufficient, lives: int) -> None:
-        asked = LocateRequest(security=code, client="C", quantity=quantity, allow_partial=partial, on_insufficient=pend)
+    def ask(self, code: str, client: str, quantity: int, partial: bool, pend: OnInsufficient, lives: int) -> None:
+        asked = LocateRequest(
+            security=code, client=client, quantity=quantity, allow_partial=partial, on_insufficient=pend
+        )
         self.add(self.desk.decide(asked, self.now, self.now + lives))
 
     @precondition(lambda self: self.unsettled)
@@ -119,6 +125,9 @@ class Desk(RuleBasedStateMachine):
                 == self.model.located(code)
                 == self.desk.held(code)
             )
+            for what in (Decided.SHORT_LOCATES, Decided.APPROVED_SHORT_LOCATES):
+                of_clients = sum(self.desk.held_of(code, client).get(what, 0) for client in CLIENTS)
+                assert of_clients == self.inventory.decided(security, what)
         # a change that is not settled shows its opening at once, its ending only later
         shown = {number: locate for number, locate in self.kept.items() if locate.open}
         shown |= {change.after.sequence: change.after for change in self.unsettled if change.after.open}
