@@ -24,7 +24,7 @@ from feeds.calendars import TradingDays, day_of
 from feeds.simulator import Simulator
 from feeds.simulator_faults import Expected, Fault, FaultRates
 from feeds.universe import Universe, build
-from feeds.wire import Drafts
+from feeds.wire import Drafts, joined, taken
 from tests.engine import pandas_inventory as plain
 
 MARKETS: Final = world.markets()
@@ -32,7 +32,7 @@ NOW: Final = dt.datetime(2026, 11, 20, 12, tzinfo=dt.UTC)
 """A Friday: Tokyo is closed on the Monday after, New York on the Thursday; Tokyo's cut-off has passed."""
 EVENTS: Final = 1_000_000
 SENT_AGAIN_AFTER: Final = 200_000
-"""Events until the start of day comes once more, and takes back what the books had become."""
+"""Events until the start of day comes once more, in any order: it replaces what is there, or is emptied by a reset after it."""
 SECURITIES: Final = 3_000
 FAULTS: Final = FaultRates(duplicates=5e-3, gaps=1e-3, unreadable=1e-3, unknown=1e-3)
 pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")
@@ -124,8 +124,8 @@ def live(of: World, receiver: Receiver) -> None:
     while simulator.expected.events < EVENTS:
         if not again and simulator.expected.events > SENT_AGAIN_AFTER:
             again = True
-            for drafts in simulator.start_of_day(2):
-                send(drafts)
+            drafts = joined(list(simulator.start_of_day(2)))
+            send(taken(drafts, of.random.permutation(drafts.size)))
         send(simulator.next(int(np.exp(of.random.uniform(0, np.log(60_000)))), 3))
 
 
