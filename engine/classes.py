@@ -17,6 +17,7 @@ from engine.model import (
     DAYS,
     ENTRY_WORDS,
     KIND_ATTRIBUTES,
+    TOUCHES_ALL,
     Classification,
     KindAttributes,
     SecurityFlag,
@@ -200,11 +201,15 @@ class Classifier:
             days = [-(int(mask[component]) >> day & 1) for day in range(DAYS)]
             self.entries[number, place] = component, int(compiled.measures[component]), *days, 0
         kept = len(dynamic) + len(fixed)
-        touches = sum(1 << component for component in (*dynamic, *fixed))
-        self.counts[number] = len(dynamic), kept, len(fed), np.uint64(touches).astype(np.int64)
+        self.counts[number, : TOUCHES_ALL + 1] = len(dynamic), kept, len(fed), _bits(dynamic), _bits([*dynamic, *fixed])
         self._class_of[mask.tobytes()] = number
         self.classes += 1
         return number
+
+
+def _bits(components: Sequence[int]) -> int:
+    """A bit for each, in an int64."""
+    return int(np.uint64(sum(1 << component for component in components)).astype(np.int64))
 
 
 def _moved(groups: NDArray[np.int32], ids: NDArray[Any], numbers: NDArray[np.int32]) -> NDArray[np.bool_]:

@@ -23,6 +23,7 @@ from engine.model import (
     MAINTAINED,
     TERM_WORDS,
     TOUCHES,
+    TOUCHES_ALL,
     Fact,
     Flag,
     Kind,
@@ -249,8 +250,9 @@ def _keep_dates(late: NDArray[np.int64], count: int, book: Book) -> bool:
 
 
 @nb.njit(**_JIT)
-def apply(events: EventArray, outcome: NDArray[np.uint8], rows: int, mark: int, book: Book) -> Counts:
-    """Apply `events` in order. `rows` is the number of rows so far; `mark` a number no batch had before."""
+def apply(events: EventArray, outcome: NDArray[np.uint8], rows: int, mark: int, dirty: int, book: Book) -> Counts:
+    """Apply `events` in order. `rows` is the number of rows so far; `mark` a number no batch had before, `dirty` how many
+    securities this batch has marked with it already."""
     position, slots, terms, market_of, head = book.position, book.slots, book.terms, book.market_of, book.head
     business_day, today, dirty_ids, row_class = book.business_day, book.today, book.dirty, book.row_class
     entries, counts, combinations = book.entries, book.counts, book.combinations
@@ -263,7 +265,7 @@ def apply(events: EventArray, outcome: NDArray[np.uint8], rows: int, mark: int, 
     mask = np.uint64(slots.shape[0] - 1)
     # what moves the dates of later settlements is rare and put off to the end: calls in the hot loop are dear
     late = np.empty((events.shape[0], 4), np.int64)
-    dirty = unclassified = put_off = 0
+    unclassified = put_off = 0
     room = True
     missing = recognise(events, outcome, book.seen, book.newest)
     for start in range(0, events.shape[0], _BLOCK):
@@ -346,6 +348,8 @@ def apply(events: EventArray, outcome: NDArray[np.uint8], rows: int, mark: int, 
                 change(position, row, op, quantity, buckets[i - start], traded_today)
                 count = counts[of_class, DYNAMIC if op < _OP_SET else MAINTAINED]
                 feed(before, look(position, row), terms, security, entries, of_class, count)
+                if op > _OP_SET:
+                    head[security, HEAD_TOUCHED] |= counts[of_class, TOUCHES_ALL]
                 if op <= _OP_SETTLE_OUT and buckets[i - start] == LATER:
                     incoming = op in (_OP_BUY, _OP_INCREASE, _OP_SETTLE_IN)
                     signed = quantity if op < _OP_SETTLE_IN else -quantity

@@ -25,7 +25,8 @@ DYNAMIC: Final = 0
 MAINTAINED: Final = 1
 ALL: Final = 2
 TOUCHES: Final = 3
-COUNT_WORDS: Final = 4
+TOUCHES_ALL: Final = 4
+COUNT_WORDS: Final = 8
 # words of a security's head
 HEAD_UPDATED: Final = 0
 HEAD_MARK: Final = 1

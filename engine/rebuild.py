@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from engine import later
 from engine.kernel import Book, combination, hash_of
-from engine.model import DAYS, HEAD_TOUCHED, MAINTAINED, TERM_WORDS, TOUCHES
+from engine.model import DAYS, DYNAMIC, HEAD_TOUCHED, MAINTAINED, TERM_WORDS, TOUCHES
 from engine.prefetch import prefetch
-from engine.row import BUY, DELIVER, KEY, LINKS, RECEIPT, SELL, SHORT, feed, has_later, look
+from engine.row import BUY, DELIVER, KEY, LINKS, RECEIPT, SELL, SHORT, feed, given, has_later, look
 
 _BLOCK: Final = 256
 _JIT: Final[dict[str, Any]] = {"cache": True, "nogil": True}
@@ -79,8 +79,13 @@ def adopt(rows: NDArray[np.int64], book: Book) -> None:
             row = rows[i]
             security = position[row, KEY] >> 40
             of_class = np.int64(row_class[row])
-            feed(nothing, look(position, row), terms, security, entries, of_class, counts[of_class, MAINTAINED])
-            book.head[security, HEAD_TOUCHED] |= counts[of_class, TOUCHES]
+            seen = look(position, row)
+            feed(nothing, seen, terms, security, entries, of_class, counts[of_class, MAINTAINED])
+            touched = counts[of_class, TOUCHES]
+            for entry in range(counts[of_class, DYNAMIC], counts[of_class, MAINTAINED]):
+                if given(entries[of_class, entry, 1], seen)[0] != 0:
+                    touched |= np.int64(1) << entries[of_class, entry, 0]
+            book.head[security, HEAD_TOUCHED] |= touched
 
 
 @nb.njit(**_JIT)

@@ -30,6 +30,8 @@ from engine.rules import Compiled, compile_rules
 from engine.tables import CALENDAR_DAYS, HISTORY_ROLES, HISTORY_SLOTS, RECENT_EVENTS, Tables, Word
 
 HISTORY_EVERY_NS: Final = 10_000_000_000
+_CACHED: Final = 1 << 14
+"""Events applied at a time: a megabyte, which stays in the cache until all is done with them."""
 _LATER_COUNTERS: Final = slice(Word.LATER_USED, Word.LATER_FREE + 1)
 
 
@@ -143,31 +145,27 @@ class Machine:
         """Apply a batch in order and recalculate what it touched. Raises `CapacityError`: the writer must then stop."""
         state = self.tables.state
         outcome = np.zeros(events.size, np.uint8)
+        dirty, whole = 0, True
         with self.tables.writing():
-            counts = kernel.apply(
-                self._dated(events), outcome, int(state[Word.ROWS]), int(state[Word.BATCHES]) + 1, self._book
-            )
-            if counts.unclassified:
-                self._adopt(self._book.unclassified[: counts.unclassified].astype(np.int64))
-            changed = self._dirty[: counts.dirty].copy()
+            mark = int(state[Word.BATCHES]) + 1
+            for at in range(0, events.size, _CACHED):
+                part, became = events[at : at + _CACHED], outcome[at : at + _CACHED]
+                counts = kernel.apply(self._dated(part), became, int(state[Word.ROWS]), mark, dirty, self._book)
+                if counts.unclassified:
+                    self._adopt(self._book.unclassified[: counts.unclassified].astype(np.int64))
+                state[Word.ROWS] = counts.rows
+                state[Word.MISSING] += counts.missing
+                self._count(part, became)
+                dirty, whole = counts.dirty, counts.stopped_at < 0
+                if not whole:
+                    break
+            state[Word.BATCHES] = mark
+            changed = np.sort(self._dirty[:dirty])  # neighbours share pages
             self._recalculate(changed)
-            duplicates = int(np.count_nonzero(outcome == recognise.DUPLICATE))
-            refused = outcome > recognise.DUPLICATE
-            rejected = int(np.count_nonzero(refused))
-            self._remember(events[outcome == recognise.APPLIED] if duplicates or rejected else events)
-            state[Word.ROWS] = counts.rows
-            state[Word.BATCHES] += 1
-            state[Word.DUPLICATES] += duplicates
-            state[Word.MISSING] += counts.missing
-            state[Word.REJECTED] += rejected
-            state[Word.EVENTS] += events.size - duplicates - rejected
-            if events.size:
-                state[Word.LAST_EVENT_NS] = max(int(state[Word.LAST_EVENT_NS]), int(events["time_ns"].max()))
-        if counts.stopped_at >= 0:
+        if not whole:
             limit = self.capacity.rows
             raise CapacityError(f"positions: all {limit:,} rows are in use; start with --rows {2 * limit}")
-        if not rejected:
-            return Applied(changed, events[:0], outcome[:0])
+        refused = outcome > recognise.DUPLICATE
         return Applied(changed, events[refused], outcome[refused])
 
     def set_decided(self, security: int, what: Decided, quantity: int) -> None:
@@ -355,6 +353,17 @@ class Machine:
             quantities = decided[ids, what]
             terms[ids, component, :] = quantities[:, None]
             head[ids[quantities != 0], HEAD_TOUCHED] |= np.uint64(1 << component).astype(np.int64)
+
+    def _count(self, events: EventArray, outcome: NDArray[np.uint8]) -> None:
+        """What became of events, in the counters and in the memory of the newest ones."""
+        state = self.tables.state
+        duplicates = int(np.count_nonzero(outcome == recognise.DUPLICATE))
+        rejected = int(np.count_nonzero(outcome > recognise.DUPLICATE))
+        state[Word.DUPLICATES] += duplicates
+        state[Word.REJECTED] += rejected
+        state[Word.EVENTS] += events.size - duplicates - rejected
+        state[Word.LAST_EVENT_NS] = max(int(state[Word.LAST_EVENT_NS]), int(events["time_ns"].max()))
+        self._remember(events[outcome == recognise.APPLIED] if duplicates or rejected else events)
 
     def _remember(self, events: EventArray) -> None:
         """Keep the newest applied events for "which events made this row"."""

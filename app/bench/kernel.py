@@ -3,6 +3,7 @@
 import argparse
 import os
 import time
+from enum import StrEnum
 from typing import Any, Final
 
 import numpy as np
@@ -20,7 +21,32 @@ from engine.tables import Word
 _TODAY: Final = 20_000
 _SOURCE: Final = 1
 _FILL_BOOK: Final = 1
-"""The book whose rows, one of every kind in every security, make that no sum is empty."""
+"""The book whose rows are there so that all sums hold something and all calculations have something to do."""
+_HELD: Final[dict[Kind, tuple[float, tuple[Op, ...]]]] = {
+    Kind.CLIENT_SEGREGATED: (0.6, (Op.SET,)),
+    Kind.CLIENT_FREE: (0.9, (Op.SET, Op.SET_HYPOTHECATABLE, Op.SET_RESERVED)),
+    Kind.FIRM: (1.0, (Op.SET, Op.SET_CA_PENDING)),
+    Kind.SYNTHETIC: (0.24, (Op.SET,)),
+    Kind.REPO_RECEIVED: (0.08, (Op.SET,)),
+    Kind.SLAB_BORROW: (0.47, (Op.SET, Op.SET_RATE)),
+    Kind.SLAB_LOAN: (0.31, (Op.SET,)),
+    Kind.PAY_TO_HOLD: (0.1, (Op.SET,)),
+    Kind.EXTERNAL_EXCLUSIVE: (0.11, (Op.SET,)),
+    Kind.EXTERNAL_FIRM: (0.25, (Op.SET,)),
+    Kind.EXTERNAL_INDICATIVE: (0.55, (Op.SET,)),
+    Kind.REPO_PLEDGE_2: (0.15, (Op.SET,)),
+    Kind.OPEN_ORDER: (0.34, (Op.SET,)),
+}
+"""In which share of securities the simulated day has rows of a kind, and what is said of them."""
+
+
+class Fill(StrEnum):
+    """What there is besides the rows that are traded."""
+
+    SIMULATED = "simulated"
+    """What the simulated start of day has."""
+    ALL = "all"
+    """Every kind in every security: the most there can be."""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -33,13 +59,17 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--popularity", choices=["zipf", "uniform"], default="zipf", help="which rows are traded (zipf)"
     )
+    parser.add_argument(
+        "--fill", choices=list(Fill), default=Fill.SIMULATED, help="what securities hold besides (simulated)"
+    )
     parser.add_argument("--runs", type=int, default=3, help="runs of which the median counts (3)")
 
 
 def run(args: argparse.Namespace) -> dict[str, object]:
     """`events_per_s`: kernel with sums and dirty marks, warm; `step_events_per_s`: with all calculations and all else."""
     events = trades(args.events, args.rows, args.books, args.securities, args.popularity)
-    machine = made(args.books, args.securities, min(args.rows, args.events) + 32 * args.securities)
+    room = min(args.rows, args.events) + len(_HELD) * args.securities
+    machine = made(args.books, args.securities, room, Fill(args.fill))
     try:
         _prepare(machine, events, args.batch)
 
@@ -55,6 +85,7 @@ def run(args: argparse.Namespace) -> dict[str, object]:
             "rows": machine.tables.count(Word.ROWS),
             "calculations": len(machine.compiled.catalogue.calculations),
             "popularity": args.popularity,
+            "fill": str(args.fill),
             "batch_events": args.batch,
             "rss_mb": own_peak_mb(),
         }
@@ -84,8 +115,8 @@ def trades(count: int, pairs: int, books: int, securities: int, popularity: str)
     return batch
 
 
-def made(books: int, securities: int, rows: int, *, fill: bool = True) -> Machine:
-    """A machine with that many of everything; `fill`: with a row of every kind, a price and a rate in every security."""
+def made(books: int, securities: int, rows: int, fill: Fill = Fill.SIMULATED) -> Machine:
+    """A machine with that many of everything, holding what `fill` says, and a price of every security."""
     markets = world.markets()
     days = np.tile(np.arange(400, dtype=np.int32), (len(markets), 1))
     calendar = Calendar(_TODAY - 100, days, np.full(len(markets), _TODAY, np.int32))
@@ -106,26 +137,29 @@ def made(books: int, securities: int, rows: int, *, fill: bool = True) -> Machin
             records["market"], records["currency"] = np.arange(count) % len(markets), b"1"
             records["fee"], records["event_date"] = 4_200, _TODAY + np.arange(count) % 40
         machine.register(kind, records)
-    if fill:
-        _fill(machine, securities)
+    _fill(machine, securities, fill)
     return machine
 
 
-def _fill(machine: Machine, securities: int) -> None:
-    """So that every sum of every security holds something and every calculation has something to do."""
-    kinds = [kind for kind in Kind if kind != Kind.DEPOT]
-    ops = [Op.SET, Op.SET_HYPOTHECATABLE, Op.SET_RESERVED, Op.SET_CA_PENDING]
-    per_security = len(kinds) * len(ops) + 1
-    batch = empty(securities * per_security)
-    batch["security"] = np.repeat(np.arange(1, securities + 1), per_security)
-    batch["book"], batch["depot"], batch["source"] = _FILL_BOOK, 1, _SOURCE + 1
-    batch["op"] = np.tile([*np.repeat(ops, len(kinds)), Op.PRICE], securities)
-    batch["kind"] = np.tile([*np.tile(kinds, len(ops)), 0], securities)
-    batch["quantity"] = np.tile([*np.repeat([50_000, 30_000, 700, 300], len(kinds)), 87_650_000], securities)
-    batch["trade_date"], batch["settle_date"] = _TODAY, NO_DATE
-    batch["seq"] = np.arange(1, batch.size + 1)
-    for at in range(0, batch.size, BATCH_EVENTS):
-        machine.apply(batch[at : at + BATCH_EVENTS])
+def _fill(machine: Machine, securities: int, fill: Fill) -> None:
+    """Rows of every kind, in as many securities as the simulated start of day has them in, or in all."""
+    rng = np.random.default_rng(2)
+    parts = []
+    for kind, (share, ops) in _HELD.items():
+        chosen = np.flatnonzero(rng.random(securities) < (1 if fill == Fill.ALL else share)) + 1
+        batch = empty(chosen.size * len(ops))
+        batch["security"], batch["kind"] = np.repeat(chosen, len(ops)), kind
+        batch["op"] = np.tile([int(op) for op in ops], chosen.size)
+        batch["quantity"] = rng.integers(1, 50_000, batch.size)
+        parts.append(batch)
+    prices = empty(securities)
+    prices["security"], prices["op"], prices["quantity"] = np.arange(1, securities + 1), Op.PRICE, 87_650_000
+    events = np.concatenate([*parts, prices])
+    events["book"], events["depot"], events["source"] = _FILL_BOOK, 1, _SOURCE + 1
+    events["trade_date"], events["settle_date"] = _TODAY, NO_DATE
+    events["seq"] = np.arange(1, events.size + 1)
+    for at in range(0, events.size, BATCH_EVENTS):
+        machine.apply(events[at : at + BATCH_EVENTS])
 
 
 def _prepare(machine: Machine, events: EventArray, batch: int) -> None:
@@ -144,7 +178,7 @@ def _kernel(machine: Machine, events: EventArray, batch: int) -> dict[str, float
         part = events[at : at + batch]
         state[Word.BATCHES] += 1
         began = time.perf_counter()
-        kernel.apply(part, outcome[: part.size], int(state[Word.ROWS]), int(state[Word.BATCHES]), book)
+        kernel.apply(part, outcome[: part.size], int(state[Word.ROWS]), int(state[Word.BATCHES]), 0, book)
         spent_s.append(time.perf_counter() - began)
     return {"events_per_s": events.size / sum(spent_s), "batch_p50_ms": float(np.median(spent_s)) * 1e3}
 
@@ -161,30 +195,28 @@ def _step(machine: Machine, events: EventArray, batch: int) -> dict[str, float]:
 def _check(machine: Machine, events: EventArray, passes: int) -> None:
     """Positions and sums against numpy. Raises `AssertionError`."""
     rows = machine.tables.array["position"][: machine.tables.count(Word.ROWS)]
-    rows = rows[(rows["key"] >> 24 & 0xFFFF) != _FILL_BOOK]
+    own = (rows["key"] >> 24 & 0xFFFF) != _FILL_BOOK
+    filled = rows[~own & (rows["key"] & 0xFF == Kind.FIRM)]
     pair = events["security"].astype(np.int64) << 16 | events["book"]
     keys, at = np.unique(pair, return_inverse=True)
     signed = np.where(events["op"] == Op.BUY, 1, -1) * events["quantity"]
     td = np.zeros(keys.size, np.int64)
     np.add.at(td, at, signed)
-    order = np.argsort(rows["key"] >> 24)
-    found = rows[order]
+    rows = rows[own]
+    found = rows[np.argsort(rows["key"] >> 24)]
     assert np.array_equal(found["key"] >> 24, keys.astype(np.uint64)), "rows differ"
     assert np.array_equal(found["td"], td * passes), "quantities differ"
     day = np.minimum(events["settle_date"] - _TODAY, LATER)
-    firm_long = np.zeros((events["security"].max() + 1, DAYS), np.int64)
-    component = _all_of_firm(machine)
-    filled = 50_000
+    long = np.zeros((machine.tables.count(Word.SECURITIES) + 1, DAYS), np.int64)
     for n in range(DAYS):
         projected = np.zeros(keys.size, np.int64)
         np.add.at(projected, at[day <= n], signed[day <= n])
-        np.add.at(firm_long[:, n], keys >> 16, np.maximum(0, projected * passes))
-    terms = machine.tables.array["terms"][1 : len(firm_long), component]
-    assert np.array_equal(terms, firm_long[1:] + filled), "sums differ"
+        np.add.at(long[:, n], keys >> 16, np.maximum(0, projected * passes))
+        np.add.at(long[:, n], (filled["key"] >> 40).astype(np.int64), filled["sd"])
+    assert np.array_equal(machine.tables.array["terms"][: len(long), _all_of_firm(machine)], long), "sums differ"
 
 
 def _all_of_firm(machine: Machine) -> int:
     """The sum of the long parts of firm rows, whatever the rules call it."""
     terms = machine.compiled.catalogue.terms
-    found = [t.component for t in terms if t.measure == "long" and t.rows == "position_type = 'FIRM'"]
-    return found[0]
+    return next(t.component for t in terms if t.measure == "long" and t.rows == "position_type = 'FIRM'")

@@ -28,7 +28,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> dict[str, object]:
     """`publish_ms`: other weights; `publish_conditional_ms`: a rule that splits rows anew; `roll_ms`: the next business day."""
     events = kernel.trades(2 * args.rows, args.rows, args.books, args.securities, "uniform")
-    machine = kernel.made(args.books, args.securities, args.rows + 32 * args.securities)
+    machine = kernel.made(args.books, args.securities, args.rows + 16 * args.securities)
     try:
         for at in range(0, events.size, 100_000):
             machine.apply(events[at : at + 100_000])
