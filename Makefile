@@ -40,7 +40,7 @@ lock: $(READY) ## renew requirements.lock after a change of pyproject.toml (ARGS
 	$(BIN)/uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-header -q $(ARGS) -o requirements.lock
 
 bench: $(READY) ## every figure of tests/bench/RESULTS.md on this machine (ARGS=--json)
-	@for name in kernel kafka latency locates start; do $(BIN)/ims bench $$name $(ARGS) || exit 1; done
+	@for name in kernel recalc impact kafka latency locates start; do $(BIN)/ims bench $$name $(ARGS) || exit 1; done
 
 clean: ## remove environment and caches; what the desk has written (.ims) stays
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist
