@@ -317,7 +317,7 @@ class Capacity:
     depots: int = 1_000
     sources: int = 64
     rows: int = 2_000_000
-    components: int = 40
+    components: int = 48
     """Sums over rows that the rules may need."""
     calculations: int = 32
 

@@ -32,7 +32,6 @@ from engine.tables import CALENDAR_DAYS, HISTORY_ROLES, HISTORY_SLOTS, RECENT_EV
 HISTORY_EVERY_NS: Final = 10_000_000_000
 _CACHED: Final = 1 << 14
 """Events applied at a time: a megabyte, which stays in the cache until all is done with them."""
-_LATER_COUNTERS: Final = slice(Word.LATER_USED, Word.LATER_FREE + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +70,6 @@ class Machine:
             name, capacity, markets=markets, base_date=calendar.base_date, generation=generation
         )
         self.inventory = Inventory(self.tables, self.set_decided)
-        self._classifier: Classifier
         try:
             self._begin(book, calendar)
         except BaseException:
@@ -88,6 +86,7 @@ class Machine:
         self._registry = Registry(self.tables)
         self._next_history_ns = 0
         self._dirty = np.zeros(capacity.securities + 1, np.int32)
+        self._classifier: Classifier
         self._values = array["values"].reshape(capacity.securities + 1, -1)
         self._book = self._arrays()
         compiled = self._compiled(book)
@@ -118,7 +117,7 @@ class Machine:
             unclassified=np.empty(capacity.rows, np.int32),
             later_head=array["later_head"],
             later_nodes=array["later"],
-            later_counters=self.tables.state[_LATER_COUNTERS],
+            later_counters=self.tables.state[Word.LATER_USED : Word.LATER_FREE + 1],
             seen=np.zeros((capacity.sources + 1, recognise.WINDOW // 64), np.uint64),
             newest=np.zeros(capacity.sources + 1, np.int64),
             dirty=self._dirty,
@@ -253,8 +252,7 @@ class Machine:
 
     def close(self) -> None:
         """Give the shared memory back."""
-        self._book = self._dirty = self._registry = self._values = None  # type: ignore[assignment]  # views must go before their memory
-        self._classifier = self.inventory = None  # type: ignore[assignment]
+        self._book = self._dirty = self._registry = self._values = self._classifier = self.inventory = None  # type: ignore[assignment]
         self.tables.close()
 
     # rules
@@ -270,7 +268,9 @@ class Machine:
         compiled = compile_rules(book, self.markets, (dates + self.tables.base_date).astype(np.int32), version)
         catalogue, capacity = compiled.catalogue, self.capacity
         problems = tuple(
-            Problem("rules", 0, 0, f"{len(needed):,} {what} are needed, there is room for {room}: start with more")
+            Problem(
+                "rules", 0, 0, f"{len(needed):,} {what} are needed, there is room for {room}: see --capacity-{what}"
+            )
             for what, needed, room in (
                 ("components", catalogue.components, capacity.components),
                 ("calculations", catalogue.calculations, capacity.calculations),
@@ -326,7 +326,7 @@ class Machine:
     # parts
 
     def _today(self) -> NDArray[np.int32]:
-        """Per market, what the kernel needs to know of the day (`kernel.Book.today`)."""
+        """Per market, see `kernel.Book.today`."""
         today, base = self.tables.array["today"], self.tables.base_date
         ordinals = self._days[np.arange(len(self._days)), today - base]
         quanto = [market.quanto_days for market in self.markets]

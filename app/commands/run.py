@@ -45,6 +45,12 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--capacity-securities", type=int, help=f"capacity in securities ({capacity.securities:,})")
     parser.add_argument("--capacity-books", type=int, help=f"capacity in books ({capacity.books:,})")
     parser.add_argument("--capacity-depots", type=int, help=f"capacity in depots ({capacity.depots:,})")
+    parser.add_argument(
+        "--capacity-components", type=int, help=f"capacity in sums that rules keep or ask for ({capacity.components:,})"
+    )
+    parser.add_argument(
+        "--capacity-calculations", type=int, help=f"capacity in calculations ({capacity.calculations:,})"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -69,6 +75,8 @@ def _settings(args: argparse.Namespace) -> Settings:
         "securities": args.capacity_securities,
         "books": args.capacity_books,
         "depots": args.capacity_depots,
+        "components": args.capacity_components,
+        "calculations": args.capacity_calculations,
     }
     given["capacity"] = Capacity(**{name: limit for name, limit in limits.items() if limit is not None})
     if given["availability"] is not None:
