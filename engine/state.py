@@ -267,15 +267,11 @@ class Machine:
         version = int(self.tables.state[Word.RULES]) + 1
         compiled = compile_rules(book, self.markets, (dates + self.tables.base_date).astype(np.int32), version)
         catalogue, capacity = compiled.catalogue, self.capacity
+        needed = {"components": len(catalogue.components), "calculations": len(catalogue.calculations)}
         problems = tuple(
-            Problem(
-                "rules", 0, 0, f"{len(needed):,} {what} are needed, there is room for {room}: see --capacity-{what}"
-            )
-            for what, needed, room in (
-                ("components", catalogue.components, capacity.components),
-                ("calculations", catalogue.calculations, capacity.calculations),
-            )
-            if len(needed) > room
+            Problem("rules", 0, 0, f"{count:,} {what} are needed, there is room for {room}: see --capacity-{what}")
+            for what, count in needed.items()
+            if count > (room := getattr(capacity, what))
         )
         if problems:
             raise RulesError(problems)

@@ -13,6 +13,7 @@ import structlog
 
 from app.settings import Settings, SettingsError
 from app.supervisor import StartError, Supervisor
+from app.users_store import FILE
 from engine.model import Capacity
 
 _OWN_MACHINE: Final = ("127.0.0.1", "::1", "localhost")
@@ -63,8 +64,9 @@ def run(args: argparse.Namespace) -> int:
     except (SettingsError, ValueError) as error:
         print(f"ims run: {error}", file=sys.stderr)  # noqa: T201
         return 2
-    if settings.host not in _OWN_MACHINE:
-        print(f"ims run: pages have no login yet: whoever reaches {settings.host} sees them", file=sys.stderr)  # noqa: T201
+    if settings.host not in _OWN_MACHINE and not (settings.folder / FILE).exists():
+        told = f"nobody has a login yet (see `ims users add`): whoever reaches {settings.host} may look at the pages"
+        print(f"ims run: {told}", file=sys.stderr)  # noqa: T201
     return asyncio.run(_serve(settings))
 
 
