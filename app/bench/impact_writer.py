@@ -26,14 +26,14 @@ _FEED: Final = 1 << 20
 """Events that are made; they come again and again under new numbers."""
 _AFTER_FILL: Final = 10_000_000
 """Beyond every sequence number that `kernel.made` uses."""
-_OF_EVERY_KIND: Final = len(Kind) - 1
+_OF_EVERY_KIND: Final = len(kernel.HELD)
 """Rows that `kernel.made` gives to each security."""
 
 
 def main(securities: int, rows: int, books: int, rate: int) -> None:
     """Write until the parent is gone."""
     pairs = max(1, rows - _OF_EVERY_KIND * securities)
-    machine = kernel.made(books, securities, rows + _FILL)
+    machine = kernel.made(books, securities, rows + _FILL, kernel.Fill.ALL)
     try:
         events = kernel.trades(max(_FEED, 2 * pairs), pairs, books, securities, "zipf")
         _apply(machine, events)

@@ -22,7 +22,7 @@ _TODAY: Final = 20_000
 _SOURCE: Final = 1
 _FILL_BOOK: Final = 1
 """The book whose rows are there so that all sums hold something and all calculations have something to do."""
-_HELD: Final[dict[Kind, tuple[float, tuple[Op, ...]]]] = {
+HELD: Final[dict[Kind, tuple[float, tuple[Op, ...]]]] = {
     Kind.CLIENT_SEGREGATED: (0.6, (Op.SET,)),
     Kind.CLIENT_FREE: (0.9, (Op.SET, Op.SET_HYPOTHECATABLE, Op.SET_RESERVED)),
     Kind.FIRM: (1.0, (Op.SET, Op.SET_CA_PENDING)),
@@ -68,7 +68,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> dict[str, object]:
     """`events_per_s`: kernel with sums and dirty marks, warm; `step_events_per_s`: with all calculations and all else."""
     events = trades(args.events, args.rows, args.books, args.securities, args.popularity)
-    room = min(args.rows, args.events) + len(_HELD) * args.securities
+    room = min(args.rows, args.events) + len(HELD) * args.securities
     machine = made(args.books, args.securities, room, Fill(args.fill))
     try:
         _prepare(machine, events, args.batch)
@@ -145,7 +145,7 @@ def _fill(machine: Machine, securities: int, fill: Fill) -> None:
     """Rows of every kind, in as many securities as the simulated start of day has them in, or in all."""
     rng = np.random.default_rng(2)
     parts = []
-    for kind, (share, ops) in _HELD.items():
+    for kind, (share, ops) in HELD.items():
         chosen = np.flatnonzero(rng.random(securities) < (1 if fill == Fill.ALL else share)) + 1
         batch = empty(chosen.size * len(ops))
         batch["security"], batch["kind"] = np.repeat(chosen, len(ops)), kind
