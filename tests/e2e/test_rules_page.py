@@ -485,7 +485,8 @@ def test_nothing_yet_and_not_there_are_different_things(person: Callable[..., De
     page.goto(page.url + "&version=99")
     expect(page.locator("#view .nothing")).to_contain_text("no version 99")
     api.versions.clear()
-    expect(page.locator("#view .nothing")).to_contain_text("There are no rules yet")
+    # the page asks again every five seconds
+    expect(page.locator("#view .nothing")).to_contain_text("There are no rules yet", timeout=20_000)
 
 
 def test_an_answer_that_takes_its_time_is_waited_for(person: Callable[..., DeskPage], api: Script) -> None:
