@@ -11,6 +11,7 @@ import json
 import mmap
 import os
 import tempfile
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +61,8 @@ class Segment:
     def __init__(self, path: Path, file: int, memory: mmap.mmap, *, owner: bool) -> None:
         self.path = path
         self._file = file
+        # who waits for a writer attaches again and again, and does not close what he gave up
+        self._release = weakref.finalize(self, os.close, file)
         self._memory = memory
         self._owner = owner
         size = int.from_bytes(memory[8:16], "little")
@@ -124,7 +127,7 @@ class Segment:
         if self._owner and not self.stale:
             self.path.unlink()
         self.arrays.clear()
-        os.close(self._file)
+        self._release()
 
 
 def remove_dead() -> list[str]:
