@@ -61,8 +61,8 @@ class Segment:
     def __init__(self, path: Path, file: int, memory: mmap.mmap, *, owner: bool) -> None:
         self.path = path
         self._file = file
-        # who waits for a writer attaches again and again, and does not close what he gave up
-        self._release = weakref.finalize(self, os.close, file)
+        # a reader that waits for its writer drops many unclosed; an owner keeps its lock even when its name is dropped
+        self._release = weakref.finalize(Segment if owner else self, os.close, file)
         self._memory = memory
         self._owner = owner
         size = int.from_bytes(memory[8:16], "little")

@@ -25,9 +25,17 @@ from engine.programs import programs_of
 from engine.registry import CapacityError, Registry
 from engine.ring import Message
 from engine.row import KEY
-from engine.rule_model import Measure, Problem, RuleBook, RulesError, Scope
+from engine.rule_model import Measure, RuleBook, RulesError, Scope
 from engine.rules import Compiled, compile_rules
-from engine.tables import CALENDAR_DAYS, HISTORY_ROLES, HISTORY_SLOTS, RECENT_EVENTS, Tables, Word
+from engine.tables import (
+    CALENDAR_DAYS,
+    HISTORY_ROLES,
+    HISTORY_SLOTS,
+    RECENT_EVENTS,
+    Tables,
+    Word,
+    no_room,
+)
 
 HISTORY_EVERY_NS: Final = 10_000_000_000
 _CACHED: Final = 1 << 14
@@ -185,7 +193,7 @@ class Machine:
             return
         with self.tables.writing():
             clock[market, what, day] = is_open
-            self._recalculate(np.flatnonzero(self._book.market_of == market)[:].astype(np.int32))
+            self._recalculate(np.flatnonzero(self._book.market_of == market).astype(np.int32))
 
     def check(self, book: RuleBook) -> None:
         """Raises `RulesError` where `publish` would, but for the rows there are. Changes nothing; any thread may ask."""
@@ -266,14 +274,7 @@ class Machine:
         )
         version = int(self.tables.state[Word.RULES]) + 1
         compiled = compile_rules(book, self.markets, (dates + self.tables.base_date).astype(np.int32), version)
-        catalogue, capacity = compiled.catalogue, self.capacity
-        needed = {"components": len(catalogue.components), "calculations": len(catalogue.calculations)}
-        problems = tuple(
-            Problem("rules", 0, 0, f"{count:,} {what} are needed, there is room for {room}: see --capacity-{what}")
-            for what, count in needed.items()
-            if count > (room := getattr(capacity, what))
-        )
-        if problems:
+        if problems := no_room(compiled.catalogue, self.capacity):
             raise RulesError(problems)
         return compiled
 

@@ -32,7 +32,7 @@ from engine.model import (
     Fact,
     Market,
 )
-from engine.rule_model import Role
+from engine.rule_model import Problem, Role
 from engine.segment import Field, Segment, SegmentMissingError
 
 T = TypeVar("T")
@@ -139,6 +139,19 @@ def layout(capacity: Capacity, markets: int) -> dict[str, Field]:
     }
 
 
+def no_room(catalogue: Catalogue, capacity: Capacity) -> tuple[Problem, ...]:
+    """Why rules cannot be kept in tables of this capacity; nothing where they can."""
+    counted = {"components": len(catalogue.components), "calculations": len(catalogue.calculations)}
+    told = [
+        f"{count:,} {what} are needed, there is room for {room}: see --capacity-{what}"
+        for what, count in counted.items()
+        if count > (room := getattr(capacity, what))
+    ]
+    if (size := len(msgspec.json.encode(catalogue))) > CATALOGUE_BYTES:
+        told.append(f"all that is said of them takes {size:,} bytes, at most {CATALOGUE_BYTES:,} are kept")
+    return tuple(Problem("rules", 0, 0, message) for message in told)
+
+
 class Tables:
     """The arrays by name, for the owner (`create`) or a reader (`attach`).
 
@@ -207,10 +220,8 @@ class Tables:
         return self._catalogue[1]
 
     def publish(self, catalogue: Catalogue) -> None:
-        """The owner's: rules in force from this epoch on; call it inside `writing`. Raises `ValueError` beyond 1 MiB."""
+        """The owner's: rules in force from this epoch on; call it inside `writing`, with what there is room for (`no_room`)."""
         raw = np.frombuffer(msgspec.json.encode(catalogue), np.uint8)
-        if raw.size > CATALOGUE_BYTES:
-            raise ValueError(f"the rules in force take {raw.size:,} bytes, at most {CATALOGUE_BYTES:,} are kept")
         self.array["catalogue"][: raw.size] = raw
         self.state[Word.CATALOGUE_SIZE] = raw.size
         self.state[Word.RULES] = catalogue.version

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, expect
 
 OUTPUT = Path(os.environ.get("IMS_TEST_SCREENSHOTS", Path(__file__).parents[2] / ".cache" / "e2e"))
 NONE = "\N{EN DASH}"
@@ -22,6 +22,7 @@ class DeskPage:
         self.errors: list[str] = []
         self.requests: list[str] = []
         page.set_default_timeout(20_000)
+        expect.set_options(timeout=20_000)  # longer than any interval at which a page asks again
         page.on("console", self._said)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("request", self._asked)

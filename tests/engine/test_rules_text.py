@@ -9,7 +9,7 @@ from engine.rule_text import LONGEST, read_documents
 from tests.engine.rule_books import problems_of, read, shipped, small
 
 ANY_ROW = 'rows: "TRUE", measure: ca_pending'
-COST = "expression: value(value(borrowed * 100, price), fee) / day_count"
+COST = "expression: value(position * 100, price)"
 
 # document, a text that is there once, what stands there instead («: where the problem is), what is said
 BAD: list[tuple[str, str, str, str]] = [
@@ -174,10 +174,10 @@ BAD: list[tuple[str, str, str, str]] = [
     (
         "default",
         COST,
-        "expression: value(value(borrowed * 100, «prise), fee) / day_count",
+        "expression: value(position * 100, «prise)",
         "unknown name 'prise': price?",
     ),
-    ("default", COST, "expression: value(«round(borrowed * 100, price), fee) / day_count", "unknown function 'round'"),
+    ("default", COST, "expression: value(«round(position * 100, price), 1)", "unknown function 'round'"),
     ("default", COST, "expression: «value(borrowed)", "takes 2 values"),
     ("default", COST, "expression: borrowed «> 1", "an operator is expected before '>'"),
     ("default", COST, "expression: borrowed + «'x'", "no text here"),
