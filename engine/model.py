@@ -52,6 +52,10 @@ class Namespace(IntEnum):
     DEPOT = 3
     SOURCE = 4
     CURRENCY = 5
+    COUNTERPARTY = 6
+    UNIT = 7
+    """An aggregation unit."""
+    DEAL = 8
 
 
 class Temperature(IntEnum):
@@ -73,6 +77,12 @@ class Flag(IntEnum):
     """Part of a snapshot: does not count as a change of today."""
     QUANTO = 4
     """Settles in another currency: where the market says so, a day later than it is dated (`Market.quanto_days`)."""
+    PART = 8
+    """Never on the wire: belongs to the event before it, has no number of its own, stands and falls with it."""
+
+
+WIRE_FLAGS: Final = int(Flag.CANCEL | Flag.START_OF_DAY | Flag.QUANTO)
+"""What a producer may say."""
 
 
 class SecurityFlag(IntEnum):
@@ -86,6 +96,17 @@ class SecurityFlag(IntEnum):
     """The market permits short selling of it."""
     THRESHOLD = 8
     """On a list of persistent settlement failures."""
+
+
+class Concern(IntEnum):
+    """Bits of what a feed that is late makes doubtful."""
+
+    SHARES = 1
+    """Positions and all that is made of them: nothing is approved without a person."""
+    MONEY = 2
+    """Prices and values."""
+    REFERENCE = 4
+    """Names, identifiers, who a book belongs to."""
 
 
 class Classification(IntEnum):
@@ -115,6 +136,14 @@ class Fact(IntEnum):
     """Average shares traded a day."""
     OUTSTANDING = 5
     """Shares issued."""
+    CLOSE = 6
+    """The last official close, millionths of the security's currency."""
+    NAV = 7
+    """Net asset value of a fund's unit, as its administrator publishes it; millionths."""
+    INAV = 8
+    """The same as it is estimated during the day; millionths."""
+    VOLATILITY = 9
+    """Millionths a year."""
 
 
 class Clock(IntEnum):
@@ -166,6 +195,65 @@ class Op(IntEnum):
     """What a contract row costs, ten-thousandths of a percent a year."""
     SET_TD = 16
     """Replace the contractual quantity alone, as a start of day states it."""
+    CLOSE = 17
+    """What follows, like `PRICE`, is a number of the security: `QUOTES` says which."""
+    NAV = 18
+    INAV = 19
+    VOLATILITY = 20
+
+
+QUOTES: Final = {
+    Op.PRICE: Fact.PRICE,
+    Op.CLOSE: Fact.CLOSE,
+    Op.NAV: Fact.NAV,
+    Op.INAV: Fact.INAV,
+    Op.VOLATILITY: Fact.VOLATILITY,
+}
+"""Operations that name a security and no book: their quantity replaces this fact."""
+
+
+class DealAction(IntEnum):
+    """A step in the life of something that is agreed and has an id: a contract, a swap, an order."""
+
+    OPEN = 0
+    INCREASE = 1
+    RECALL = 2
+    """The lender, or whoever has the right, asks for it back: expected on the due date."""
+    RETURN = 3
+    """Given back, or an order's fill; what was recalled is returned first."""
+    RERATE = 4
+    CLOSE = 5
+    """All that is left is given back, or cancelled."""
+    CANCEL = 6
+    """It never was: everything it did is undone."""
+
+
+class DealState(IntEnum):
+    """Where a deal is in its life."""
+
+    OPEN = 1
+    CLOSED = 2
+    CANCELLED = 3
+
+
+class CounterpartyKind(IntEnum):
+    """What a counterparty is to us."""
+
+    UNKNOWN = 0
+    CLIENT = 1
+    LENDER = 2
+    BROKER = 3
+    CUSTODIAN = 4
+    ENTITY = 5
+    """A legal entity of our own."""
+
+
+class UnitType(IntEnum):
+    """What an aggregation unit may be (domain.md 1)."""
+
+    NET = 0
+    LONG = 1
+    SHORT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,6 +377,41 @@ NAMED: Final = np.dtype([("code", f"S{SYMBOL_BYTES}"), ("name", "S40")])
 CURRENCY: Final = np.dtype([("code", "S3"), ("day_count", "<i4"), ("fx", "<i8")])
 """`fx`: billionths of the reporting currency for one unit; 0 where unknown."""
 
+COUNTERPARTY: Final = np.dtype(
+    [("code", f"S{SYMBOL_BYTES}"), ("name", "S40"), ("lei", "S20"), ("country", "S2"), ("kind", "u1"), ("flags", "u1")]
+)
+
+UNIT: Final = np.dtype(
+    [("code", f"S{SYMBOL_BYTES}"), ("name", "S40"), ("entity", f"S{SYMBOL_BYTES}"), ("market", "u1"), ("type", "u1")]
+)
+"""An aggregation unit: `market` is an index into the markets, `type` a `UnitType`."""
+
+DEAL: Final = np.dtype(
+    [
+        ("code", f"S{SYMBOL_BYTES}"),
+        ("opened", "<i8"),
+        ("quantity", "<i8"),
+        ("recalled", "<i8"),
+        ("updated_ns", "<i8"),
+        ("security", "<i4"),
+        ("next_in_security", "<i4"),
+        ("rate", "<i4"),
+        ("start_date", "<i4"),
+        ("due_date", "<i4"),
+        ("end_date", "<i4"),
+        ("source", "<u2"),
+        ("book", "<u2"),
+        ("depot", "<u2"),
+        ("counterparty", "<u2"),
+        ("kind", "u1"),
+        ("state", "u1"),
+        ("op", "u1"),
+        ("spare", "u1"),
+    ]
+)
+"""A deal as it is now. `opened`: all it ever was; `quantity`: what is open, of which `recalled` is due on `due_date`; `op`:
+INCREASE or DECREASE, what opening it does to its row; `rate` in `RATE_UNIT`, `RATE_UNKNOWN` where there is none."""
+
 
 @dataclass(frozen=True, slots=True)
 class Market:
@@ -317,6 +440,11 @@ class Capacity:
     depots: int = 1_000
     sources: int = 64
     rows: int = 2_000_000
+    deals: int = 200_000
+    """Contracts, swaps and orders that are open, or were today."""
+    counterparties: int = 2_000
+    units: int = 500
+    """Aggregation units."""
     components: int = 48
     """Sums over rows that the rules may need."""
     calculations: int = 32
@@ -328,6 +456,9 @@ class Capacity:
             "depots": (2**16, self.depots),
             "sources": (2**16, self.sources),
             "rows": (2**30, self.rows),
+            "deals": (2**30, self.deals),
+            "counterparties": (2**16, self.counterparties),
+            "units": (2**16, self.units),
             "components": (65, self.components),
             "calculations": (65, self.calculations),
         }

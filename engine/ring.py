@@ -11,8 +11,8 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.events import EVENT
-from engine.model import BOOK, CURRENCY, NAMED, SECURITY
+from engine.events import CORRECTION, DEAL_STEP, EVENT
+from engine.model import BOOK, COUNTERPARTY, CURRENCY, NAMED, SECURITY, SYMBOL_BYTES, UNIT
 from engine.segment import Field, Segment
 
 _HEAD: Final = 0
@@ -21,6 +21,44 @@ _READY: Final = 16
 _ALIVE: Final = 24
 _ROUND: Final = 64
 PARTITIONS: Final = 256
+TOPICS: Final = 32
+"""Feeds there can be; a feed's number is `EVENT.topic`."""
+
+PROGRESS: Final = np.dtype([("topic", "<u2"), ("partition", "<u2"), ("spare", "<u4"), ("offset", "<i8")])
+"""Everything of the partition before `offset` has been handed over."""
+MOVE: Final = np.dtype(
+    [
+        ("source", f"S{SYMBOL_BYTES}"),
+        ("target", f"S{SYMBOL_BYTES}"),
+        ("book", f"S{SYMBOL_BYTES}"),
+        ("depot", f"S{SYMBOL_BYTES}"),
+        ("time_ns", "<i8"),
+    ]
+)
+"""Rows of the security `source` become rows of `target`: all, or those of a book and a depot where these are not empty."""
+BOOK_UNIT: Final = np.dtype([("book", f"S{SYMBOL_BYTES}"), ("unit", f"S{SYMBOL_BYTES}"), ("market", "u1")])
+"""The aggregation unit of a book in a market."""
+
+
+class FeedWord(IntEnum):
+    """What a worker knows of a feed, one int64 each, in `Ring.feeds[feed]`. Counters only grow; the engine adds workers up."""
+
+    RECEIVED_NS = 0
+    """When its newest record came."""
+    EVENT_NS = 1
+    """The newest record's own time."""
+    ALIVE_NS = 2
+    """When its source last answered and the worker was abreast of it; 0: not yet, or not this worker's."""
+    RECORDS = 3
+    EVENTS = 4
+    UNREADABLE = 5
+    LAG = 6
+    """Records that are there and not yet read."""
+    PARTITIONS = 7
+    """How many partitions of it this worker reads; 0: none."""
+
+
+FEED_WORDS: Final = 16
 
 
 class Message(IntEnum):
@@ -34,6 +72,13 @@ class Message(IntEnum):
     QUARANTINE = 6
     """msgspec-encoded list of `feeds.quarantine.Unreadable`."""
     CURRENCIES = 7
+    PROGRESS = 8
+    CORRECTIONS = 9
+    DEALS = 10
+    COUNTERPARTIES = 11
+    UNITS = 12
+    BOOK_UNITS = 13
+    MOVES = 14
 
 
 _DTYPES: Final[dict[int, np.dtype[Any]]] = {
@@ -44,17 +89,28 @@ _DTYPES: Final[dict[int, np.dtype[Any]]] = {
     Message.SOURCES: NAMED,
     Message.QUARANTINE: np.dtype("u1"),
     Message.CURRENCIES: CURRENCY,
+    Message.PROGRESS: PROGRESS,
+    Message.CORRECTIONS: CORRECTION,
+    Message.DEALS: DEAL_STEP,
+    Message.COUNTERPARTIES: COUNTERPARTY,
+    Message.UNITS: UNIT,
+    Message.BOOK_UNITS: BOOK_UNIT,
+    Message.MOVES: MOVE,
 }
 
 
 class Ring:
-    """One producer's `push`, one consumer's `pop`. `progress[p]` is the next offset of Kafka partition p to read."""
+    """One producer's `push`, one consumer's `pop`.
+
+    `progress[t, p]` is the next offset of topic t's partition p to read; `feeds[t]` its `FeedWord`s.
+    """
 
     def __init__(self, segment: Segment) -> None:
         self.segment = segment
         self._words: NDArray[np.int64] = segment.arrays["words"]
         self._buffer: NDArray[np.uint8] = segment.arrays["buffer"]
         self.progress: NDArray[np.int64] = segment.arrays["progress"]
+        self.feeds: NDArray[np.int64] = segment.arrays["feeds"]
 
     @classmethod
     def create(cls, name: str, size_bytes: int = 64 << 20) -> Self:
@@ -62,7 +118,8 @@ class Ring:
         size = -(-size_bytes // _ROUND) * _ROUND
         fields = {
             "words": Field.of("<i8", 64),
-            "progress": Field.of("<i8", PARTITIONS),
+            "progress": Field.of("<i8", TOPICS, PARTITIONS),
+            "feeds": Field.of("<i8", TOPICS, FEED_WORDS),
             "buffer": Field.of("u1", size),
         }
         return cls(Segment.create(name, fields, {}))
@@ -145,5 +202,5 @@ class Ring:
         self._words[_HEAD] = head + _ROUND + -(-count // _ROUND) * _ROUND
 
     def close(self) -> None:
-        self._words = self._buffer = self.progress = np.empty(0, np.int64)  # type: ignore[assignment]
+        self._words = self._buffer = self.progress = self.feeds = np.empty(0, np.int64)  # type: ignore[assignment]
         self.segment.close()

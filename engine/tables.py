@@ -15,8 +15,10 @@ from engine.events import EVENT
 from engine.model import (
     BOOK,
     COUNT_WORDS,
+    COUNTERPARTY,
     CURRENCY,
     DAYS,
+    DEAL,
     ENTRY_WORDS,
     HEAD_FACTS,
     HEAD_UPDATED,
@@ -26,12 +28,14 @@ from engine.model import (
     POSITION,
     SECURITY,
     TERM_WORDS,
+    UNIT,
     Capacity,
     Clock,
     Decided,
     Fact,
     Market,
 )
+from engine.ring import FEED_WORDS, PARTITIONS, TOPICS
 from engine.rule_model import Problem, Role
 from engine.segment import Field, Segment, SegmentMissingError
 
@@ -97,6 +101,22 @@ class Word(IntEnum):
     """Nodes of `later` ever taken."""
     LATER_FREE = 27
     """The first node given back + 1; 0 for none."""
+    COUNTERPARTIES = 28
+    UNITS = 29
+    DEALS = 30
+    """Deals there ever were a place for; the closed ones' places are used again."""
+    PARKED = 31
+    """Records that wait for reference data."""
+    PARKED_SHARES = 32
+    """Shares they are about, in absolute amounts, of known and unknown securities."""
+    STALE = 33
+    """A bit for each `engine.model.Concern` that a late feed makes doubtful."""
+    LOG = 34
+    """Messages applied so far: the place in the log that archive and snapshots count by."""
+    SNAPSHOT_NS = 35
+    """When the newest snapshot was taken."""
+    CORRECTED = 36
+    """Events replaced or taken back by id."""
 
 
 class TornReadError(RuntimeError):
@@ -107,7 +127,8 @@ def layout(capacity: Capacity, markets: int) -> dict[str, Field]:
     """Every array of the block; index 0 of securities, books, depots, sources and currencies is never used."""
     securities = capacity.securities + 1
     slots = 1 << (2 * capacity.rows - 1).bit_length()
-    codes = 6 * capacity.securities + capacity.books + capacity.depots + capacity.sources + CURRENCIES
+    named = capacity.books + capacity.depots + capacity.sources + capacity.counterparties + capacity.units + CURRENCIES
+    codes = 6 * capacity.securities + named
     return {
         "state": Field.of("<i8", 64),
         "today": Field.of("<i4", markets),
@@ -118,6 +139,16 @@ def layout(capacity: Capacity, markets: int) -> dict[str, Field]:
         "depot": Field.of(NAMED, capacity.depots + 1),
         "source": Field.of(NAMED, capacity.sources + 1),
         "currency": Field.of(CURRENCY, CURRENCIES),
+        "counterparty": Field.of(COUNTERPARTY, capacity.counterparties + 1),
+        "unit": Field.of(UNIT, capacity.units + 1),
+        "book_unit": Field.of("<u2", capacity.books + 1, markets),
+        "deal": Field.of(DEAL, capacity.deals + 1),
+        "first_deal": Field.of("<i4", securities),
+        "parked": Field.of("<i8", securities),
+        "applied": Field.of("<i8", TOPICS, PARTITIONS),
+        "feed": Field.of("<i8", TOPICS, FEED_WORDS),
+        "newest": Field.of("<i8", capacity.sources + 1),
+        "missing": Field.of("<i8", capacity.sources + 1),
         "symbols": Field.of("<u8", 1 << (2 * codes - 1).bit_length(), 4),
         "position": Field.of(POSITION, capacity.rows),
         "row_class": Field.of("<u2", capacity.rows),
@@ -161,7 +192,10 @@ class Tables:
     chain; `row_class` (rows,) a row's class, whose `class_entries` (component, measure, a mask of -1 or 0 per day) are the sums
     it feeds; `terms` (securities, components, DAYS) those sums; `values` (securities, calculations, DAYS); `head` (securities,
     HEAD_WORDS) see `engine.model`, with `price` and `updated_ns` as views of it; `clock` (markets, clocks, DAYS); `decided`
-    (securities, Decided); `later_head` (rows,) node + 1 in `later`, what settles after SD4 by date; `history` (slot, security,
+    (securities, Decided); `deal` deals by number, chained from `first_deal` (securities,) by `next_in_security`; `parked`
+    (securities,) shares that wait for reference data; `applied` (topics, partitions) the next offset not yet applied; `feed`
+    (topics, FeedWord); `newest`, `missing` (sources,) sequence numbers;
+    `later_head` (rows,) node + 1 in `later`, what settles after SD4 by date; `history` (slot, security,
     role) with `history_ns` (slot,): slot of sample k is k % HISTORY_SLOTS.
     """
 

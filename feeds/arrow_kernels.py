@@ -9,7 +9,7 @@ from typing import Any, Final
 import numba as nb
 import numpy as np
 
-from engine.model import NO_DATE, SYMBOL_BYTES, Flag, Kind, Op
+from engine.model import NO_DATE, SYMBOL_BYTES, WIRE_FLAGS, Kind, Op
 from engine.symbols import find
 
 UNKNOWN: Final = -1
@@ -21,7 +21,7 @@ _JIT: Final[dict[str, Any]] = {"cache": True, "nogil": True}
 _U: Final = np.uint64
 _OPS: Final = len(Op)
 _KINDS: Final = len(Kind)
-_ALL_FLAGS: Final = int(sum(Flag))
+_ALL_FLAGS: Final = WIRE_FLAGS
 _RESET_BOOK: Final = int(Op.RESET_BOOK)
 _PRICE: Final = int(Op.PRICE)
 

@@ -18,7 +18,7 @@ from engine.ring import Message
 from engine.symbols import Symbols
 from feeds import availability, json_events
 from feeds.availability import AvailabilityError, Change, Snapshot
-from feeds.outlet import Outlet
+from feeds.outlet import NUMBERS, Outlet
 from feeds.quarantine import Decoded, Origin, Reason, Unreadable
 
 log = structlog.get_logger()
@@ -93,11 +93,11 @@ class AvailabilityFeed:
         )
         change = Change.between(former, self.snapshot)
         now_ns = time.time_ns()
-        first = int(self._outlet.ring.progress[self._slot]) + 1
+        first = int(self._outlet.ring.progress[NUMBERS, self._slot]) + 1
         flags = Flag.START_OF_DAY if former is None else None
         values = availability.records(change, first_seq=first, time_ns=now_ns, flags=flags)
         # noted first: a number that was never sent is counted as missing, one that is used twice would hide an event
-        self._outlet.ring.progress[self._slot] = first + len(values) - 1
+        self._outlet.ring.progress[NUMBERS, self._slot] = first + len(values) - 1
         numbers = np.arange(first, first + len(values), dtype=np.int64)
         origin = Origin(TOPIC, TOPIC_INDEX, np.zeros(len(values), np.uint16), numbers, now_ns)
         await self._outlet.decoded(json_events.decode(values, self._symbols, origin))

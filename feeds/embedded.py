@@ -12,7 +12,7 @@ from engine.symbols import Symbols
 from feeds import reference
 from feeds.calendars import TradingDays
 from feeds.decode import HEADER, decode
-from feeds.outlet import Outlet
+from feeds.outlet import NUMBERS, Outlet
 from feeds.quarantine import Origin
 from feeds.simulator import Simulator
 from feeds.wire import Drafts
@@ -99,4 +99,4 @@ class EmbeddedFeed:
         for source in range(len(self._simulator.sources)):
             mine = drafts["seq"][drafts["source"] == source]
             if mine.size:
-                self._outlet.ring.progress[source] = mine.max()
+                self._outlet.ring.progress[NUMBERS, source] = mine.max()

@@ -23,7 +23,7 @@ from msgspec import UNSET, Meta, UnsetType
 from numpy.typing import NDArray
 
 from engine.events import EVENT, EventArray
-from engine.model import NO_DATE, SYMBOL_BYTES, Flag, Kind, Namespace, Op
+from engine.model import NO_DATE, SYMBOL_BYTES, WIRE_FLAGS, Kind, Namespace, Op
 from engine.symbols import Symbols
 from feeds import json_scanner
 from feeds.quarantine import Decoded, Origin, Reason, Unreadable
@@ -47,7 +47,7 @@ class Event(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     trade: date | None
     settle: date | None
     qty: Int64
-    flags: Annotated[int, Meta(ge=0, le=int(sum(Flag)))] | UnsetType = UNSET
+    flags: Annotated[int, Meta(ge=0, le=WIRE_FLAGS)] | UnsetType = UNSET
 
 
 _ENCODER: Final = msgspec.json.Encoder()

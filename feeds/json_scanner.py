@@ -13,7 +13,7 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.model import NO_DATE, SYMBOL_BYTES, Flag, Kind, Namespace, Op
+from engine.model import NO_DATE, SYMBOL_BYTES, WIRE_FLAGS, Kind, Namespace, Op
 from engine.symbols import find
 
 PAD: Final = 64
@@ -35,7 +35,7 @@ _HYPHENS: Final = _U(0xFF0000FF00000000)
 _DAY: Final = _U(int.from_bytes(b'00"', "little"))
 _NULL: Final = _U(int.from_bytes(b"null", "little"))
 _INT64_MAX: Final = _U(2**63 - 1)
-_ALL_FLAGS: Final = int(sum(Flag))
+_ALL_FLAGS: Final = WIRE_FLAGS
 _MONTH_ENDS: Final = np.array([31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], np.int64)
 _SECURITY, _BOOK = _U(Namespace.SECURITY), _U(Namespace.BOOK)
 _DEPOT, _SOURCE = _U(Namespace.DEPOT), _U(Namespace.SOURCE)

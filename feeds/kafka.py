@@ -17,10 +17,11 @@ import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
+from engine.ring import PARTITIONS
 from engine.symbols import Symbols
 from feeds.decode import decode
 from feeds.kafka_client import connected, end_of, first_to_end, partitions_of
-from feeds.kafka_reference import REFERENCE, ReferenceView
+from feeds.kafka_reference import ReferenceView
 from feeds.outlet import Outlet, Spent
 from feeds.quarantine import Decoded, Origin
 
@@ -73,8 +74,8 @@ class EventsFeed:
 
     async def _follow(self, consumer: AIOKafkaConsumer) -> None:
         every = await partitions_of(consumer, self._topic)
-        if len(every) > REFERENCE:
-            raise ValueError(f"topic {self._topic} has {len(every)} partitions, at most {REFERENCE} can be followed")
+        if len(every) > PARTITIONS:
+            raise ValueError(f"topic {self._topic} has {len(every)} partitions, at most {PARTITIONS} can be followed")
         mine = [partition for partition in every if partition % self._workers == self._worker]
         await self._known.caught_up(consumer)
         places = [TopicPartition(self._topic, partition) for partition in mine]
@@ -87,12 +88,12 @@ class EventsFeed:
     def _go_back(self, consumer: AIOKafkaConsumer, places: Sequence[TopicPartition]) -> None:
         """To the first record that has not been handed over."""
         for place in places:
-            consumer.seek(place, int(self._outlet.ring.progress[place.partition]))
+            consumer.seek(place, int(self._outlet.ring.progress[TOPIC_INDEX, place.partition]))
 
     async def _read(self, consumer: AIOKafkaConsumer, places: Sequence[TopicPartition], ends: dict[int, int]) -> None:
         ring = self._outlet.ring
         while True:
-            if not ring.ready and all(ring.progress[partition] >= end for partition, end in ends.items()):
+            if not ring.ready and all(ring.progress[TOPIC_INDEX, partition] >= end for partition, end in ends.items()):
                 ring.ready = True
                 log.info("events that existed at start are read", topic=self._topic)
             if not places:
@@ -120,7 +121,7 @@ class EventsFeed:
             await self._outlet.decoded(decoded)
             spent[Spent.PUSH] += time.perf_counter_ns() - began
         for partition, position in positions.items():
-            self._outlet.ring.progress[partition] = position
+            self._outlet.ring.progress[TOPIC_INDEX, partition] = position
 
     async def _decode(self, consumer: AIOKafkaConsumer, polled: dict[TopicPartition, list[ConsumerRecord]]) -> Decoded:
         """Everything of one poll; again, if it names what the reference topic has meanwhile explained."""
@@ -155,7 +156,7 @@ class EventsFeed:
         silent_since: float | None = None
         ends: dict[int, int] = {}
         while True:
-            before = {place: int(self._outlet.ring.progress[place.partition]) for place in places}
+            before = {place: int(self._outlet.ring.progress[TOPIC_INDEX, place.partition]) for place in places}
             polls, known = self._polls, ends
             await asyncio.sleep(_LOOK_S)
             try:
@@ -178,7 +179,7 @@ class EventsFeed:
             # a worker that waits for room in its ring does not poll, and has not lost its way
             polled = self._polls > polls
             for place, offset in before.items():
-                stands = int(self._outlet.ring.progress[place.partition]) == offset < ends[place.partition]
+                stands = int(self._outlet.ring.progress[TOPIC_INDEX, place.partition]) == offset < ends[place.partition]
                 still_s[place] = still_s[place] + _LOOK_S if polled and stands else 0.0
                 if still_s[place] > STALLED_S:
                     raise StalledError(

@@ -1,6 +1,6 @@
 """The reference topic: currencies, securities, books, depots and sources, read by the first worker for all of them.
 
-How far it has been used by the engine is kept in the first worker's ring (`progress[REFERENCE]`), where the other
+How far it has been used by the engine is kept in the first worker's ring (`progress[TOPIC_INDEX, 0]`), where the other
 workers see it: events are decoded only when the reference data that existed before them is known.
 """
 
@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from engine.model import Market
-from engine.ring import PARTITIONS, Ring
+from engine.ring import Ring
 from feeds import reference
 from feeds.kafka_client import connected, partitions_of
 from feeds.outlet import Outlet
@@ -24,8 +24,6 @@ from feeds.quarantine import Origin
 
 log = structlog.get_logger()
 
-REFERENCE: Final = PARTITIONS - 1
-"""The place in `Ring.progress` for the reference topic; so the events topic may have one partition fewer."""
 TOPIC_INDEX: Final = 1
 _POLL_MS: Final = 200
 _AGAIN_S: Final = 0.5
@@ -62,7 +60,7 @@ class ReferenceFeed:
         except KafkaError as error:
             log.warning("reference records could not be read", error=str(error), again_in_s=_AGAIN_S)
             await asyncio.sleep(_AGAIN_S)
-            consumer.seek(place, int(self._outlet.ring.progress[REFERENCE]))
+            consumer.seek(place, int(self._outlet.ring.progress[TOPIC_INDEX, 0]))
             return
         records = polled.get(place, [])
         if records:
@@ -73,7 +71,7 @@ class ReferenceFeed:
             decoded = reference.decode(values, self._markets, origin)
             await self._outlet.reference(decoded.messages, decoded.unreadable)
             log.info("reference data read", records=len(records), unreadable=len(decoded.unreadable), offset=position)
-        self._outlet.ring.progress[REFERENCE] = position
+        self._outlet.ring.progress[TOPIC_INDEX, 0] = position
 
 
 class ReferenceView:
@@ -86,8 +84,8 @@ class ReferenceView:
     async def caught_up(self, consumer: AIOKafkaConsumer) -> bool:
         """Wait until everything that is in the topic now has been used. False: there was nothing to wait for."""
         ends = await consumer.end_offsets([self._place])
-        if self._ring.progress[REFERENCE] >= ends[self._place]:
+        if self._ring.progress[TOPIC_INDEX, 0] >= ends[self._place]:
             return False
-        while self._ring.progress[REFERENCE] < ends[self._place]:  # noqa: ASYNC110  shared memory has no event
+        while self._ring.progress[TOPIC_INDEX, 0] < ends[self._place]:  # noqa: ASYNC110  shared memory has no event
             await asyncio.sleep(_LOOK_S)
         return True

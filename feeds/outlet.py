@@ -9,10 +9,12 @@ import numpy as np
 from msgspec import structs
 from numpy.typing import NDArray
 
-from engine.ring import Message, Ring
+from engine.ring import TOPICS, Message, Ring
 from feeds import quarantine
 from feeds.quarantine import Decoded, Unreadable
 
+NUMBERS: Final = TOPICS - 1
+"""The row of `Ring.progress` in which sources without a broker keep their newest numbers."""
 EVENTS: Final = 16_384
 """Events of one message: a megabyte, so that the engine begins before a large poll is all there."""
 _RECORDS: Final = 8_192

@@ -158,8 +158,8 @@ class ApiService:
         return tuple(
             FeedPosition(topic, partition, offset)
             for ring in self._rings
-            for partition in np.flatnonzero(ring.progress).tolist()
-            for offset in (int(ring.progress[partition]),)
+            for partition in np.flatnonzero(ring.progress[0]).tolist()
+            for offset in (int(ring.progress[0, partition]),)
         )
 
     def _waiting_for(self) -> list[str]:

@@ -200,7 +200,7 @@ class SharedWindow:
         columns, reference = membership.columns, membership.reference
         missing = [name for name in names if name not in columns.by_name]
         if missing:
-            self.problem = f"columns: the rules in force have no {', '.join(missing)}"
+            self.problem = f"columns: unknown {', '.join(map(repr, missing))} in the rules in force"
             self.cells = None
             return None
         self.problem, self.told = "", False

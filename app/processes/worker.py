@@ -19,15 +19,14 @@ import uvloop
 from app import world
 from app.business_days import Turning
 from app.settings import Settings
-from engine.ring import Ring
+from engine.ring import PARTITIONS, Ring
 from engine.segment import SegmentMissingError
 from engine.symbols import Symbols
 from engine.tables import Tables
 from feeds.availability_feed import AvailabilityFeed
 from feeds.decode import warm
 from feeds.kafka_client import first_to_end
-from feeds.kafka_reference import REFERENCE
-from feeds.outlet import Outlet
+from feeds.outlet import NUMBERS, Outlet
 
 if TYPE_CHECKING:
     from feeds.availability import Snapshot
@@ -44,8 +43,8 @@ _TIDY_S: Final = 30.0
 _MMAP_THRESHOLD: Final = -3
 _TRIM_THRESHOLD: Final = -1
 """Parameters of glibc's mallopt."""
-_AVAILABILITY: Final = REFERENCE - 1
-"""Where in the ring's `progress` the numbering of the availability file goes on, beside the partitions of Kafka."""
+_AVAILABILITY: Final = PARTITIONS - 1
+"""Where in the ring's `progress` the numbering of the availability file goes on, beside the sources of the simulator."""
 
 
 class EngineGoneError(RuntimeError):
@@ -113,7 +112,7 @@ class Worker:
             await published.look()
         snapshot = published.snapshot if published is not None else None
         universe, days = _invent(settings, snapshot) if snapshot is not None else _invented(settings)
-        sent = self.outlet.ring.progress[: SOURCES if snapshot is not None else SOURCES - 1].tolist()
+        sent = self.outlet.ring.progress[NUMBERS, : SOURCES if snapshot is not None else SOURCES - 1].tolist()
         simulator = Simulator(universe, days, settings.seed, newest=sent)
         calendar = world.calendar(markets, dt.datetime.now(dt.UTC), settings.folder / "calendars")
         feed = EmbeddedFeed(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.model import NO_DATE, SYMBOL_BYTES, Flag, Kind, Namespace, Op
+from engine.model import NO_DATE, SYMBOL_BYTES, WIRE_FLAGS, Kind, Namespace, Op
 from engine.symbols import Symbols, slots_for
 from feeds import arrow_events, json_events, quarantine
 from feeds.quarantine import Decoded, Origin, Reason
@@ -105,7 +105,7 @@ def events(draw: st.DrawFn) -> json_events.Event:
         trade=draw(dates),
         settle=draw(dates),
         qty=draw(st.integers(-(2**63), 2**63 - 1)),
-        flags=draw(st.integers(0, int(sum(Flag)))),
+        flags=draw(st.integers(0, WIRE_FLAGS)),
     )
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from engine.tables import Word
 from feeds.embedded import SOURCES, EmbeddedFeed, Pace
+from feeds.outlet import NUMBERS
 from feeds.simulator import Simulator
 from tests.feeds.desk import Desk, until
 
@@ -48,7 +49,7 @@ async def test_a_worker_that_starts_again_begins_the_day_anew(instance: str, tmp
             await until(lambda: desk.count(Word.EVENTS) > first.expected.events - 10 > 1_000, "some of the day")
         await until(lambda: desk.rings[0].drained, "drained")
         before = desk.count(Word.DUPLICATES)
-        newest = desk.rings[0].progress[: SOURCES - 1].tolist()
+        newest = desk.rings[0].progress[NUMBERS, : SOURCES - 1].tolist()
         second = desk.simulator(partitions=1, newest=newest)
         async with _running(_feed(desk, second, 1_000)):
             await until(lambda: second.expected.events > 3_000, "the second day")

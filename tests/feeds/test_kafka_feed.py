@@ -80,7 +80,7 @@ async def test_every_record_of_both_encodings_is_accounted_for(kafka: str, insta
         assert simulator.expected.duplicates * simulator.expected.missing > 0
         assert simulator.expected.unreadable * simulator.expected.unknown > 0
         assert desk.rejected == []
-        ends = [int(ring.progress[partition]) for partition in range(5) for ring in [desk.rings[partition % 2]]]
+        ends = [int(ring.progress[0, partition]) for partition in range(5) for ring in [desk.rings[partition % 2]]]
         assert all(end > 0 for end in ends)
 
 
@@ -93,7 +93,7 @@ async def test_a_worker_that_starts_again_neither_loses_nor_doubles(kafka: str, 
         async with _feeding(desk, kafka, topic):
             await until(lambda: desk.count(Word.EVENTS) > 0, "the first events")
         # as if it had been killed before it could note what it had handed over
-        desk.rings[0].progress[:3] = np.maximum(desk.rings[0].progress[:3] - 500, 0)
+        desk.rings[0].progress[0, :3] = np.maximum(desk.rings[0].progress[0, :3] - 500, 0)
         again = desk.count(Word.DUPLICATES)
         async with _feeding(desk, kafka, topic):
             await until(lambda: desk.count(Word.READY) == 1, "ready")
