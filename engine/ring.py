@@ -40,6 +40,10 @@ BOOK_UNIT: Final = np.dtype([("book", f"S{SYMBOL_BYTES}"), ("unit", f"S{SYMBOL_B
 """The aggregation unit of a book in a market."""
 
 
+DECIDED: Final = np.dtype([("security", "<i4"), ("what", "<i4"), ("quantity", "<i8")])
+CLOCK: Final = np.dtype([("market", "<i4"), ("what", "<i4"), ("day", "<i4"), ("is_open", "<i4")])
+
+
 class FeedWord(IntEnum):
     """What a worker knows of a feed, one int64 each, in `Ring.feeds[feed]`. Counters only grow; the engine adds workers up."""
 
@@ -79,6 +83,18 @@ class Message(IntEnum):
     UNITS = 12
     BOOK_UNITS = 13
     MOVES = 14
+    EFFECTS = 32
+    """From here on only the machine's own log has them. This: what corrections and deals did to rows, as events."""
+    DECIDED = 33
+    CLOCK = 34
+    DAY = 35
+    """The business day of every market, days since 1970."""
+    RULES = 36
+    """JSON list of `engine.rule_model.Document`."""
+    BEGIN = 37
+    """JSON: what the machine was made from."""
+    GAP = 38
+    """JSON: what could not be told."""
 
 
 _DTYPES: Final[dict[int, np.dtype[Any]]] = {
@@ -96,6 +112,13 @@ _DTYPES: Final[dict[int, np.dtype[Any]]] = {
     Message.UNITS: UNIT,
     Message.BOOK_UNITS: BOOK_UNIT,
     Message.MOVES: MOVE,
+    Message.EFFECTS: EVENT,
+    Message.DECIDED: DECIDED,
+    Message.CLOCK: CLOCK,
+    Message.DAY: np.dtype("<i4"),
+    Message.RULES: np.dtype("u1"),
+    Message.BEGIN: np.dtype("u1"),
+    Message.GAP: np.dtype("u1"),
 }
 
 

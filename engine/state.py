@@ -1,9 +1,10 @@
 """The inventory machine: the one owner of the tables, with one door for each kind of change."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,7 +24,7 @@ from engine.model import (
 )
 from engine.programs import programs_of
 from engine.registry import CapacityError, Registry
-from engine.ring import Message
+from engine.ring import CLOCK, DECIDED, Message
 from engine.row import KEY
 from engine.rule_model import Measure, RuleBook, RulesError, Scope
 from engine.rules import Compiled, compile_rules
@@ -40,6 +41,11 @@ from engine.tables import (
 HISTORY_EVERY_NS: Final = 10_000_000_000
 _CACHED: Final = 1 << 14
 """Events applied at a time: a megabyte, which stays in the cache until all is done with them."""
+
+
+Log: TypeAlias = Callable[[Message, NDArray[Any], NDArray[np.uint8] | None], None]
+"""Told of every change once it is made and counted in `Word.LOG`: what it was, as it came, and for events what became of each.
+It must not keep the arrays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +84,7 @@ class Machine:
             name, capacity, markets=markets, base_date=calendar.base_date, generation=generation
         )
         self.inventory = Inventory(self.tables, self.set_decided)
+        self.log: Log | None = None
         try:
             self._begin(book, calendar)
         except BaseException:
@@ -147,6 +154,7 @@ class Machine:
                 case Message.BOOKS | Message.DEPOTS:
                     self._regroup(kind, ids)
             self.tables.state[Word.REFERENCE] += 1
+        self._logged(kind, records)
 
     def apply(self, events: EventArray) -> Applied:
         """Apply a batch in order and recalculate what it touched. Raises `CapacityError`: the writer must then stop."""
@@ -169,6 +177,7 @@ class Machine:
             state[Word.BATCHES] = mark
             changed = np.sort(self._dirty[:dirty])  # neighbours share pages
             self._recalculate(changed)
+        self._logged(Message.EVENTS, events, outcome)
         if not whole:
             limit = self.capacity.rows
             raise CapacityError(f"positions: all {limit:,} rows are in use; start with --rows {2 * limit}")
@@ -185,6 +194,7 @@ class Machine:
             ids = np.array([security], np.int32)
             self._place_decided(ids)
             self._recalculate(ids)
+        self._logged(Message.DECIDED, np.array([(security, what, quantity)], DECIDED))
 
     def set_clock(self, market: int, what: Clock, day: int, *, is_open: bool) -> None:
         """What the time of day has decided for a ladder day of a market."""
@@ -194,6 +204,7 @@ class Machine:
         with self.tables.writing():
             clock[market, what, day] = is_open
             self._recalculate(np.flatnonzero(self._book.market_of == market).astype(np.int32))
+        self._logged(Message.CLOCK, np.array([(market, what, day, is_open)], CLOCK))
 
     def check(self, book: RuleBook) -> None:
         """Raises `RulesError` where `publish` would, but for the rows there are. Changes nothing; any thread may ask."""
@@ -204,6 +215,10 @@ class Machine:
 
         Raises `RulesError` or `TooManyClassesError`: the old rules stay.
         """
+        self._publish(book)
+        self._logged(Message.RULES, np.frombuffer(msgspec.json.encode(book.documents), np.uint8))
+
+    def _publish(self, book: RuleBook) -> None:
         compiled = self._compiled(book)
         classifier = Classifier(compiled, self.tables)
         rows = int(self.tables.state[Word.ROWS])
@@ -237,7 +252,8 @@ class Machine:
             self._book = self._book._replace(today=now)
             steps = (now[:, 2] - before[:, 2]).astype(np.int64)
             rebuild.roll(int(self.tables.state[Word.ROWS]), steps, self.tables.base_date, self._book)
-            self.publish(self.book)
+            self._publish(self.book)
+        self._logged(Message.DAY, today.astype(np.int32))
 
     def tick(self, now_ns: int) -> None:
         """Time passes: the heartbeat that readers watch, and every ten seconds a sample of the history."""
@@ -321,6 +337,12 @@ class Machine:
         self._recalculate(ids)
 
     # parts
+
+    def _logged(self, kind: Message, payload: NDArray[Any], outcome: NDArray[np.uint8] | None = None) -> None:
+        """Count a change that has been made, and tell of it."""
+        self.tables.state[Word.LOG] += 1
+        if self.log is not None:
+            self.log(kind, payload, outcome)
 
     def _today(self) -> NDArray[np.int32]:
         """Per market, see `kernel.Book.today`."""
