@@ -38,6 +38,8 @@ MOVE: Final = np.dtype(
 """Rows of the security `source` become rows of `target`: all, or those of a book and a depot where these are not empty."""
 BOOK_UNIT: Final = np.dtype([("book", f"S{SYMBOL_BYTES}"), ("unit", f"S{SYMBOL_BYTES}"), ("market", "u1")])
 """The aggregation unit of a book in a market."""
+NAME: Final = np.dtype([("text", f"S{SYMBOL_BYTES}"), ("code", f"S{SYMBOL_BYTES}")])
+"""The identifier `text` leads to the security of our own `code`; to nobody where that is empty."""
 
 
 DECIDED: Final = np.dtype([("security", "<i4"), ("what", "<i4"), ("quantity", "<i8")])
@@ -83,6 +85,8 @@ class Message(IntEnum):
     UNITS = 12
     BOOK_UNITS = 13
     MOVES = 14
+    NAMES = 20
+    """Identifiers beyond those a security's own record has, and whom they lead to."""
     EFFECTS = 32
     """From here on only the machine's own log has them. This: what corrections and deals did to rows, as events."""
     DECIDED = 33
@@ -112,6 +116,7 @@ _DTYPES: Final[dict[int, np.dtype[Any]]] = {
     Message.UNITS: UNIT,
     Message.BOOK_UNITS: BOOK_UNIT,
     Message.MOVES: MOVE,
+    Message.NAMES: NAME,
     Message.EFFECTS: EVENT,
     Message.DECIDED: DECIDED,
     Message.CLOCK: CLOCK,
