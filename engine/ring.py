@@ -5,8 +5,9 @@ used the message, so what a killed producer left half written is never seen. Loa
 not reordered among themselves by x86-64; on other machines the interpreter's own locks order them.
 """
 
+from collections.abc import Mapping
 from enum import IntEnum
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -127,6 +128,15 @@ _DTYPES: Final[dict[int, np.dtype[Any]]] = {
 }
 
 
+class Entry(NamedTuple):
+    """A message as a `Cursor` sees it. `at_ns`, `place`: what the producer stamped it with."""
+
+    kind: Message
+    at_ns: int
+    place: int
+    payload: NDArray[np.uint8]
+
+
 class Ring:
     """One producer's `push`, one consumer's `pop`.
 
@@ -141,8 +151,8 @@ class Ring:
         self.feeds: NDArray[np.int64] = segment.arrays["feeds"]
 
     @classmethod
-    def create(cls, name: str, size_bytes: int = 64 << 20) -> Self:
-        """The consumer makes the ring; it owns the memory."""
+    def create(cls, name: str, size_bytes: int = 64 << 20, meta: Mapping[str, Any] | None = None) -> Self:
+        """Whoever lives longer makes the ring, and owns the memory: of decoded batches the consumer, the engine."""
         size = -(-size_bytes // _ROUND) * _ROUND
         fields = {
             "words": Field.of("<i8", 64),
@@ -150,11 +160,11 @@ class Ring:
             "feeds": Field.of("<i8", TOPICS, FEED_WORDS),
             "buffer": Field.of("u1", size),
         }
-        return cls(Segment.create(name, fields, {}))
+        return cls(Segment.create(name, fields, meta or {}))
 
     @classmethod
     def attach(cls, name: str) -> Self:
-        """The producer joins it."""
+        """The other side joins it."""
         return cls(Segment.attach(name, writable=True))
 
     @property
@@ -180,12 +190,18 @@ class Ring:
         return int(self._words[_TAIL] - self._words[_HEAD])
 
     @property
+    def size_bytes(self) -> int:
+        return int(self._buffer.size)
+
+    @property
     def drained(self) -> bool:
         """Whether the consumer has used everything pushed so far."""
         return self.backlog_bytes == 0
 
-    def push(self, kind: Message, array: NDArray[Any]) -> bool:
+    def push(self, kind: Message, array: NDArray[Any], *, at_ns: int = 0, place: int = 0) -> bool:
         """Hand over a copy of `array`, dtype as `Message` says. False, and nothing done, while there is no room.
+
+        `at_ns` and `place` go with it, for whoever reads with a `Cursor`.
 
         Raises ValueError for an array that could never fit: split it (a quarter of the ring always fits an empty one).
         """
@@ -202,7 +218,7 @@ class Ring:
         if skip:
             self._buffer[at : at + 8].view(np.int64)[0] = 0
             at = 0
-        self._buffer[at : at + 16].view(np.int64)[:] = (kind, payload.size)
+        self._buffer[at : at + 32].view(np.int64)[:] = (kind, payload.size, at_ns, place)
         self._buffer[at + _ROUND : at + _ROUND + payload.size] = payload
         self._words[_TAIL] = tail + skip + need
         return True
@@ -229,6 +245,52 @@ class Ring:
         count = int(self._buffer[head % size + 8 : head % size + 16].view(np.int64)[0])
         self._words[_HEAD] = head + _ROUND + -(-count // _ROUND) * _ROUND
 
+    def entry_at(self, head: int) -> tuple[Entry, int] | None:
+        """The message at a byte count and where the next one begins; None where nothing has been pushed yet."""
+        size = self._buffer.size
+        if head == int(self._words[_TAIL]):
+            return None
+        at = head % size
+        kind, count, at_ns, place = self._buffer[at : at + 32].view(np.int64).tolist()
+        if kind == 0:
+            return self.entry_at(head + size - at)
+        payload = self._buffer[at + _ROUND : at + _ROUND + count]
+        return Entry(Message(kind), at_ns, place, payload), head + _ROUND + -(-count // _ROUND) * _ROUND
+
+    def release_to(self, head: int) -> None:
+        """Give the room of every message before a byte count back."""
+        self._words[_HEAD] = head
+
+    @property
+    def head(self) -> int:
+        """Up to where everything has been given back."""
+        return int(self._words[_HEAD])
+
     def close(self) -> None:
         self._words = self._buffer = self.progress = self.feeds = np.empty(0, np.int64)  # type: ignore[assignment]
         self.segment.close()
+
+
+class Cursor:
+    """A consumer that reads ahead: what it has read stays in the ring, and valid, until it is released."""
+
+    def __init__(self, ring: Ring) -> None:
+        self._ring = ring
+        self._at = ring.head
+
+    def read(self) -> Entry | None:
+        """The next message; None when there is none yet."""
+        found = self._ring.entry_at(self._at)
+        if found is None:
+            return None
+        entry, self._at = found
+        return entry
+
+    @property
+    def ahead_bytes(self) -> int:
+        """What has been read and not been released."""
+        return self._at - self._ring.head
+
+    def release(self) -> None:
+        """Everything read so far is needed no longer."""
+        self._ring.release_to(self._at)

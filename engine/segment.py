@@ -130,9 +130,23 @@ class Segment:
         self._release()
 
 
-def remove_dead() -> list[str]:
-    """Remove every block whose owner is dead, and the drafts of killed starts. Returns the names removed."""
-    return [path.name for path in sorted(folder().glob(f"{_PREFIX}*")) if _unlink_if_dead(path)]
+def remove_dead(*, but: str = "\0") -> list[str]:
+    """Remove every block whose owner is dead, and the drafts of killed starts; not those that have `but` in their name.
+
+    Returns the names removed.
+    """
+    chosen = (path for path in sorted(folder().glob(f"{_PREFIX}*")) if but not in path.name)
+    return [path.name for path in chosen if _unlink_if_dead(path)]
+
+
+def names(prefix: str) -> list[str]:
+    """Names of the blocks there are, finished or not, that begin so."""
+    return [path.name.removeprefix(_PREFIX) for path in folder().glob(f"{_PREFIX}{prefix}*")]
+
+
+def remove_if_dead(name: str) -> bool:
+    """Remove a block; False where its owner lives."""
+    return _unlink_if_dead(folder() / f"{_PREFIX}{name}")
 
 
 def _header(fields: Mapping[str, Field], meta: Mapping[str, Any]) -> tuple[bytes, int]:
