@@ -51,7 +51,18 @@ _UNRATED: Final = 0.1
 """The part of contracts of which nobody has said what they cost."""
 _BROKEN: Final = 0.002
 """The part of positions whose contractual quantity a source states wrongly."""
+_MISSTATED: Final = 0.003
+"""The part of custodians' statements that do not agree with the books."""
 _DAYS_TO_RECALL: Final = 6
+STOCK: Final = np.array(
+    [
+        1 if kind.name.startswith(("CLIENT_", "REPO_RECEIVED")) or kind in (Kind.FIRM, Kind.SLAB_BORROW) else 0
+        for kind in Kind
+    ],
+    np.int64,
+)
+"""By kind: 1 for rows whose stock lies in their depot, -1 for those whose stock has left it."""
+STOCK[[kind for kind in Kind if kind.name.startswith("REPO_PLEDGE_") or kind == Kind.SLAB_LOAN]] = -1
 EXPIRY_DAYS: Final = 15
 """A swap runs for at most so many business days."""
 _ORDERED: Final = 0.06
@@ -123,7 +134,8 @@ def opening_rows(universe: Universe, seed: int, today: int = 0) -> Rows:
     held = _once(np.concatenate([firm, margin, cash]))
     _break(maker, held)
     contracts = [*_contracts(maker, firm, margin), *_external(maker), *_swaps(maker)]
-    return _once(np.concatenate([held, *contracts, fresh, _orders(maker, held)]))
+    rows = _once(np.concatenate([held, *contracts, fresh, _orders(maker, held)]))
+    return np.concatenate([rows, _statements(maker, rows)])
 
 
 def _once(rows: Rows) -> Rows:
@@ -264,6 +276,29 @@ def _orders(maker: _Maker, held: Rows) -> Rows:
     made["due"] = np.where(sells, -np.minimum(size, most), size)
     orders: Rows = made[made["due"] != 0]
     return orders
+
+
+def stock_of(universe: Universe, rows: Rows) -> NDArray[np.int64]:
+    """What should lie in each depot of a security's market, its own first: shape (securities, 2), settled shares."""
+    stock = np.zeros((universe.securities.size, 2), np.int64)
+    market = universe.securities["market"][rows["security"]]
+    place = (rows["depot"] != universe.depot_of[market, 0]).astype(np.int64)
+    np.add.at(stock, (rows["security"], place), STOCK[rows["kind"]] * rows["quantity"])
+    return stock
+
+
+def _statements(maker: _Maker, rows: Rows) -> Rows:
+    """What custodians say lies with them: what should, but for a few."""
+    universe, random = maker.universe, maker.random
+    stock = stock_of(universe, rows)
+    security, place = np.nonzero(stock > 0)
+    made = np.zeros(security.size, ROW)
+    made["security"], made["kind"] = security, Kind.DEPOT
+    made["depot"] = universe.depot_of[universe.securities["market"][security], place]
+    made["book"] = universe.custody[made["depot"]]
+    off = universe.trade[security] * (random.random(security.size) < _MISSTATED)
+    made["quantity"] = stock[security, place] + off
+    return made
 
 
 def _external(maker: _Maker) -> list[Rows]:

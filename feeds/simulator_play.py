@@ -40,11 +40,13 @@ class Action(IntEnum):
     """A contract costs more, or less, from now on."""
     ENTITLE = 13
     """A corporate action takes, or does not take any longer, some of a position."""
+    STATEMENT = 14
+    """A custodian says what lies with him."""
 
 
 MIX: Final = {
-    Action.TRADE: 0.386,
-    Action.PRICE: 0.355,
+    Action.TRADE: 0.374,
+    Action.PRICE: 0.362,
     Action.BORROW: 0.07,
     Action.LOAN: 0.035,
     Action.PLEDGE: 0.012,
@@ -57,6 +59,7 @@ MIX: Final = {
     Action.SWAP: 0.006,
     Action.RATE: 0.006,
     Action.ENTITLE: 0.004,
+    Action.STATEMENT: 0.005,
 }
 """Parts of all that happens; they sum to 1. Some of it takes two or three events."""
 
@@ -64,14 +67,17 @@ _TRADE, _PRICE, _BORROW = int(Action.TRADE), int(Action.PRICE), int(Action.BORRO
 _PLEDGE, _LAST_PLEDGE = int(Action.PLEDGE), int(Action.SWAP_PLEDGE)
 _EXTERNAL, _SETTLE, _CANCEL, _HOLD = map(int, (Action.EXTERNAL, Action.SETTLE, Action.CANCEL, Action.HOLD))
 _ORDER, _SWAP, _RATE, _ENTITLE = map(int, (Action.ORDER, Action.SWAP, Action.RATE, Action.ENTITLE))
+_STATEMENT: Final = int(Action.STATEMENT)
 _RATED: Final = _PLEDGE - _BORROW
 """Rings of contracts that have a rate: those before the pledges."""
 _OP_BUY, _OP_SELL, _OP_SHORT, _OP_SET = int(Op.BUY), int(Op.SELL), int(Op.SHORT_SELL), int(Op.SET)
 _OP_INCREASE, _OP_DECREASE, _OP_PRICE = int(Op.INCREASE), int(Op.DECREASE), int(Op.PRICE)
 _OP_IN, _OP_OUT, _OP_FREE = int(Op.SETTLE_RECEIPT), int(Op.SETTLE_DELIVERY), int(Op.SET_HYPOTHECATABLE)
 _OP_CA, _OP_RATE = int(Op.SET_CA_PENDING), int(Op.SET_RATE)
+_OP_CLOSE, _OP_NAV, _OP_INAV, _OP_VOLATILITY = int(Op.CLOSE), int(Op.NAV), int(Op.INAV), int(Op.VOLATILITY)
 _CASH, _FREE, _FIRM = int(Kind.CLIENT_SEGREGATED), int(Kind.CLIENT_FREE), int(Kind.FIRM)
 _KIND_HOLD: Final = int(Kind.PAY_TO_HOLD)
+_KIND_DEPOT: Final = int(Kind.DEPOT)
 _KIND_CONTRACT: Final = tuple(int(kind) for kind, _, _ in CONTRACTS)
 _QUANTO: Final = int(Flag.QUANTO)
 CHANCES: Final = 5
@@ -85,6 +91,13 @@ _QUANTO_PART: Final = 0.04
 """The part of trades that settles in another currency, where the market has a rule for these."""
 _WITHDRAWN: Final = 0.03
 """The part of a lender's statements that offer nothing."""
+_VARIED: Final = 0.01
+_ESTIMATED: Final = 0.2
+_AUCTIONED: Final = 0.985
+"""Chances of a price tick that it is a volatility; of a fund, below it, an estimate of its value; above it,
+a closing price or value."""
+_OWN_DEPOT: Final = 0.9
+_MISSTATED: Final = 0.02
 _USABLE: Final = 0.7
 """The part of changes to clients' stock that concern its use rather than stock kept for them."""
 
@@ -110,7 +123,7 @@ def play(plan: Plan, world: World, drafts: Drafts) -> None:
         draft.security = security
         done = False
         if action == _PRICE:
-            done = _tick(draft, security, size, world)
+            done = _tick(draft, security, chance, size, world)
         elif _BORROW <= action <= _LAST_PLEDGE:
             done = _contract(draft, security, action - _BORROW, chance, world)
         elif action == _EXTERNAL:
@@ -129,6 +142,8 @@ def play(plan: Plan, world: World, drafts: Drafts) -> None:
             done = _rerate(draft, chance, world)
         elif action == _ENTITLE:
             done = _entitle(draft, chance, world)
+        elif action == _STATEMENT:
+            done = _state(draft, security, chance, world)
         if not done:
             _deal(draft, security, chance, size, world)
 
@@ -188,7 +203,8 @@ def _undo(draft: Any, chance: Any, world: World) -> bool:
 
 
 @nb.njit(**JIT)
-def _tick(draft: Any, security: int, size: float, world: World) -> bool:
+def _tick(draft: Any, security: int, chance: Any, size: float, world: World) -> bool:
+    """A price; now and then what is made of prices."""
     step = world.step[security]
     change = np.int64(np.rint(size * 0.0006 * world.price[security] / step))
     if change == 0:
@@ -196,7 +212,27 @@ def _tick(draft: Any, security: int, size: float, world: World) -> bool:
     world.price[security] = max(step, world.price[security] + change * step)
     draft.book = draft.depot = -1
     draft.kind = _FIRM
-    undated(draft, _OP_PRICE, world.price[security])
+    price = world.price[security]
+    undated(draft, _OP_PRICE, price)
+    if chance[0] < _VARIED:
+        change = np.int64(world.volatility[security] * 0.02 * (chance[1] - 0.5))
+        world.volatility[security] = max(50_000, world.volatility[security] + change)
+        undated(draft, _OP_VOLATILITY, world.volatility[security])
+    elif world.fund[security] and chance[0] < _ESTIMATED:
+        undated(draft, _OP_INAV, max(1, np.int64(price * (1 + 0.0005 * size))))
+    elif chance[0] > _AUCTIONED:
+        undated(draft, _OP_NAV if world.fund[security] and chance[1] < _EVEN else _OP_CLOSE, price)
+    return True
+
+
+@nb.njit(**JIT)
+def _state(draft: Any, security: int, chance: Any, world: World) -> bool:
+    """What lies in a depot, seldom with a trade too much; the next statement is right again."""
+    place = 0 if chance[0] < _OWN_DEPOT else 1
+    draft.depot = world.depot[world.market[security], place]
+    draft.book, draft.kind = world.custody[draft.depot], _KIND_DEPOT
+    off = world.trade[security] if chance[1] < _MISSTATED else 0
+    undated(draft, _OP_SET, max(0, world.stock[security, place] + off))
     return True
 
 
@@ -227,7 +263,7 @@ def _contract(draft: Any, security: int, ring: int, chance: Any, world: World) -
             draft.security = security
         market = world.market[security]
         draft.book = world.desk[ring, market, np.int64(chance[1] * world.desk.shape[2])]
-        draft.depot = world.depot[market]
+        draft.depot = world.depot[market, 0]
         draft.kind = _KIND_CONTRACT[ring] + (0 if ring < _RATED else np.int64(chance[2] * RECALLS))
         draft.op, draft.quantity = _OP_INCREASE, world.trade[security] * np.int64(1 + 6 * chance[3])
         date(draft, market, 0 if chance[4] < _EVEN else world.settle_days[market], world.ahead)
@@ -298,6 +334,9 @@ def _settle(draft: Any, world: World) -> bool:
     name(draft, due)
     draft.op, draft.quantity = (_OP_IN, due.quantity) if due.quantity > 0 else (_OP_OUT, -due.quantity)
     draft.trade_date, draft.settle_date = -1, due.settle_date
+    if draft.depot >= 0:
+        place = 0 if draft.depot == world.depot[world.market[draft.security], 0] else 1
+        world.stock[draft.security, place] += world.lies[draft.kind] * due.quantity
     return True
 
 

@@ -10,6 +10,8 @@ from feeds.simulator_opening import Rows
 from feeds.universe import Universe
 from feeds.wire import DRAFT, Drafts
 
+_VOLATILE: Final = 0.75
+"""Of the securities below this part nobody says how much they vary."""
 _ATTRIBUTES: Final = (
     (Op.SET_HYPOTHECATABLE, "hypothecatable"),
     (Op.SET_HYPOTHECATED, "hypothecated"),
@@ -25,13 +27,9 @@ def opening_events(universe: Universe, rows: Rows, settle: NDArray[np.int32], *,
     """What to send: a reset of every book if asked for, prices, rows. `settle[market, n]` is the date of SDn."""
     rows = rows[(rows["quantity"] != 0) | (rows["due"] != 0)]
     market = universe.securities["market"][rows["security"]]
-    price = np.zeros(universe.securities.size, DRAFT)
-    price["security"], price["quantity"] = np.arange(price.size), universe.price
-    price["book"] = price["depot"] = -1
-    price["op"], price["kind"], price["settle_date"] = Op.PRICE, Kind.FIRM, NO_DATE
     settled = rows[rows["quantity"] != 0] if reset else rows  # what was reset need not be set to nothing
     resets = _resets(universe) if reset else np.empty(0, DRAFT)
-    parts = [resets, price, _of_rows(settled, Op.SET, settled["quantity"])]
+    parts = [resets, *_quotes(universe), _of_rows(settled, Op.SET, settled["quantity"])]
     for op, column in _ATTRIBUTES:
         some = rows[rows[column] > 0]
         parts.append(_of_rows(some, op, some[column]))
@@ -45,6 +43,27 @@ def opening_events(universe: Universe, rows: Rows, settle: NDArray[np.int32], *,
     made = np.concatenate([*parts, moves, stated])
     made["trade_date"] = NO_DATE
     made["flags"] = Flag.START_OF_DAY
+    return made
+
+
+def _quotes(universe: Universe) -> list[Drafts]:
+    """Prices; yesterday's closes; net asset values of funds; volatilities of what is traded most."""
+    step, fund = universe.step, universe.fund
+    close = np.maximum(step, universe.price // step * 995 // 1_000 * step)
+    busy = universe.popularity >= np.quantile(universe.popularity, _VOLATILE)
+    return [
+        _of_securities(Op.PRICE, np.arange(step.size), universe.price),
+        _of_securities(Op.CLOSE, np.arange(step.size), close),
+        _of_securities(Op.NAV, np.flatnonzero(fund), close[fund] + step[fund] // 2),
+        _of_securities(Op.VOLATILITY, np.flatnonzero(busy), universe.volatility[busy]),
+    ]
+
+
+def _of_securities(op: Op, security: NDArray[np.int64], quantity: NDArray[np.int64]) -> Drafts:
+    made = np.zeros(security.size, DRAFT)
+    made["security"], made["quantity"] = security, quantity
+    made["book"] = made["depot"] = -1
+    made["op"], made["kind"], made["settle_date"] = op, Kind.FIRM, NO_DATE
     return made
 
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from engine.model import Kind, Op
 from feeds.calendars import TradingDays
-from feeds.simulator_opening import Rows, fees
+from feeds.simulator_opening import STOCK, Rows, fees, stock_of
 from feeds.universe import Role, Universe
 from feeds.wire import DRAFT, Drafts
 
@@ -56,6 +56,8 @@ class World(NamedTuple):
     """(securities, 2): the first row of a security, and how many."""
     price: NDArray[np.int64]
     step: NDArray[np.int64]
+    fund: NDArray[np.bool_]
+    volatility: NDArray[np.int64]
     lot: NDArray[np.int64]
     trade: NDArray[np.int64]
     market: NDArray[np.int64]
@@ -64,7 +66,13 @@ class World(NamedTuple):
     eventful: NDArray[np.int64]
     """Securities with a corporate action to come."""
     depot: NDArray[np.int32]
-    """(markets,)"""
+    """(markets, 2)"""
+    custody: NDArray[np.int32]
+    """(depots,): books of statements."""
+    lies: NDArray[np.int64]
+    """(kinds,): which way stock of such a row lies in its depot."""
+    stock: NDArray[np.int64]
+    """(securities, 2): settled shares that should lie in either depot."""
     desk: NDArray[np.int32]
     """(contract kinds, markets, desks): books."""
     ahead: NDArray[np.int32]
@@ -118,12 +126,17 @@ def world_of(universe: Universe, rows: Rows, days: TradingDays) -> World:
         lenders=_ranges(acting["security"][split:], count, split),
         price=universe.price.copy(),
         step=universe.step,
+        fund=universe.fund,
+        volatility=universe.volatility,
         lot=universe.lot,
         trade=universe.trade,
         market=markets,
         fee=fees(universe),
         eventful=np.flatnonzero(universe.securities["event_date"] > 0),
-        depot=universe.depot_of[:, 0].copy(),
+        depot=universe.depot_of.copy(),
+        custody=universe.custody,
+        lies=STOCK,
+        stock=stock_of(universe, rows),
         desk=np.array(desk, np.int32),
         ahead=days.ahead.copy(),
         previous=days.previous.copy(),

@@ -67,6 +67,8 @@ class Role(IntEnum):
     SLAB = 3
     REPO = 4
     LENDER = 5
+    CUSTODIAN = 6
+    """What a depot states lies there."""
 
 
 _CODES: Final = {
@@ -108,6 +110,8 @@ class Universe:
     depots: NDArray[np.void]
     depot_of: NDArray[np.int32]
     """Shape (markets, 2): a market's own depot, and where else its stock lies."""
+    custody: NDArray[np.int32]
+    """Of each depot the book in which its statements are kept."""
     strays: Text
     """Well-formed codes that nobody has reference data for."""
 
@@ -115,6 +119,17 @@ class Universe:
     def published(self) -> int:
         """The first security whose external availability a snapshot gives; it is so for all that follow."""
         return int(self.securities.size) - (0 if self.snapshot is None else self.snapshot.size)
+
+    @property
+    def fund(self) -> NDArray[np.bool_]:
+        """Which securities are units of a fund."""
+        return np.asarray(self.securities["classification"] == Classification.ETF)
+
+    @property
+    def volatility(self) -> NDArray[np.int64]:
+        """Millionths a year: the less a security is traded, the more."""
+        rank = np.argsort(np.argsort(-self.popularity))
+        return np.asarray(150_000 + 450_000 * rank // max(1, rank.size), np.int64)
 
     def reference(self) -> list[reference.Record]:
         """Everything as records of the reference topic, without the sources of events."""
@@ -240,7 +255,7 @@ def _priced(
     outstanding = np.maximum(_SMALLEST_SHARES, capital / (price * usd)).astype(np.int64)
     popularity = 1.0 / (1 + rank)
     depots, depot_of = _depots(manners)
-    books, role, home = _books(markets, manners)
+    books, role, home = _books(markets, manners, depots["code"].tolist())
     return Universe(
         markets=markets,
         currencies=_currencies(markets, manners),
@@ -257,6 +272,7 @@ def _priced(
         home=home,
         depots=depots,
         depot_of=depot_of,
+        custody=np.flatnonzero(role == Role.CUSTODIAN).astype(np.int32),
         strays=isin(joined(country(markets[0].code), written(scattered(_STRAYS, 10**7, 4_711), "0123456789", 7), "XX")),
     )
 
@@ -302,7 +318,7 @@ def _depots(manners: Sequence[Listing]) -> tuple[NDArray[np.void], NDArray[np.in
 
 
 def _books(
-    markets: Sequence[Market], manners: Sequence[Listing]
+    markets: Sequence[Market], manners: Sequence[Listing], depots: Sequence[bytes]
 ) -> tuple[NDArray[np.void], NDArray[np.uint8], NDArray[np.uint8]]:
     """Books with their client or desk, legal entity and aggregation unit; their roles and markets."""
     funds = clients(_CLIENTS)
@@ -319,6 +335,7 @@ def _books(
             roles.append(role)
             homes.append(home)
     rows.append((availability.BOOK.encode(), b"", b"", b""))
-    roles.append(Role.LENDER)
-    homes.append(0)
+    rows.extend((b"CUST-" + depot, b"", b"", b"") for depot in depots)
+    roles.extend([Role.LENDER, *[Role.CUSTODIAN] * len(depots)])
+    homes.extend([0] * (1 + len(depots)))
     return np.array(rows, BOOK), np.array(roles, np.uint8), np.array(homes, np.uint8)

@@ -23,21 +23,28 @@ DRAFT: Final = np.dtype(
         ("seq", "<i8"),
         ("time_ns", "<i8"),
         ("quantity", "<i8"),
+        ("ref", "<i8"),
         ("source", "<i4"),
         ("security", "<i4"),
         ("book", "<i4"),
         ("depot", "<i4"),
         ("trade_date", "<i4"),
         ("settle_date", "<i4"),
+        ("rate", "<i4"),
         ("partition", "<u2"),
         ("skipped", "<u2"),
         ("op", "u1"),
         ("kind", "u1"),
         ("flags", "u1"),
         ("fault", "u1"),
+        ("feed", "u1"),
+        ("action", "u1"),
+        ("spare", "<u2"),
     ]
 )
-"""`skipped`: sequence numbers of the source left out just before this event; `fault`: feeds.simulator_faults.Fault."""
+"""`skipped`: sequence numbers of the source left out just before this event; `fault`: feeds.simulator_faults.Fault; `feed`: a
+number of `feeds.simulator_routes`. `ref`: the number of the event that this one corrects, or, where `action` is one of
+`engine.model.DealAction` + 1, of the deal it is a step of; `rate`: what the deal costs, in RATE_UNIT."""
 Drafts = NDArray[np.void]
 """Shape (n,), dtype `DRAFT`, in the order of sending."""
 

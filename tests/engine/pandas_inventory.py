@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from engine.model import Flag, Kind, Op
+from engine.model import QUOTES, Flag, Kind, Op
 
 KEY: Final = ["security", "book", "depot", "kind"]
 DAYS: Final = 5
@@ -90,7 +90,7 @@ def rows_of(events: pd.DataFrame, day: Day) -> pd.DataFrame:
     events = events.drop_duplicates(["source", "seq"])
     events = events.assign(at=np.arange(len(events)))
     reset = events[events["op"] == Op.RESET_BOOK].groupby("book")["at"].max()
-    events = events[~events["op"].isin([Op.RESET_BOOK, Op.PRICE])]
+    events = events[~events["op"].isin([Op.RESET_BOOK, *QUOTES])]
     by_row = events.groupby(KEY)
     keys, events = by_row.size().index, events.assign(row=by_row.ngroup())
     emptied = reset.reindex(events["book"], fill_value=-1).to_numpy()
@@ -154,10 +154,10 @@ def _add_ladder(rows: pd.DataFrame, moves: pd.DataFrame) -> None:
         rows[f"deliver{n}"] = _total(of_day, deliveries, len(rows))
 
 
-def prices_of(events: pd.DataFrame, count: int) -> NDArray[np.int64]:
-    """The last price of each security; 0 where there was none."""
+def quotes_of(events: pd.DataFrame, op: Op, count: int) -> NDArray[np.int64]:
+    """What was last said of each security by that operation; 0 where nothing was."""
     events = events.drop_duplicates(["source", "seq"])
-    last = events[events["op"] == Op.PRICE].groupby("security")["quantity"].last()
+    last = events[events["op"] == op].groupby("security")["quantity"].last()
     return last.reindex(range(count), fill_value=0).to_numpy(np.int64)
 
 

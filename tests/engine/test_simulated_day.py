@@ -16,7 +16,7 @@ from app import business_days, world
 from app.listings import listings
 from app.simulated import Receiver
 from engine import segment
-from engine.model import RATE_UNKNOWN, Capacity, Clock, Decided, Flag, Kind, Op, SecurityFlag
+from engine.model import HEAD_FACTS, QUOTES, RATE_UNKNOWN, Capacity, Clock, Decided, Flag, Kind, Op, SecurityFlag
 from engine.rule_model import Scope
 from engine.state import Calendar, Machine
 from engine.tables import Tables, Word
@@ -37,8 +37,6 @@ SECURITIES: Final = 3_000
 FAULTS: Final = FaultRates(duplicates=5e-3, gaps=1e-3, unreadable=1e-3, unknown=1e-3)
 pytestmark = pytest.mark.filterwarnings("ignore::pandas.errors.Pandas4Warning")
 CAPACITY: Final = Capacity(securities=SECURITIES + 500, books=2_000, depots=100, sources=8, rows=400_000)
-NOT_SIMULATED: Final = {Kind.DEPOT}
-"""A custodian's statement is no part of the simulated day."""
 CONDITIONAL: Final = {"ca_due": "ca_due_undesignated"}
 """Terms of which a rule takes some rows apart, and how pandas calls those."""
 Numbers = dict[str, NDArray[np.int64]]
@@ -62,6 +60,7 @@ class Seen:
     """What one of the two made of the day; securities, books and depots by their number in the universe."""
 
     rows: pd.DataFrame
+    quotes: Numbers
     terms: Numbers
     calculations: Numbers
 
@@ -172,7 +171,9 @@ def as_the_machine_sees_it(tables: Tables, universe: Universe) -> Seen:
         for at, info in enumerate(catalogue.calculations)
         if info.scope == Scope.SECURITY
     }
-    return Seen(frame, terms, values)
+    head = tables.array["head"]
+    quotes = {op.name: head[ids, HEAD_FACTS + fact] for op, fact in QUOTES.items()}
+    return Seen(frame, quotes, terms, values)
 
 
 # the other side
@@ -191,6 +192,7 @@ def as_sent(of: World) -> pd.DataFrame:
 
 def as_pandas_sees_it(of: World, sent: pd.DataFrame, located: NDArray[np.int64]) -> Seen:
     today = a_day()
+    quotes = {op.name: plain.quotes_of(sent, op, of.universe.securities.size) for op in QUOTES}
     records, money = of.universe.securities, {code: rest for code, *rest in of.universe.currencies.tolist()}
     securities = pd.DataFrame(
         {
@@ -199,7 +201,7 @@ def as_pandas_sees_it(of: World, sent: pd.DataFrame, located: NDArray[np.int64])
             "event_date": records["event_date"].astype(np.int64),
             "located": located[:, 0],
             "located_long": located[:, 1],
-            "price": plain.prices_of(sent, records.size),
+            "price": quotes[Op.PRICE.name],
             "fee": np.where(records["fee"] == RATE_UNKNOWN, 0, records["fee"]),
             "day_count": [money[code][0] for code in records["currency"].tolist()],
             "fx": [money[code][1] for code in records["currency"].tolist()],
@@ -210,7 +212,7 @@ def as_pandas_sees_it(of: World, sent: pd.DataFrame, located: NDArray[np.int64])
     rows = plain.rows_of(sent, today)
     terms = plain.terms_of(rows, securities, today)
     values = {name: of.astype(np.int64) for name, of in plain.values_of(terms, securities, today).items()}
-    return Seen(rows, terms, values)
+    return Seen(rows, quotes, terms, values)
 
 
 def a_day() -> plain.Day:
@@ -242,6 +244,15 @@ def test_every_column_of_every_row_agrees(day: Day) -> None:
     assert unlike == {}
 
 
+def test_every_quote_of_every_security_agrees(day: Day) -> None:
+    unlike = {
+        name: np.flatnonzero(of != day.pandas.quotes[name])[:5].tolist()
+        for name, of in day.machine.quotes.items()
+        if not np.array_equal(of, day.pandas.quotes[name]) or not of.any()
+    }
+    assert unlike == {}
+
+
 def test_every_sum_of_every_security_agrees(day: Day) -> None:
     assert set(day.machine.terms) == set(day.pandas.terms)
     assert where_unlike(day.machine.terms, day.pandas.terms) == {}
@@ -258,8 +269,8 @@ def test_the_day_is_worth_the_name(day: Day) -> None:
     assert day.rejected == 0
     assert min(day.counted.duplicates, day.counted.missing, day.counted.unreadable, day.counted.unknown) > 500
     assert set(day.sent["op"]) == set(Op)
-    rowless = day.sent["op"].isin([Op.RESET_BOOK, Op.PRICE])
-    assert set(day.sent["kind"][~rowless]) == set(Kind) - NOT_SIMULATED
+    rowless = day.sent["op"].isin([Op.RESET_BOOK, *QUOTES])
+    assert set(day.sent["kind"][~rowless]) == set(Kind)
     assert not [name for name in day.machine.rows if not day.machine.rows[name].any()]
     assert not [name for name, of in (day.machine.terms | day.machine.calculations).items() if not of.any()]
 
