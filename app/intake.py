@@ -1,34 +1,42 @@
 """From the rings of the decode workers into the machine: reference data first where it comes first, events in large batches."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from streamz import Stream
 
 from engine.events import EventArray
+from engine.graph import Graph
 from engine.ring import Message, Ring
 from engine.state import Machine
 from engine.tables import Word
-from feeds.quarantine import Unreadable, decode
+from feeds.quarantine import Decoded, Unreadable, decode
 
 BATCH_EVENTS: Final = 131_072
 """The most of one step. Only a backlog makes so many: a security that changed often is then calculated once, and a locate
 waits for some 15 ms."""
-_REFERENCE: Final = (Message.SECURITIES, Message.BOOKS, Message.DEPOTS, Message.SOURCES, Message.CURRENCIES)
+Registered: TypeAlias = Callable[[Message, NDArray[Any]], None]
 
 
 class Intake:
-    """Drains the rings in turn. `keep` stores what could not be decoded."""
+    """Drains the rings in turn. `keep` stores, and counts, what could not be decoded; `registered` is told of reference data
+    right after the machine has it, before anything that comes behind it is used.
+    """
 
     def __init__(
-        self, machine: Machine, graph: Stream, rings: Sequence[Ring], keep: Callable[[list[Unreadable]], None]
+        self,
+        machine: Machine,
+        graph: Graph,
+        rings: Sequence[Ring],
+        keep: Callable[[list[Unreadable]], None],
+        registered: Registered | None = None,
     ) -> None:
         self._machine = machine
         self._graph = graph
         self._rings = rings
         self._keep = keep
+        self._registered = registered
 
     def drain(self) -> int:
         """Take at most one batch from each ring; returns the number of messages used (0: all rings are empty)."""
@@ -39,6 +47,20 @@ class Intake:
             state[Word.READY] = 1
         return used
 
+    def use(self, decoded: Decoded) -> None:
+        """Apply what was decoded here, in its order, as if it had come out of a ring."""
+        for kind, records in decoded.messages:
+            self._take(kind, records)
+        for kind, records in (
+            (Message.EVENTS, decoded.events),
+            (Message.DEALS, decoded.steps),
+            (Message.CORRECTIONS, decoded.corrections),
+        ):
+            if records.size:
+                self._take(kind, records)
+        if decoded.unreadable:
+            self._keep(decoded.unreadable)
+
     @property
     def backlog_bytes(self) -> int:
         return sum(ring.backlog_bytes for ring in self._rings)
@@ -46,6 +68,7 @@ class Intake:
     def _drain_one(self, ring: Ring) -> int:
         messages, events = 0, 0
         parts: list[EventArray] = []
+        progress: list[NDArray[Any]] = []
         while events < BATCH_EVENTS:
             message = ring.pop()
             if message is None:
@@ -54,20 +77,35 @@ class Intake:
             if kind == Message.EVENTS:
                 parts.append(payload.copy())
                 events += payload.size
+            elif kind == Message.QUARANTINE:
+                self._keep(decode(payload.tobytes()))
+            elif kind == Message.PROGRESS:
+                progress.append(payload.copy())  # true once the events before it are applied
             elif parts:
                 break  # what follows the events may be about codes they do not know: first the events, in order
             else:
-                self._other(kind, payload)
+                self._take(kind, payload)
             ring.release()
             messages += 1
         if parts:
             self._graph.emit(parts[0] if len(parts) == 1 else np.concatenate(parts))
+        applied = self._machine.tables.array["applied"]
+        for rows in progress:
+            applied[rows["topic"], rows["partition"]] = rows["offset"]
         return messages
 
-    def _other(self, kind: Message, payload: NDArray[Any]) -> None:
-        if kind in _REFERENCE:
-            self._machine.register(kind, payload)
-        else:
-            unreadable = decode(payload.tobytes())
-            self._machine.tables.state[Word.QUARANTINED] += sum(entry.events for entry in unreadable)
-            self._keep(unreadable)
+    def _take(self, kind: Message, payload: NDArray[Any]) -> None:
+        machine: Any = self._machine  # its doors for deals, corrections and moves are not there yet
+        match kind:
+            case Message.EVENTS:
+                self._graph.emit(payload)
+            case Message.DEALS:
+                self._graph.effects(machine.step(payload))
+            case Message.CORRECTIONS:
+                self._graph.effects(machine.correct(payload))
+            case Message.MOVES:
+                machine.move(payload)
+            case _:
+                machine.register(kind, payload)
+                if self._registered is not None:
+                    self._registered(kind, payload)

@@ -7,7 +7,7 @@ An exception of the machine returns through `emit` to whoever feeds, and stops t
 """
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,17 +20,32 @@ OnChanged: TypeAlias = Callable[[NDArray[np.int32]], None]
 OnRejected: TypeAlias = Callable[[EventArray, NDArray[np.uint8]], None]
 
 
-def build(machine: Machine, on_changed: OnChanged | None, on_rejected: OnRejected) -> Stream:
-    """The graph's source: `emit` a batch (`EventArray`), and it is applied and its effects are out when `emit` returns.
+class Graph(NamedTuple):
+    """The two doors: batches to apply, and what was applied elsewhere (deals, corrections) and has the same effects."""
+
+    events: Stream
+    applied: Stream
+
+    def emit(self, batch: EventArray) -> None:
+        """Apply a batch; its effects are out when this returns."""
+        self.events.emit(batch)
+
+    def effects(self, result: Applied) -> None:
+        """Let the effects of what was applied out."""
+        self.applied.emit(result)
+
+
+def build(machine: Machine, on_changed: OnChanged | None, on_rejected: OnRejected) -> Graph:
+    """The graph of a machine.
 
     `on_changed` gets ids of securities, `on_rejected` events with their outcomes (indices of `recognise.OUTCOMES`).
     """
-    source = Stream()
-    applied = source.map(machine.apply)
+    source, applied = Stream(), Stream()
+    source.map(machine.apply).sink(applied.emit)
     if on_changed is not None:
         applied.filter(_changed).map(lambda result: result.changed).sink(on_changed)
     applied.filter(_rejected).sink(lambda result: on_rejected(result.rejected, result.outcomes))
-    return source
+    return Graph(source, applied)
 
 
 def _changed(result: Applied) -> bool:

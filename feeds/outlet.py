@@ -1,14 +1,16 @@
 """A decode worker's end of its ring: pushes in order, waits when there is no room (that is the backpressure)."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from enum import IntEnum
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
 from msgspec import structs
 from numpy.typing import NDArray
 
+from engine.model import Flag
 from engine.ring import TOPICS, Message, Ring
 from feeds import quarantine
 from feeds.quarantine import Decoded, Unreadable
@@ -48,15 +50,28 @@ class Outlet:
         self.spent: NDArray[np.int64] = ring.segment.arrays["words"][_SPENT : _SPENT + len(Spent)]
         self._order = asyncio.Lock()
 
-    async def decoded(self, decoded: Decoded) -> None:
-        """Hand over events, then what is none; returns when all of it is in the ring."""
+    async def decoded(self, *polled: Decoded, progress: NDArray[np.void] | None = None) -> None:
+        """Hand over what was decoded, then how far its sources are read (dtype `PROGRESS`); returns when it is in the ring.
+
+        Nothing of anybody else gets between what was decoded and its progress.
+        """
         async with self._order:
-            await self._push_all(Message.EVENTS, decoded.events, EVENTS)
-            for part in _portions(decoded.unreadable):
-                await self._push(Message.QUARANTINE, np.frombuffer(quarantine.encode(part), np.uint8))
+            for decoded in polled:
+                for message, records in decoded.messages:
+                    await self._push_all(message, records, EVENTS if message == Message.EVENTS else _RECORDS)
+                await self._push_all(Message.EVENTS, decoded.events, EVENTS)
+                await self._push_all(Message.DEALS, decoded.steps, _RECORDS)
+                await self._push_all(Message.CORRECTIONS, decoded.corrections, _RECORDS)
+                for part in _portions(decoded.unreadable):
+                    await self._push(Message.QUARANTINE, np.frombuffer(quarantine.encode(part), np.uint8))
+            if progress is not None and progress.size:
+                await self._push(Message.PROGRESS, progress)
 
     async def reference(
-        self, messages: Sequence[tuple[Message, NDArray[np.void]]], unreadable: Sequence[Unreadable] = ()
+        self,
+        messages: Sequence[tuple[Message, NDArray[np.void]]],
+        unreadable: Sequence[Unreadable] = (),
+        progress: NDArray[np.void] | None = None,
     ) -> None:
         """Hand over reference data; returns when the engine has used it, so that events may name the new codes."""
         async with self._order:
@@ -64,16 +79,29 @@ class Outlet:
                 await self._push_all(message, records, _RECORDS)
             for part in _portions(unreadable):
                 await self._push(Message.QUARANTINE, np.frombuffer(quarantine.encode(part), np.uint8))
+            if progress is not None and progress.size:
+                await self._push(Message.PROGRESS, progress)
             while not self.ring.drained:  # noqa: ASYNC110  shared memory has no event
                 await asyncio.sleep(_DRAIN_S)
 
     async def _push_all(self, message: Message, records: NDArray[np.void], size: int) -> None:
-        for first in range(0, len(records), size):
-            await self._push(message, records[first : first + size])
+        for first, end in _cuts(message, records, size):
+            await self._push(message, records[first:end])
 
     async def _push(self, message: Message, records: NDArray[Any]) -> None:
         while not self.ring.push(message, records):  # noqa: ASYNC110  shared memory has no event
             await asyncio.sleep(_FULL_S)
+
+
+def _cuts(message: Message, records: NDArray[np.void], size: int) -> Iterator[tuple[int, int]]:
+    """Where to cut records into messages of some `size`: never between an event and the parts that belong to it."""
+    if len(records) <= size or message not in (Message.EVENTS, Message.DEALS):
+        yield from ((first, first + size) for first in range(0, len(records), size))
+        return
+    flags = records["flags"] if message == Message.EVENTS else records["event"]["flags"]
+    heads = np.flatnonzero(flags & Flag.PART == 0)
+    at = np.unique(heads[np.searchsorted(heads, np.arange(0, len(records), size), side="right") - 1])
+    yield from pairwise([*at.tolist(), len(records)])
 
 
 def _portions(entries: Sequence[Unreadable]) -> list[list[Unreadable]]:

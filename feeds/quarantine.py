@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.events import EventArray
+from engine.events import CORRECTION, DEAL_STEP, EVENT, EventArray
+from engine.ring import Message
 
 
 class Reason(StrEnum):
@@ -20,7 +21,7 @@ class Reason(StrEnum):
     INVALID = "invalid_field"
     """Readable, but a field is missing, unknown, of the wrong type or out of range."""
     ENCODING = "unknown_encoding"
-    """The header `enc` names neither json nor arrow."""
+    """The header `enc` names neither json nor arrow, or an encoding that this feed does not have."""
     TOO_LONG = "text_too_long"
     UNKNOWN_SECURITY = "unknown_security"
     UNKNOWN_BOOK = "unknown_book"
@@ -85,10 +86,24 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """What a poll holds: events in the order in which to apply them, and what is none."""
+    """What a poll holds, to be applied in this order: messages, events, steps, corrections; and what is none of these.
 
-    events: EventArray
+    `messages` are other ring messages in their order; where the order of events and corrections among themselves matters,
+    they are here too. An event with `Flag.PART` belongs to the one before it.
+    """
+
+    events: EventArray = field(default_factory=lambda: np.empty(0, EVENT))
     unreadable: list[Unreadable] = field(default_factory=list)
+    steps: NDArray[np.void] = field(default_factory=lambda: np.empty(0, DEAL_STEP))
+    corrections: NDArray[np.void] = field(default_factory=lambda: np.empty(0, CORRECTION))
+    messages: list[tuple[Message, NDArray[Any]]] = field(default_factory=list)
+
+    @property
+    def size(self) -> int:
+        """Events, steps and corrections, wherever they are."""
+        kinds = (Message.EVENTS, Message.DEALS, Message.CORRECTIONS)
+        others = sum(len(records) for kind, records in self.messages if kind in kinds)
+        return len(self.events) + len(self.steps) + len(self.corrections) + others
 
 
 _ENCODER = msgspec.msgpack.Encoder()

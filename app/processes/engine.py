@@ -24,7 +24,7 @@ from engine.ring import Ring
 from engine.segment import remove_dead
 from engine.state import Machine
 from engine.tables import Word
-from feeds.quarantine import Unreadable
+from feeds.quarantine import Unreadable, count
 
 log = structlog.get_logger()
 IDLE_S: Final = 0.002
@@ -60,7 +60,7 @@ class Engine:
         self.publisher, on_changed = _publisher(settings, self.machine)
         graph = build(self.machine, on_changed, self._refuse)
         self.rings = [Ring.create(f"{settings.instance}.ring{i}") for i in range(settings.workers)]
-        self.intake = Intake(self.machine, graph, self.rings, self._keep)
+        self.intake = Intake(self.machine, graph, self.rings, self._undecoded)
         self.api = ApiService(settings, self.machine, self.rings, closes=world.closes(markets, self._calendar, cache))
         self._topics = (settings.events_topic, settings.reference_topic)
         self._stopping = asyncio.Event()
@@ -68,6 +68,10 @@ class Engine:
 
     def _refuse(self, events: Any, outcomes: Any) -> None:
         self._keep(refused(self.machine.tables, self._topics, events, outcomes))
+
+    def _undecoded(self, entries: list[Unreadable]) -> None:
+        self.machine.tables.state[Word.QUARANTINED] += count(entries)
+        self._keep(entries)
 
     def _keep(self, entries: list[Unreadable]) -> None:
         """Store entries beside the writer's loop; a full disk is said loudly and stops nothing."""

@@ -10,10 +10,10 @@ import pytest
 from app.intake import Intake
 from engine.graph import build
 from engine.registry import CapacityError
-from engine.ring import Message, Ring
+from engine.ring import PROGRESS, Message, Ring
 from engine.state import Machine
 from engine.tables import Word
-from feeds.quarantine import Unreadable, encode
+from feeds.quarantine import Decoded, Unreadable, encode
 from tests.engine.machines import SMALL, events, machine, security_records
 
 
@@ -44,8 +44,8 @@ def test_reference_is_known_before_the_events_behind_it_and_events_before_the_re
         assert ring.drained
 
 
-def test_what_cannot_be_decoded_is_counted_and_kept(instance: str) -> None:
-    with _intake(instance) as (made, (ring,), intake, kept, _):
+def test_what_cannot_be_decoded_is_kept(instance: str) -> None:
+    with _intake(instance) as (_made, (ring,), intake, kept, _):
         bad = [
             Unreadable("t", 1, 9, "malformed", "not JSON", b"{"),
             Unreadable("t", 1, 10, "invalid_field", "", b"x", 3),
@@ -53,7 +53,6 @@ def test_what_cannot_be_decoded_is_counted_and_kept(instance: str) -> None:
         ring.push(Message.QUARANTINE, np.frombuffer(encode(bad), np.uint8))
         intake.drain()
         assert kept == bad
-        assert made.tables.count(Word.QUARANTINED) == 4
 
 
 def test_ready_waits_for_every_feed(instance: str) -> None:
@@ -97,3 +96,25 @@ def test_a_full_table_stops_whoever_feeds(instance: str) -> None:
         ring.push(Message.EVENTS, events(*rows))
         with pytest.raises(CapacityError):
             intake.drain()
+
+
+def test_progress_is_true_only_when_the_events_before_it_are_applied_and_breaks_no_batch(instance: str) -> None:
+    with _intake(instance) as (made, (ring,), intake, _, _refused):
+        for first in (1, 2, 3):
+            ring.push(Message.EVENTS, events({"quantity": 5}, first_seq=first))
+            ring.push(Message.PROGRESS, np.array([(3, 1, 0, 10 * first)], PROGRESS))
+        intake.drain()
+        assert made.tables.count(Word.EVENTS) == 3
+        assert made.tables.count(Word.BATCHES) == 1
+        assert made.tables.array["applied"][3, 1] == 30
+
+
+def test_what_is_decoded_again_later_is_used_in_its_order_and_reference_data_is_told_of_at_once(instance: str) -> None:
+    with machine(instance) as made:
+        graph = build(made, None, lambda _events, _outcomes: None)
+        told: list[tuple[Message, int]] = []
+        intake = Intake(made, graph, [], lambda _: None, lambda kind, rows: told.append((kind, rows.size)))
+        records = security_records(12)
+        intake.use(Decoded(events({"quantity": 7, "security": 12}), messages=[(Message.SECURITIES, records)]))
+        assert told == [(Message.SECURITIES, records.size)]
+        assert (made.tables.count(Word.EVENTS), made.tables.count(Word.REJECTED)) == (1, 0)
