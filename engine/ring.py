@@ -198,15 +198,16 @@ class Ring:
         """Whether the consumer has used everything pushed so far."""
         return self.backlog_bytes == 0
 
-    def push(self, kind: Message, array: NDArray[Any], *, at_ns: int = 0, place: int = 0) -> bool:
+    def push(self, kind: Message, array: NDArray[Any], *more: NDArray[Any], at_ns: int = 0, place: int = 0) -> bool:
         """Hand over a copy of `array`, dtype as `Message` says. False, and nothing done, while there is no room.
 
-        `at_ns` and `place` go with it, for whoever reads with a `Cursor`.
+        `at_ns` and `place` go with it, and what is in `more` follows the array, for whoever reads with a `Cursor`.
 
         Raises ValueError for an array that could never fit: split it (a quarter of the ring always fits an empty one).
         """
-        payload = array.view(np.uint8).reshape(-1)
-        need = _ROUND + -(-payload.size // _ROUND) * _ROUND
+        parts = [part.view(np.uint8).reshape(-1) for part in (array, *more)]
+        count = sum(part.size for part in parts)
+        need = _ROUND + -(-count // _ROUND) * _ROUND
         size = self._buffer.size
         if need > size // 2:
             raise ValueError(f"a message of {need:,} bytes is more than half of the ring ({size:,})")
@@ -218,8 +219,11 @@ class Ring:
         if skip:
             self._buffer[at : at + 8].view(np.int64)[0] = 0
             at = 0
-        self._buffer[at : at + 32].view(np.int64)[:] = (kind, payload.size, at_ns, place)
-        self._buffer[at + _ROUND : at + _ROUND + payload.size] = payload
+        self._buffer[at : at + 32].view(np.int64)[:] = (kind, count, at_ns, place)
+        begin = at + _ROUND
+        for part in parts:
+            self._buffer[begin : begin + part.size] = part
+            begin += part.size
         self._words[_TAIL] = tail + skip + need
         return True
 
