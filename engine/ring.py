@@ -102,7 +102,7 @@ class Message(IntEnum):
     """JSON: what could not be told."""
 
 
-_DTYPES: Final[dict[int, np.dtype[Any]]] = {
+DTYPES: Final[dict[int, np.dtype[Any]]] = {
     Message.EVENTS: EVENT,
     Message.SECURITIES: SECURITY,
     Message.BOOKS: BOOK,
@@ -126,6 +126,7 @@ _DTYPES: Final[dict[int, np.dtype[Any]]] = {
     Message.BEGIN: np.dtype("u1"),
     Message.GAP: np.dtype("u1"),
 }
+"""The records of a message."""
 
 
 class Entry(NamedTuple):
@@ -240,7 +241,7 @@ class Ring:
             return self.pop()
         count = int(self._buffer[at + 8 : at + 16].view(np.int64)[0])
         payload = self._buffer[at + _ROUND : at + _ROUND + count]
-        return Message(kind), payload.view(_DTYPES[kind])
+        return Message(kind), payload.view(DTYPES[kind])
 
     def release(self) -> None:
         """Give the room of the message last popped back to the producer."""
