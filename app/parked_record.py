@@ -1,0 +1,78 @@
+"""What a record that could not be used is about: the codes it names, the book, and how many shares, read leniently."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from engine.model import Namespace, Op
+from feeds.quarantine import Unreadable
+
+_NAMES: Final = {
+    "src": Namespace.SOURCE,
+    "sec": Namespace.SECURITY,
+    "book": Namespace.BOOK,
+    "depot": Namespace.DEPOT,
+    "counterparty": Namespace.COUNTERPARTY,
+    "deal": Namespace.DEAL,
+}
+"""Key or column of the wire forms, and what it names."""
+_NO_SHARES: Final = frozenset(
+    name
+    for op in (Op.PRICE, Op.CLOSE, Op.NAV, Op.INAV, Op.VOLATILITY, Op.SET_RATE, Op.RESET_BOOK)
+    for name in (op.name, int(op))
+)
+_MOST_ROWS: Final = 1 << 16
+Wanted = tuple[int, str]
+"""A namespace and a code in it."""
+
+
+class Concerns(msgspec.Struct, array_like=True, frozen=True):
+    """What a record names. `shares`: absolute, by security as it is written there."""
+
+    wants: tuple[Wanted, ...] = ()
+    shares: tuple[tuple[str, int], ...] = ()
+    books: tuple[str, ...] = ()
+
+
+def encoding_of(raw: bytes) -> bytes:
+    """The `enc` header that a record came with: JSON begins with a brace, or white space before one."""
+    return b"json" if raw[:64].lstrip()[:1] in (b"{", b"[", b"") else b"arrow"
+
+
+def concerns(entry: Unreadable) -> Concerns:
+    """Every code that the record names, known or not, and its shares; empty where nothing can be read of it."""
+    try:
+        rows = _json_rows(entry.raw) if encoding_of(entry.raw) == b"json" else _arrow_rows(entry.raw)
+    except (ValueError, OSError, MemoryError, EOFError, RecursionError):  # pyarrow's and msgspec's are ValueErrors, too
+        return Concerns()
+    wants: dict[Wanted, None] = {}
+    books: dict[str, None] = {}
+    shares: dict[str, int] = {}
+    for row in rows:
+        for key, namespace in _NAMES.items():
+            code = row.get(key)
+            if isinstance(code, str) and code:
+                wants[int(namespace), code] = None
+        book, security, quantity = row.get("book"), row.get("sec"), row.get("qty")
+        if isinstance(book, str) and book:
+            books[book] = None
+        if isinstance(security, str) and isinstance(quantity, int) and row.get("op") not in _NO_SHARES:
+            shares[security] = shares.get(security, 0) + abs(quantity)
+    return Concerns(tuple(wants), tuple(shares.items()), tuple(books))
+
+
+def _json_rows(raw: bytes) -> list[Mapping[str, Any]]:
+    value = msgspec.json.decode(raw)
+    return [value] if isinstance(value, dict) else []
+
+
+def _arrow_rows(raw: bytes) -> Iterable[Mapping[str, Any]]:
+    import pyarrow as pa  # noqa: PLC0415  only for such records
+
+    wanted = (*_NAMES, "qty", "op")
+    with pa.ipc.open_stream(raw) as stream:
+        batch = stream.read_next_batch()
+    batch.validate(full=True)  # dictionary indices that lead nowhere would end the process
+    rows: list[Mapping[str, Any]] = batch.select([n for n in batch.schema.names if n in wanted]).to_pylist()
+    return rows[:_MOST_ROWS]

@@ -1,0 +1,354 @@
+"""Records that name something nobody has explained yet: kept in order, and used the moment reference data explains it.
+
+The parking is the engine's own: it changes only between two messages, so a snapshot that holds it (`state`) and the offsets
+that have been applied is one moment, and nothing is lost or parked twice. SQLite has a copy of it for people.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, Final, TypeAlias
+
+import msgspec
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from app.parked_record import Concerns, Wanted, concerns, encoding_of
+from app.parking_store import Parked, ParkingStore, identity
+from engine.model import SYMBOL_BYTES, Namespace, Op
+from engine.state import Machine
+from engine.symbols import Symbols
+from engine.tables import RECENT_EVENTS, Word
+from feeds.quarantine import Decoded, Unreadable
+
+log = structlog.get_logger()
+MAX_RECORDS: Final = 100_000
+MAX_BYTES: Final = 256 << 20
+_MOVED: Final = "parked until {why}: {detail}"
+_STATE: Final = msgspec.msgpack.Decoder(tuple[int, list[Parked]])
+_ENCODER: Final = msgspec.msgpack.Encoder()
+
+Places: TypeAlias = Sequence[tuple[int, int]]
+"""Partition and offset, one of each record."""
+Decode: TypeAlias = Callable[[str, Sequence[bytes], bytes, Places], Decoded]
+"""Records of one topic and one encoding (as in the header `enc`), read as their feed reads them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much may wait; what is over it goes to the quarantine, the oldest first."""
+
+    records: int = MAX_RECORDS
+    size_bytes: int = MAX_BYTES
+
+
+class Parking:
+    """All parked records of an engine. Call it from the writer's loop, but not from within a batch.
+
+    `use` applies what was decoded; `quarantine` keeps what cannot be parked any more; `beside` does a job in its turn, off
+    the loop; `clock`: UTC nanoseconds.
+    """
+
+    def __init__(
+        self,
+        machine: Machine,
+        store: ParkingStore,
+        *,
+        decode: Decode,
+        use: Callable[[Decoded], None],
+        quarantine: Callable[[list[Unreadable]], None],
+        beside: Callable[..., None],
+        clock: Callable[[], int],
+        limits: Limits | None = None,
+    ) -> None:
+        self._machine = machine
+        self._store = store
+        self._decode, self._use, self._quarantine, self._beside = decode, use, quarantine, beside
+        self._clock = clock
+        self.limits = limits or Limits()
+        self._symbols = Symbols(machine.tables.array["symbols"])
+        self._discarded = store.discarded_identities()
+        self._begin([], 1)
+        self._recent = machine.tables.count(Word.RECENT)
+
+    def _begin(self, records: Iterable[Parked], next_id: int) -> None:
+        self._records: dict[int, Parked] = {}
+        self._identities: dict[bytes, int] = {}
+        self._waiting: dict[Wanted, set[int]] = {}
+        self._shares: Counter[str] = Counter()
+        self._bytes = self._events = 0
+        self._shown = np.empty(0, np.int32)
+        self._changed = True
+        self._next = next_id
+        for parked in sorted(records, key=_turn):
+            self._put(parked)
+
+    # what is asked of it
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    @property
+    def size_bytes(self) -> int:
+        """Of the records as they came."""
+        return self._bytes
+
+    def records(self) -> list[Parked]:
+        """In the order in which they will be used."""
+        return sorted(self._records.values(), key=_turn)
+
+    def missing(self, parked: Parked) -> tuple[Wanted, ...]:
+        """The codes that it names and that are not known now."""
+        wants = parked.concerns.wants
+        return tuple(want for want, known in zip(wants, self._known(wants), strict=True) if not known)
+
+    def by_topic(self) -> Counter[str]:
+        """Records by the topic they came from."""
+        return Counter(parked.entry.topic for parked in self._records.values())
+
+    # doors
+
+    def park(self, entries: Sequence[Unreadable]) -> None:
+        """Keep records until what they name is known; what is known by now is used at once."""
+        come = []
+        for entry in entries:
+            key = identity(entry)
+            if key in self._identities or key in self._discarded:
+                continue
+            parked = Parked(self._next, self._next, entry, _concerns(entry), self._clock())
+            self._next += 1
+            self._put(parked)
+            come.append(parked)
+        if come:
+            self._beside(self._store.change, (), come)
+            self._replay([parked for parked in come if parked.concerns.wants and not self.missing(parked)])
+            self._keep_to_limits()
+        self._count()
+
+    def registered(self) -> None:
+        """Reference data has come: use whatever it explains, in order."""
+        if not self._waiting:
+            return
+        self._supersede()
+        wanted = list(self._waiting)
+        explained = [want for want, known in zip(wanted, self._known(wanted), strict=True) if known]
+        touched = {number for want in explained for number in self._waiting[want]}
+        chosen = [self._records[number] for number in touched]
+        # several events of one record do not wait for each other; one event waits for all that it names
+        self._replay([parked for parked in chosen if parked.entry.events > 1 or not self.missing(parked)])
+        for want in explained:
+            self._waiting.pop(want, None)
+        self._count()
+
+    def retry(self, numbers: Iterable[int] | None = None) -> tuple[int, int]:
+        """Read these records (None: all) again, in order. Returns how many were used and how many go on waiting."""
+        self._supersede()
+        chosen = self._chosen(numbers)
+        left = self._replay(chosen)
+        self._count()
+        return len(chosen) - left, left
+
+    def discard(self, numbers: Iterable[int], who: str, comment: str) -> list[Unreadable]:
+        """Give records up for good; they are remembered with who did it, and not parked again."""
+        chosen = self._chosen(numbers)
+        self._take(chosen)
+        entries = [parked.entry for parked in chosen]
+        self._discarded |= {identity(entry) for entry in entries}
+        self._beside(self._store.discard, entries, who, comment)
+        self._beside(self._store.change, [parked.id for parked in chosen], ())
+        self._count()
+        return entries
+
+    def tick(self) -> None:
+        """Say in the tables what waits, and set aside what a later start of day has overtaken."""
+        self._supersede()
+        if not self._changed:
+            return
+        self._changed = False
+        codes = list(self._shares)
+        ids = self._ids([(int(Namespace.SECURITY), code) for code in codes])
+        totals: Counter[int] = Counter()
+        for number, code in zip(ids.tolist(), codes, strict=True):
+            if number:
+                totals[number] += self._shares[code]
+        gone = [number for number in self._shown.tolist() if number not in totals]
+        self._shown = np.array(list(totals), np.int32)
+        if gone or totals:
+            quantities = np.array([*totals.values(), *(0 for _ in gone)], np.int64)
+            self._show(np.array([*totals, *gone], np.int32), quantities)
+
+    def _show(self, ids: NDArray[np.int32], quantities: NDArray[np.int64]) -> None:
+        tables = self._machine.tables
+        with tables.writing():
+            tables.array["parked"][ids] = quantities
+
+    # snapshots
+
+    def state(self) -> bytes:
+        """Everything that waits, for a snapshot."""
+        return _ENCODER.encode((self._next, list(self._records.values())))
+
+    def restore(self, raw: bytes) -> None:
+        """Hold what a snapshot held; what people have given up since stays given up. Raises `msgspec.DecodeError`."""
+        next_id, records = _STATE.decode(raw)
+        self._begin([each for each in records if identity(each.entry) not in self._discarded], next_id)
+        self._recent = self._machine.tables.count(Word.RECENT)
+        self._beside(self._store.replace, self.records())
+        self._count()
+
+    def load(self) -> None:
+        """Hold what is on disk: there is no snapshot, and the broker may have forgotten those records."""
+        records = list(self._store.entries())
+        self._begin(records, 1 + max((parked.id for parked in records), default=0))
+        self._count()
+
+    # parts
+
+    def _chosen(self, numbers: Iterable[int] | None) -> list[Parked]:
+        if numbers is None:
+            return list(self._records.values())
+        return [self._records[number] for number in dict.fromkeys(numbers) if number in self._records]
+
+    def _put(self, parked: Parked) -> None:
+        self._records[parked.id] = parked
+        self._identities[identity(parked.entry)] = parked.id
+        for want in self.missing(parked):
+            self._waiting.setdefault(want, set()).add(parked.id)
+        self._shares.update(dict(parked.concerns.shares))
+        self._bytes += len(parked.entry.raw)
+        self._events += parked.entry.events
+        self._changed = True
+
+    def _take(self, chosen: Sequence[Parked]) -> None:
+        for parked in chosen:
+            del self._records[parked.id]
+            self._identities.pop(identity(parked.entry), None)
+            for want in parked.concerns.wants:
+                if (numbers := self._waiting.get(want)) is not None:
+                    numbers.discard(parked.id)
+                    if not numbers:
+                        del self._waiting[want]
+            self._shares.subtract(dict(parked.concerns.shares))
+            self._bytes -= len(parked.entry.raw)
+            self._events -= parked.entry.events
+        self._shares = +self._shares
+        self._changed = True
+
+    def _replay(self, chosen: Sequence[Parked]) -> int:
+        """Use records in their order; returns how many are, in part or whole, still not explained."""
+        if not chosen:
+            return 0
+        ordered = sorted(chosen, key=_turn)
+        self._take(ordered)
+        back: list[Parked] = []
+        for (topic, encoding), run in groupby(ordered, lambda p: (p.entry.topic, encoding_of(p.entry.raw))):
+            back += self._use_run(topic, encoding, list(run))
+        for parked in back:
+            self._put(parked)
+        self._beside(self._store.change, [parked.id for parked in ordered], back)
+        log.info("parked records are explained", used=len(ordered) - len(back), still_waiting=len(back))
+        return len(back)
+
+    def _use_run(self, topic: str, encoding: bytes, run: Sequence[Parked]) -> list[Parked]:
+        """Returns what of these records is to be parked again, each in the turn that it had."""
+        places = [(parked.entry.partition, parked.entry.offset) for parked in run]
+        decoded = self._decode(topic, [parked.entry.raw for parked in run], encoding, places)
+        origin = {(parked.entry.partition, parked.entry.offset): parked for parked in run}
+        back, bad = [], []
+        for entry in decoded.unreadable:
+            before = origin.get((entry.partition, entry.offset))
+            if before is None or not entry.unknown:
+                bad.append(entry)
+                continue
+            back.append(Parked(self._next, before.place, entry, _concerns(entry), before.parked_ns))
+            self._next += 1
+        decoded.unreadable.clear()
+        self._use(decoded)
+        if bad:
+            self._quarantine(bad)
+        return back
+
+    def _supersede(self) -> None:
+        """A start of day replaces its book: what waits from before it must not be used on top of it."""
+        written, recent = self._machine.tables.count(Word.RECENT), self._machine.tables.array["recent"]
+        since, self._recent = max(self._recent, written - RECENT_EVENTS), written
+        if not self._records or since >= written:
+            return
+        at = np.arange(since, written) % RECENT_EVENTS
+        for reset in recent[at[recent["op"][at] == Op.RESET_BOOK]]:
+            book = bytes(self._machine.tables.array["book"]["code"][int(reset["book"])]).decode()
+            overtaken = [parked for parked in self._records.values() if _overtaken(parked, book, reset)]
+            self._give_up(overtaken, f"a later start of day of book {book}")
+
+    def _keep_to_limits(self) -> None:
+        gone: list[Parked] = []
+        records, size = len(self._records), self._bytes
+        if records <= self.limits.records and size <= self.limits.size_bytes:
+            return
+        for parked in self.records():
+            if records <= self.limits.records and size <= self.limits.size_bytes:
+                break
+            gone.append(parked)
+            records, size = records - 1, size - len(parked.entry.raw)
+        self._give_up(gone, f"there was no room (at most {self.limits.records:,} records)")
+
+    def _give_up(self, chosen: Sequence[Parked], why: str) -> None:
+        """To the quarantine, loudly."""
+        if not chosen:
+            return
+        log.error("parked records go to the quarantine unused", records=len(chosen), why=why)
+        self._take(chosen)
+        self._beside(self._store.change, [parked.id for parked in chosen], ())
+        told = [
+            msgspec.structs.replace(each.entry, detail=_MOVED.format(why=why, detail=each.entry.detail))
+            for each in chosen
+        ]
+        self._quarantine(told)
+
+    def _known(self, wants: Sequence[Wanted]) -> list[bool]:
+        return [bool(number) for number in self._ids(wants).tolist()]
+
+    def _ids(self, wants: Sequence[Wanted]) -> NDArray[np.int64]:
+        """What the codes name now; 0 for nothing, and for codes that are too long to be one."""
+        ids = np.zeros(len(wants), np.int64)
+        spaces = np.array([namespace for namespace, _ in wants], np.int64)
+        codes = np.array([_code(code) for _, code in wants], f"S{SYMBOL_BYTES}")
+        for namespace in np.unique(spaces).tolist():
+            here = spaces == namespace
+            ids[here] = self._symbols.find(Namespace(namespace), codes[here])
+        return ids
+
+    def _count(self) -> None:
+        state = self._machine.tables.state
+        state[Word.PARKED] = self._events
+        state[Word.PARKED_SHARES] = self._shares.total()
+
+
+def _turn(parked: Parked) -> tuple[int, int]:
+    return parked.place, parked.id
+
+
+def _concerns(entry: Unreadable) -> Concerns:
+    """What the decoder says it is about, or else what can be read of it."""
+    found = concerns(entry)
+    wants = getattr(entry, "wants", ()) or found.wants
+    shares = getattr(entry, "shares", ()) or found.shares
+    return Concerns(tuple(dict.fromkeys(wants)), shares, found.books)
+
+
+def _code(code: str) -> bytes:
+    raw = code.encode(errors="replace")
+    return raw if len(raw) <= SYMBOL_BYTES else b""
+
+
+def _overtaken(parked: Parked, book: str, reset: Any) -> bool:
+    """Whether the record came before a reset of its book."""
+    if book not in parked.concerns.books:
+        return False
+    entry = parked.entry
+    # the offset tells where both are of one partition; between two, only the time of their coming
+    if entry.partition == int(reset["partition"]) and entry.offset <= int(reset["offset"]):
+        return True
+    return parked.parked_ns < int(reset["received_ns"])
