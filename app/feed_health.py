@@ -10,10 +10,9 @@ import structlog
 from numpy.typing import NDArray
 
 from app.feed_rules import DOUBTFUL, NS_PER_S, FeedRule, FeedState, HealthWord
-from engine.events import EventArray
 from engine.model import Concern
-from engine.ring import TOPICS, FeedWord, Ring
-from engine.tables import FEED_STALE_NS, Tables, Word
+from engine.ring import FeedWord, Ring
+from engine.tables import FEED_STALE_NS, RECENT_EVENTS, Tables, Word
 
 log = structlog.get_logger()
 SAMPLE_NS: Final = 2 * NS_PER_S
@@ -23,7 +22,7 @@ BEHIND_NS: Final = 3 * NS_PER_S
 """From when on a feed that is not abreast is said to be behind."""
 _ADDED: Final = (FeedWord.RECORDS, FeedWord.EVENTS, FeedWord.UNREADABLE, FeedWord.LAG, FeedWord.PARTITIONS)
 _SPARSE: Final = 64
-"""Every how many-th event of a batch is looked at to learn which source comes through which feed."""
+"""Every how many-th applied event is looked at to learn which source comes through which feed."""
 
 
 @dataclass(slots=True)
@@ -76,15 +75,9 @@ class FeedHealth:
         self._tables = tables
         self._rings = tuple(rings)
         self._rates = [_Rate() for _ in rules]
-        self._next_sample_ns = 0
+        self._next_sample_ns = self._seen = 0
         self.came_through: NDArray[np.int16] = np.full(tables.capacity.sources + 1, -1, np.int16)
         """By source, the number of the feed that its newest events came through; -1 for none."""
-
-    def watch(self, events: EventArray) -> None:
-        """A batch comes: learn which source comes through which feed."""
-        some = events[::_SPARSE]
-        known = some["source"] < self.came_through.size
-        self.came_through[some["source"][known]] = some["topic"][known]
 
     def rates(self, feed: int) -> list[float]:
         """Records a second, oldest first, one each two seconds."""
@@ -118,6 +111,7 @@ class FeedHealth:
             if now in DOUBTFUL:
                 stale |= rule.concerns
         if sample:
+            self._learn()
             self._next_sample_ns = now_ns + SAMPLE_NS
         array[:] = total
         state[Word.STALE] = stale | self._without_words(total, now_ns, ready=ready)
@@ -131,6 +125,13 @@ class FeedHealth:
         nobody = ready and bool(read.any()) and not shares
         return int(Concern.SHARES | Concern.MONEY) if silent or nobody else 0
 
+    def _learn(self) -> None:
+        """Which source comes through which feed, from some of the events applied since the last look."""
+        written, recent = self._tables.count(Word.RECENT), self._tables.array["recent"]
+        some = np.arange(max(self._seen, written - RECENT_EVENTS), written, _SPARSE) % RECENT_EVENTS
+        self._seen = written
+        self.came_through[recent["source"][some]] = recent["topic"][some]
+
     def _sample(self, number: int, records: int, now_ns: int) -> None:
         rate = self._rates[number]
         # a counter that is smaller than before is that of a new worker
@@ -143,6 +144,3 @@ def _say(rule: FeedRule, before: FeedState, now: FeedState) -> None:
     tell: Callable[..., None] = log.warning if now in DOUBTFUL else log.info
     if now in DOUBTFUL or before in DOUBTFUL:
         tell("feed", feed=rule.feed, state=now.name.lower(), before=before.name.lower(), concern=list(rule.concern))
-
-
-__all__ = ["SAMPLES", "TOPICS", "FeedHealth", "added_up", "judged"]

@@ -68,6 +68,13 @@ class Keeping:
         self.beside = Beside()
         self._counted: OrderedDict[bytes, None] = OrderedDict()
 
+    def begin(self, *, from_broker: bool) -> None:
+        """At the start of an engine without a snapshot: take up what waits, where it was not all invented."""
+        if from_broker:
+            self.parking.load()
+        else:
+            self.beside(self.parking.store.replace, ())
+
     def keep(self, entries: Sequence[Unreadable]) -> None:
         """Records as the decoders leave them: counted once, however often they are read."""
         unknown = [entry for entry in entries if entry.unknown]
@@ -110,3 +117,4 @@ class Keeping:
         """When all is on disk."""
         self.beside.close()
         self.quarantine.close()
+        self.parking.store.close()

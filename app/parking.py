@@ -64,7 +64,7 @@ class Parking:
         limits: Limits | None = None,
     ) -> None:
         self._machine = machine
-        self._store = store
+        self.store = store
         self._decode, self._use, self._quarantine, self._beside = decode, use, quarantine, beside
         self._clock = clock
         self.limits = limits or Limits()
@@ -122,7 +122,7 @@ class Parking:
             self._put(parked)
             come.append(parked)
         if come:
-            self._beside(self._store.change, (), come)
+            self._beside(self.store.change, (), come)
             self._replay([parked for parked in come if parked.concerns.wants and not self.missing(parked)])
             self._keep_to_limits()
         self._count()
@@ -156,14 +156,15 @@ class Parking:
         self._take(chosen)
         entries = [parked.entry for parked in chosen]
         self._discarded |= {identity(entry) for entry in entries}
-        self._beside(self._store.discard, entries, who, comment)
-        self._beside(self._store.change, [parked.id for parked in chosen], ())
+        self._beside(self.store.discard, entries, who, comment)
+        self._beside(self.store.change, [parked.id for parked in chosen], ())
         self._count()
         return entries
 
     def tick(self) -> None:
-        """Say in the tables what waits, and set aside what a later start of day has overtaken."""
+        """Say in the tables what waits, use what has been explained without a word, set aside what has been overtaken."""
         self._supersede()
+        self.registered()
         if not self._changed:
             return
         self._changed = False
@@ -195,12 +196,12 @@ class Parking:
         next_id, records = _STATE.decode(raw)
         self._begin([each for each in records if identity(each.entry) not in self._discarded], next_id)
         self._recent = self._machine.tables.count(Word.RECENT)
-        self._beside(self._store.replace, self.records())
+        self._beside(self.store.replace, self.records())
         self._count()
 
     def load(self) -> None:
         """Hold what is on disk: there is no snapshot, and the broker may have forgotten those records."""
-        records = list(self._store.entries())
+        records = list(self.store.entries())
         self._begin(records, 1 + max((parked.id for parked in records), default=0))
         self._count()
 
@@ -247,7 +248,7 @@ class Parking:
             back += self._use_run(topic, encoding, list(run))
         for parked in back:
             self._put(parked)
-        self._beside(self._store.change, [parked.id for parked in ordered], back)
+        self._beside(self.store.change, [parked.id for parked in ordered], back)
         log.info("parked records are explained", used=len(ordered) - len(back), still_waiting=len(back))
         return len(back)
 
@@ -300,7 +301,7 @@ class Parking:
             return
         log.error("parked records go to the quarantine unused", records=len(chosen), why=why)
         self._take(chosen)
-        self._beside(self._store.change, [parked.id for parked in chosen], ())
+        self._beside(self.store.change, [parked.id for parked in chosen], ())
         told = [
             msgspec.structs.replace(each.entry, detail=_MOVED.format(why=why, detail=each.entry.detail))
             for each in chosen

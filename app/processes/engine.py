@@ -11,20 +11,24 @@ from typing import Any, Final
 import structlog
 import uvloop
 
-from app import world
+from app import feed_rules, parking_store, quarantine_store, world
 from app.api.service import ApiService
 from app.business_days import DayState
+from app.feed_health import FeedHealth
 from app.intake import Intake
+from app.keeping import Keeping
+from app.parking import Parking
+from app.parking_store import ParkingStore
 from app.quarantine_store import QuarantineStore
+from app.read_again import again
 from app.refused import refused
 from app.settings import Settings
 from engine.graph import OnChanged, build
 from engine.model import DAYS, Clock
-from engine.ring import Ring
+from engine.ring import Message, Ring
 from engine.segment import remove_dead
 from engine.state import Machine
 from engine.tables import Word
-from feeds.quarantine import Unreadable, count
 
 log = structlog.get_logger()
 IDLE_S: Final = 0.002
@@ -56,33 +60,31 @@ class Engine:
         self._day: DayState | None = None
         self._follow_the_day(time.time_ns())
         self.machine.tables.state[Word.STARTED_NS] = time.time_ns()
-        self.quarantine = QuarantineStore(settings.folder / "quarantine.db")
+        self.keeping = Keeping(self.machine, QuarantineStore(settings.folder / quarantine_store.FILE))
         self.publisher, on_changed = _publisher(settings, self.machine)
         graph = build(self.machine, on_changed, self._refuse)
         self.rings = [Ring.create(f"{settings.instance}.ring{i}") for i in range(settings.workers)]
-        self.intake = Intake(self.machine, graph, self.rings, self._undecoded)
+        self.intake = Intake(self.machine, graph, self.rings, self.keeping.keep, self._registered)
+        self.keeping.parking = Parking(
+            self.machine,
+            ParkingStore(settings.folder / parking_store.FILE),
+            decode=again(self.machine.tables, settings),
+            use=self.intake.use,
+            quarantine=self.keeping.set_aside,
+            beside=self.keeping.beside,
+            clock=time.time_ns,
+        )
+        self.keeping.begin(from_broker=settings.kafka is not None)
+        self.feed_health = FeedHealth(self.machine.tables, self.rings, feed_rules.shipped())
         self.api = ApiService(settings, self.machine, self.rings, closes=world.closes(markets, self._calendar, cache))
         self._topics = (settings.events_topic, settings.reference_topic)
         self._stopping = asyncio.Event()
-        self._keeping: set[asyncio.Future[Any]] = set()
 
     def _refuse(self, events: Any, outcomes: Any) -> None:
-        self._keep(refused(self.machine.tables, self._topics, events, outcomes))
+        self.keeping.refused(refused(self.machine.tables, self._topics, events, outcomes))
 
-    def _undecoded(self, entries: list[Unreadable]) -> None:
-        self.machine.tables.state[Word.QUARANTINED] += count(entries)
-        self._keep(entries)
-
-    def _keep(self, entries: list[Unreadable]) -> None:
-        """Store entries beside the writer's loop; a full disk is said loudly and stops nothing."""
-        keeping = asyncio.get_running_loop().run_in_executor(None, self.quarantine.add, entries)
-        self._keeping.add(keeping)
-        keeping.add_done_callback(self._kept)
-
-    def _kept(self, keeping: asyncio.Future[Any]) -> None:
-        self._keeping.discard(keeping)
-        if not keeping.cancelled() and (error := keeping.exception()) is not None:
-            log.error("quarantine could not be written", error=str(error))
+    def _registered(self, _kind: Message, _records: Any) -> None:
+        self.keeping.parking.registered()
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -135,14 +137,15 @@ class Engine:
             now_ns = time.time_ns()
             self._follow_the_day(now_ns)
             self.machine.tick(now_ns)
+            self.keeping.parking.tick()
+            self.feed_health.tick(now_ns)
             await self.api.tick(now_ns)
             await asyncio.sleep(TICK_S)
 
     async def close(self) -> None:
         """Orderly: no more events, then the journal, then the memory."""
         await self.api.close()
-        await asyncio.gather(*self._keeping, return_exceptions=True)
-        self.quarantine.close()
+        self.keeping.close()
         for ring in self.rings:
             ring.close()
         self.machine.close()

@@ -81,7 +81,6 @@ class World:
 
     def close(self) -> None:
         self.keeping.close()
-        self.store.close()
 
 
 @pytest.fixture
