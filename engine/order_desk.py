@@ -1,0 +1,265 @@
+"""The one desk that lets orders sell: both limits are checked and taken in one step, and given back once (domain.md 5).
+
+As with locates, every door returns a change that somebody journals, then calls `settle` for, or `undo`. Until then limits are
+counted as if the worse of the two had come true: what is taken is taken at once, what is given back only when settled.
+"""
+
+import heapq
+from collections.abc import Iterable, Mapping
+from typing import Final, Protocol
+
+from msgspec.structs import replace
+
+from engine.model import Decided, Market
+from engine.orders import NEXT, LimitSeen, Order, OrderChange, OrderReason, OrderRequest, OrderState
+
+MAX_OPEN: Final = 1_000_000
+MAX_CHANGES: Final = 1_000
+"""The most that one `expire_due` returns: what is left comes with the next."""
+Held = Mapping[Decided, int]
+
+
+class Limits(Protocol):
+    """What is asked of the inventory. A limit is what is left of it now; None where the owner has none."""
+
+    def security_id(self, code: str) -> int: ...
+    def market(self, security: int) -> Market: ...
+    def unit_of(self, book: str, security: int) -> str | None: ...
+    def client_left(self, security: int, client: str, request: OrderRequest, sells: Held) -> int | None: ...
+    def unit_left(self, security: int, unit: str, request: OrderRequest, sells: Held) -> int | None: ...
+    def set_decided(self, security: int, what: Decided, quantity: int) -> None: ...
+    @property
+    def as_of_ns(self) -> int: ...
+    @property
+    def stale(self) -> bool: ...
+
+
+class OrderInvariantError(RuntimeError):
+    """More was given back than was taken: the writer must stop."""
+
+
+class OrderDeskFullError(RuntimeError):
+    """More orders are open than the desk can hold."""
+
+
+class NoSuchOrderError(LookupError):
+    """No open order has this id: never asked for, rejected, or its day is over."""
+
+
+class OrderBusyError(RuntimeError):
+    """An earlier change of this order is not settled."""
+
+
+class WrongOrderStateError(ValueError):
+    """The order cannot take this step."""
+
+
+class OrderDesk:
+    """All orders of the day that hold something, and what they hold per security, client and aggregation unit."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._open: dict[str, Order] = {}
+        self._moving: set[str] = set()
+        self._sells: dict[tuple[str, str, str], dict[Decided, int]] = {}
+        self._expiry: list[tuple[int, str]] = []
+        self._next = 1
+
+    @property
+    def open_count(self) -> int:
+        return len(self._open)
+
+    def get(self, order: str) -> Order:
+        """Raises `NoSuchOrderError` unless the order is open."""
+        try:
+            return self._open[order]
+        except KeyError:
+            raise NoSuchOrderError(order) from None
+
+    def sells_of(self, security: str, scope: str, owner: str) -> Held:
+        """What orders hold of a security, by its own code, for a "client" or a "unit", or ("", "") for all."""
+        return dict(self._sells.get((security, scope, owner), {}))
+
+    # doors
+
+    def decide(
+        self, request: OrderRequest, now_ns: int, expires_ns: int, asked_as: str = "", by: str = ""
+    ) -> OrderChange:
+        """Check both limits and, where they suffice, take from both.
+
+        `request.security` is the security's own code wherever it is known. Raises `OrderDeskFullError`, or
+        `WrongOrderStateError` for the id of an order that is open: its first answer stands.
+        """
+        if request.order in self._open:
+            raise WrongOrderStateError(f"order {request.order} has been decided")
+        if len(self._open) >= MAX_OPEN:
+            raise OrderDeskFullError(f"{MAX_OPEN:,} orders are open")
+        reason, client_limit, unit_limit = self._verdict(request, request.quantity)
+        approved = reason is None
+        order = Order(
+            sequence=self._next,
+            request=request,
+            asked_as=asked_as or request.security,
+            state=OrderState.APPROVED if approved else OrderState.REJECTED,
+            reason=reason,
+            quantity=request.quantity if approved else 0,
+            executed=0,
+            client_limit=client_limit,
+            unit_limit=unit_limit,
+            received_ns=now_ns,
+            updated_ns=now_ns,
+            expires_ns=expires_ns,
+            as_of_ns=self._limits.as_of_ns,
+            changed_by=by,
+        )
+        self._next += 1
+        self._moving.add(request.order)
+        if order.open:
+            self._keep(order)
+        return OrderChange(None, order)
+
+    def amend(self, order: str, quantity: int, now_ns: int, by: str = "", remark: str = "") -> OrderChange:
+        """Another quantity: less gives back, more is decided as an order of the difference.
+
+        Raises what `_movable` does, or `WrongOrderStateError` where more has been executed or the limits do not suffice.
+        """
+        before = self._movable(order, OrderState.APPROVED)
+        if quantity < max(1, before.executed):
+            raise WrongOrderStateError(f"{before.executed:,} of order {order} are executed already")
+        client_limit, unit_limit = before.client_limit, before.unit_limit
+        if quantity > before.quantity:
+            reason, client_limit, unit_limit = self._verdict(before.request, quantity - before.quantity)
+            if reason is not None:
+                raise WrongOrderStateError(reason.value)
+        state = OrderState.FILLED if quantity == before.executed else OrderState.APPROVED
+        after = replace(before, quantity=quantity, state=state, client_limit=client_limit, unit_limit=unit_limit)
+        return self._move(before, replace(after, updated_ns=now_ns, changed_by=by, remark=remark))
+
+    def execute(self, order: str, quantity: int, now_ns: int, by: str = "") -> OrderChange:
+        """So many more shares are sold. Raises as `amend`, also for more than is open."""
+        before = self._movable(order, OrderState.APPROVED)
+        executed = before.executed + quantity
+        if not before.executed < executed <= before.quantity:
+            raise WrongOrderStateError(
+                f"{before.quantity - before.executed:,} of order {order} are open, not {quantity:,}"
+            )
+        state = OrderState.FILLED if executed == before.quantity else OrderState.APPROVED
+        return self._move(before, replace(before, executed=executed, state=state, updated_ns=now_ns, changed_by=by))
+
+    def cancel(self, order: str, now_ns: int, by: str = "", remark: str = "") -> OrderChange:
+        """What is not executed is given back."""
+        before = self._movable(order, OrderState.CANCELLED)
+        after = replace(before, state=OrderState.CANCELLED, updated_ns=now_ns, changed_by=by, remark=remark)
+        return self._move(before, after)
+
+    def expire_due(self, now_ns: int) -> list[OrderChange]:
+        """Ends of the orders whose day is over, oldest first."""
+        due: list[OrderChange] = []
+        later: list[tuple[int, str]] = []
+        while self._expiry and self._expiry[0][0] <= now_ns and len(due) < MAX_CHANGES:
+            entry = heapq.heappop(self._expiry)
+            if entry[1] in self._moving:
+                later.append(entry)
+            elif entry[1] in self._open:
+                before = self._open[entry[1]]
+                after = replace(before, state=OrderState.EXPIRED, updated_ns=now_ns, changed_by="clock")
+                due.append(self._move(before, after))
+        for entry in later:
+            heapq.heappush(self._expiry, entry)
+        return due
+
+    def settle(self, change: OrderChange) -> None:
+        """The change is kept for good: what it gives back is free."""
+        before, after = change.before, change.after
+        self._moving.discard(after.request.order)
+        if before is not None:
+            self._count(after, min(0, after.held - before.held))
+        if not after.open:
+            self._open.pop(after.request.order, None)
+
+    def undo(self, change: OrderChange) -> None:
+        """The change could not be kept: it has not happened."""
+        before, after = change.before, change.after
+        self._moving.discard(after.request.order)
+        if before is None:
+            self._count(after, -after.held)
+            self._open.pop(after.request.order, None)
+            return
+        self._count(after, -max(0, after.held - before.held))
+        self._open[before.request.order] = before
+        heapq.heappush(self._expiry, (before.expires_ns, before.request.order))
+
+    def restore(self, orders: Iterable[Order], last_sequence: int) -> None:
+        """Take over what a journal kept: open orders, oldest first, and the newest number ever given."""
+        self._next = max(self._next, last_sequence + 1)
+        for order in orders:
+            self._keep(order)
+
+    # parts
+
+    def _verdict(
+        self, request: OrderRequest, wanted: int
+    ) -> tuple[OrderReason | None, LimitSeen | None, LimitSeen | None]:
+        """Why `wanted` more shares may not be sold, or None, and the limits as far as they were looked at."""
+        limits, security = self._limits, self._limits.security_id(request.security)
+        if not security:
+            return OrderReason.INVALID_ORDER, None, None
+        if limits.stale:
+            return OrderReason.STALE_INPUTS, None, None
+        unit = limits.unit_of(request.book, security)
+        if unit is None:
+            return OrderReason.AU_LIMIT_NOT_FOUND, None, None
+        sells = self.sells_of(request.security, "client", request.client)
+        of_client = limits.client_left(security, request.client, request, sells)
+        if of_client is None:
+            return OrderReason.CLIENT_LIMIT_NOT_FOUND, None, None
+        seen = LimitSeen(request.client, of_client, of_client)
+        if wanted > of_client:
+            return OrderReason.INSUFFICIENT_CLIENT_LIMIT, seen, None
+        of_unit = limits.unit_left(security, unit, request, self.sells_of(request.security, "unit", unit))
+        if of_unit is None:
+            return OrderReason.AU_LIMIT_NOT_FOUND, seen, None
+        if wanted > of_unit:
+            return OrderReason.INSUFFICIENT_AU_LIMIT, seen, LimitSeen(unit, of_unit, of_unit)
+        return None, replace(seen, after=of_client - wanted), LimitSeen(unit, of_unit, of_unit - wanted)
+
+    def _movable(self, order: str, state: OrderState) -> Order:
+        """The order, if it may go to `state`. Raises `NoSuchOrderError`, `OrderBusyError` or `WrongOrderStateError`."""
+        before = self.get(order)
+        if order in self._moving:
+            raise OrderBusyError(order)
+        if state not in NEXT[before.state]:
+            raise WrongOrderStateError(f"a {before.state} order cannot become {state}")
+        return before
+
+    def _move(self, before: Order, after: Order) -> OrderChange:
+        """What it takes more is taken now; what it gives back waits for `settle`."""
+        self._moving.add(after.request.order)
+        self._count(after, max(0, after.held - before.held))
+        self._open[after.request.order] = after
+        return OrderChange(before, after)
+
+    def _keep(self, order: Order) -> None:
+        self._open[order.request.order] = order
+        heapq.heappush(self._expiry, (order.expires_ns, order.request.order))
+        self._next = max(self._next, order.sequence + 1)
+        self._count(order, order.held)
+
+    def _count(self, order: Order, shares: int) -> None:
+        """Add what an order holds, or take it away."""
+        if not shares:
+            return
+        request, what = order.request, order.counts_as
+        owners = [("", ""), ("client", request.client)]
+        if order.unit_limit is not None:
+            owners.append(("unit", order.unit_limit.owner))
+        for scope, owner in owners:
+            counted = self._sells.setdefault((request.security, scope, owner), {})
+            counted[what] = counted.get(what, 0) + shares
+            if counted[what] < 0:
+                raise OrderInvariantError(
+                    f"{request.security}: {-counted[what]:,} more shares given back than were taken"
+                )
+        whole = self._sells[request.security, "", ""]
+        if security := self._limits.security_id(request.security):
+            self._limits.set_decided(security, what, whole[what])

@@ -1,0 +1,192 @@
+"""The order desk against the ten lines that say what it is."""
+
+from typing import Any, ClassVar
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
+
+from engine.model import Decided, Market
+from engine.order_desk import OrderDesk, WrongOrderStateError
+from engine.orders import OrderChange, OrderReason, OrderRequest, OrderState, Side
+
+DAY = 100
+_MARKET = Market("XX", "XNYS", "UTC", "USD", "16:00", 2)
+
+
+class Fixed:
+    """Limits that are what they were at the start, less what orders hold."""
+
+    stale = False
+    as_of_ns = 7
+
+    def __init__(self, client: dict[Side, int], unit: dict[Side, int]) -> None:
+        self.client, self.unit, self.told = client, unit, dict.fromkeys(Decided, 0)
+
+    def security_id(self, code: str) -> int:
+        return 1 if code == "S1" else 0
+
+    def market(self, security: int) -> Market:
+        return _MARKET
+
+    def unit_of(self, book: str, security: int) -> str | None:
+        return "AU1" if book.startswith("B") else None
+
+    def client_left(self, security: int, client: str, request: OrderRequest, sells: Any) -> int | None:
+        return None if client == "nobody" else self.client[request.side] - _sold(request.side, sells)
+
+    def unit_left(self, security: int, unit: str, request: OrderRequest, sells: Any) -> int | None:
+        return self.unit[request.side] - _sold(request.side, sells)
+
+    def set_decided(self, security: int, what: Decided, quantity: int) -> None:
+        self.told[what] = quantity
+
+
+def _sold(side: Side, sells: Any) -> int:
+    return int(sells.get(Decided.OPEN_LONG_SELLS if side == Side.LONG else Decided.SHORT_SELLS, 0))
+
+
+def _ask(
+    order: str = "O1", side: Side = Side.SHORT, quantity: int = 100, client: str = "C1", **other: Any
+) -> OrderRequest:
+    return OrderRequest(
+        **{"order": order, "security": "S1", "client": client, "book": "B1", "side": side, "quantity": quantity} | other
+    )
+
+
+def _desk(client: int = 4_000, unit: int = 20_000) -> OrderDesk:
+    return OrderDesk(Fixed(dict.fromkeys(Side, client), dict.fromkeys(Side, unit)))
+
+
+def _done(desk: OrderDesk, change: OrderChange) -> OrderChange:
+    desk.settle(change)
+    return change
+
+
+def test_the_first_takes_the_whole_limit_and_the_next_share_is_refused() -> None:
+    """domain.md 7, case 7: limit 5,000 used 1,000; unit 25,000 used 5,000."""
+    desk = _desk()
+    first, second = (_done(desk, desk.decide(_ask(f"O{q}", quantity=q), 1, DAY)).after for q in (4_000, 1))
+    assert (first.state, first.client_limit.before, first.client_limit.after) == (OrderState.APPROVED, 4_000, 0)  # type: ignore[union-attr]
+    assert (second.state, second.reason) == (OrderState.REJECTED, OrderReason.INSUFFICIENT_CLIENT_LIMIT)
+
+
+def test_a_long_sale_takes_from_the_long_limit_only() -> None:
+    """domain.md 7, case 8."""
+    desk = _desk()
+    _done(desk, desk.decide(_ask(side=Side.LONG, quantity=500), 1, DAY))
+    assert desk.sells_of("S1", "client", "C1") == {Decided.OPEN_LONG_SELLS: 500}
+
+
+@pytest.mark.parametrize(
+    ("other", "reason"),
+    [
+        ({"security": "nothing"}, OrderReason.INVALID_ORDER),
+        ({"book": "X"}, OrderReason.AU_LIMIT_NOT_FOUND),
+        ({"client": "nobody"}, OrderReason.CLIENT_LIMIT_NOT_FOUND),
+        ({"quantity": 4_001}, OrderReason.INSUFFICIENT_CLIENT_LIMIT),
+    ],
+)
+def test_a_rejection_says_why_and_holds_nothing(other: dict[str, Any], reason: OrderReason) -> None:
+    desk = _desk()
+    order = _done(desk, desk.decide(_ask(**other), 1, DAY)).after
+    assert (order.state, order.reason, order.held, desk.open_count) == (OrderState.REJECTED, reason, 0, 0)
+
+
+def test_stale_inputs_reject() -> None:
+    desk = _desk()
+    desk._limits.stale = True  # type: ignore[misc]
+    assert desk.decide(_ask(), 1, DAY).after.reason == OrderReason.STALE_INPUTS
+
+
+class Desk(RuleBasedStateMachine):
+    """Any steps, settled or undone. The reference holds per order side, quantity, executed and whether it lives."""
+
+    orders = Bundle("orders")
+    changes = Bundle("changes")
+    STEP: ClassVar = st.integers(1, 1_500)
+
+    @initialize(client=st.integers(0, 3_000), unit=st.integers(0, 3_000))
+    def begin(self, client: int, unit: int) -> None:
+        self.limits = Fixed(dict.fromkeys(Side, client), dict.fromkeys(Side, unit))
+        self.desk, self.count, self.now = OrderDesk(self.limits), 0, 1
+        self.truth: dict[str, tuple[Side, int, int, bool]] = {}
+        self.busy: set[str] = set()
+
+    def _free(self, side: Side) -> int:
+        held = sum((q - x if side == Side.LONG else q) if alive else (0 if side == Side.LONG else x)
+                   for s, q, x, alive in self.truth.values() if s == side)  # fmt: skip
+        return min(self.limits.client[side], self.limits.unit[side]) - held
+
+    def _kept(self, change: OrderChange, truth: tuple[Side, int, int, bool] | None, kept: bool) -> None:
+        if not kept:
+            self.desk.undo(change)
+            return
+        self.desk.settle(change)
+        if truth is not None:
+            self.truth[change.after.request.order] = truth
+
+    @rule(target=orders, side=st.sampled_from(Side), quantity=STEP, kept=st.booleans())
+    def ask(self, side: Side, quantity: int, kept: bool) -> str:
+        self.count += 1
+        change = self.desk.decide(_ask(f"O{self.count}", side, quantity), self.now, self.now + DAY)
+        assert (change.after.state == OrderState.APPROVED) == (quantity <= self._free(side))
+        self._kept(change, (side, quantity, 0, True) if change.after.open else None, kept)
+        return f"O{self.count}"
+
+    @rule(order=orders, quantity=STEP, kept=st.booleans())
+    def amend(self, order: str, quantity: int, kept: bool) -> None:
+        side, had, executed, alive = self.truth.get(order, (Side.LONG, 0, 0, False))
+        if not alive or executed == had:
+            return
+        if quantity < executed or quantity - had > max(0, self._free(side)):
+            with pytest.raises(WrongOrderStateError):
+                self.desk.amend(order, quantity, self.now)
+            return
+        self._kept(self.desk.amend(order, quantity, self.now), (side, quantity, executed, True), kept)
+
+    @rule(order=orders, quantity=STEP, kept=st.booleans())
+    def execute(self, order: str, quantity: int, kept: bool) -> None:
+        side, had, executed, alive = self.truth.get(order, (Side.LONG, 0, 0, False))
+        if not alive or executed == had:
+            return
+        if quantity > had - executed:
+            with pytest.raises(WrongOrderStateError):
+                self.desk.execute(order, quantity, self.now)
+            return
+        self._kept(self.desk.execute(order, quantity, self.now), (side, had, executed + quantity, True), kept)
+
+    @rule(order=consumes(orders), kept=st.booleans())
+    def cancel(self, order: str, kept: bool) -> None:
+        side, had, executed, alive = self.truth.get(order, (Side.LONG, 0, 0, False))
+        if alive and executed < had:
+            self._kept(self.desk.cancel(order, self.now), (side, had, executed, False), kept)
+
+    @rule(time=st.integers(1, DAY), kept=st.booleans())
+    def expire(self, time: int, kept: bool) -> None:
+        self.now += time
+        for change in self.desk.expire_due(self.now):
+            if kept:
+                self.desk.settle(change)
+                del self.truth[change.after.request.order]
+            else:
+                self.desk.undo(change)
+
+    @rule()
+    def restart(self) -> None:
+        kept = sorted(self.desk._open.values(), key=lambda order: order.sequence)
+        limits = Fixed(self.limits.client, self.limits.unit)
+        self.limits, self.desk = limits, OrderDesk(limits)
+        self.desk.restore(kept, self.count)
+
+    @invariant()
+    def limits_are_never_negative_and_what_is_held_is_what_lives(self) -> None:
+        if not hasattr(self, "truth"):
+            return
+        for side, what in ((Side.LONG, Decided.OPEN_LONG_SELLS), (Side.SHORT, Decided.SHORT_SELLS)):
+            held = min(self.limits.client[side], self.limits.unit[side]) - self._free(side)
+            assert self._free(side) >= 0
+            assert self.limits.told[what] == held == self.desk.sells_of("S1", "", "").get(what, 0)
+
+
+TestOrders = Desk.TestCase
