@@ -18,14 +18,15 @@ import msgspec
 import sqlalchemy as sa
 import structlog
 from msgspec import Struct
-from msgspec.structs import replace
 from sqlalchemy import exc
 from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.pool import PoolProxiedConnection
 
-from app.journal_rows import Answer, Statements, locate_of
-from app.journal_schema import HISTORY, IDEMPOTENCY, LOCATES, carry_over, connect, create
-from engine.locates import NEXT, Change, Evidence, Locate, State
+from app.journal_rows import Answer, AnyChange, Statements, form_of, locate_of, order_of, voided
+from app.journal_schema import HISTORY, IDEMPOTENCY, LOCATES, ORDER_HISTORY, ORDERS, carry_over, connect, create
+from engine import orders
+from engine.locates import NEXT, Evidence, Locate, State
+from engine.orders import Order
 
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -38,7 +39,6 @@ _MAX_TOGETHER: Final = 2_000
 COMMIT_EVERY_S: Final = 0.002
 CARRY_EVERY_S: Final = 0.5
 """The least time between the starts of two commits. Who comes after a pause does not wait."""
-_VOID: Final = "taken back: the journal could not confirm it and it was never answered"
 _KEPT_ANSWER: Final = sa.select(
     IDEMPOTENCY.c.body_hash, IDEMPOTENCY.c.status, IDEMPOTENCY.c.answer, IDEMPOTENCY.c.created_ns
 ).where(IDEMPOTENCY.c.scope == sa.bindparam("scope"), IDEMPOTENCY.c.key == sa.bindparam("key"))
@@ -72,7 +72,7 @@ class _Entry:
 
     __slots__ = ("answer", "changes", "done", "forget_ns")
 
-    def __init__(self, changes: Sequence[Change], answer: Answer | None, forget_ns: int = 0) -> None:
+    def __init__(self, changes: Sequence[AnyChange], answer: Answer | None, forget_ns: int = 0) -> None:
         self.changes = changes
         self.answer = answer
         self.forget_ns = forget_ns
@@ -96,7 +96,8 @@ class Journal:
         self._connection: PoolProxiedConnection | None = None
         self._doubtful: list[_Entry] = []
         self._waiting = 0
-        self._known = self._load_known()
+        self._known = self._load_known(IDEMPOTENCY.c.scope, IDEMPOTENCY.c.key)
+        self._known_orders = self._load_known(ORDERS.c.order_id)
         self._queue: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
         self._readers = ThreadPoolExecutor(2, "journal-read")
         self._writer = threading.Thread(target=self._write_all, name="journal-write", daemon=True)
@@ -106,7 +107,7 @@ class Journal:
         if self._engine.dialect.name == "sqlite":
             self._carrier.start()
 
-    def write(self, changes: Sequence[Change], answer: Answer | None = None) -> asyncio.Future[None]:
+    def write(self, changes: Sequence[AnyChange], answer: Answer | None = None) -> asyncio.Future[None]:
         """Done once everything is on disk, or failed with `JournalError`: all of it is, or nothing.
 
         Not to be cancelled; one who may be awaits a shield of it.
@@ -119,6 +120,11 @@ class Journal:
             self._known.add(hash((answer.scope, answer.key)))
             if len(self._known) > MAX_KNOWN:
                 self._known = None
+        if self._known_orders is not None:
+            begun = (change.after for change in changes if change.before is None)
+            self._known_orders.update(hash(order.request.order) for order in begun if isinstance(order, Order))
+            if len(self._known_orders) > MAX_KNOWN:
+                self._known_orders = None
         return self._enqueue(entry)
 
     async def forget_answers(self, before_ns: int) -> None:
@@ -133,6 +139,31 @@ class Journal:
             documents = connection.execute(chosen).scalars().all()
             last = connection.execute(sa.select(sa.func.max(LOCATES.c.sequence))).scalar_one()
         return [locate_of(document) for document in documents], last or 0
+
+    def load_open_orders(self) -> tuple[list[Order], int]:
+        """Orders that hold something or may, oldest first, and the newest sequence number ever used (0: none)."""
+        states = sorted(orders.NEXT)
+        chosen = sa.select(ORDERS.c.document).where(ORDERS.c.state.in_(states)).order_by(ORDERS.c.sequence)
+        with self._engine.connect() as connection:
+            documents = connection.execute(chosen).scalars().all()
+            last = connection.execute(sa.select(sa.func.max(ORDERS.c.sequence))).scalar_one()
+        return [order_of(document) for document in documents], last or 0
+
+    def may_know_order(self, order_id: str) -> bool:
+        """False: certainly no order had this id."""
+        return self._known_orders is None or hash(order_id) in self._known_orders
+
+    async def order(self, order_id: str) -> Order | None:
+        """The order of that id as it was last committed."""
+        chosen = sa.select(ORDERS.c.document).where(ORDERS.c.order_id == order_id)
+        document = await self._read(lambda connection: connection.execute(chosen).scalar_one_or_none())
+        return None if document is None else order_of(document)
+
+    async def order_history(self, sequence: int) -> list[Order]:
+        """An order's life, oldest step first."""
+        table = ORDER_HISTORY.c
+        chosen = sa.select(table.document).where(table.sequence == sequence).order_by(table.entry)
+        return list(map(order_of, await self._read(lambda connection: connection.execute(chosen).scalars().all())))
 
     async def get(self, sequence: int) -> Locate | None:
         """The locate as it was last committed."""
@@ -186,11 +217,11 @@ class Journal:
         self._readers.shutdown()
         self._engine.dispose()
 
-    def _load_known(self) -> set[int] | None:
+    def _load_known(self, *columns: sa.ColumnElement[str]) -> set[int] | None:
         """Hashes of all keys; None if there are too many to hold."""
-        chosen = sa.select(IDEMPOTENCY.c.scope, IDEMPOTENCY.c.key).limit(MAX_KNOWN + 1)
+        chosen = sa.select(*columns).limit(MAX_KNOWN + 1)
         with self._engine.connect() as connection:
-            known = {hash((scope, key)) for scope, key in connection.execute(chosen)}
+            known = {hash(tuple(row) if len(row) > 1 else row[0]) for row in connection.execute(chosen)}
         return known if len(known) <= MAX_KNOWN else None
 
     def _enqueue(self, entry: _Entry) -> asyncio.Future[None]:
@@ -294,23 +325,18 @@ class Journal:
 
     def _take_back(self, entry: _Entry) -> None:
         """Undo, by further transitions, what a failed commit left behind after all."""
+        taken_back: list[AnyChange] = []
         with self._engine.begin() as connection:
-            found = {
-                change.after.sequence: connection.execute(
-                    sa.select(LOCATES.c.document).where(LOCATES.c.sequence == change.after.sequence)
-                ).scalar_one_or_none()
-                for change in entry.changes
-            }
+            for change in entry.changes:
+                form, after = form_of(change), change.after
+                chosen = sa.select(form.table.c.document).where(form.table.c.sequence == after.sequence)
+                document = connection.execute(chosen).scalar_one_or_none()
+                if document is not None and form.of(document) == after:
+                    taken_back.append(voided(change))
             if entry.answer:
                 named = IDEMPOTENCY.c.scope == entry.answer.scope, IDEMPOTENCY.c.key == entry.answer.key
                 connection.execute(sa.delete(IDEMPOTENCY).where(*named))
-        voided = []
-        for change in entry.changes:
-            after, document = change.after, found[change.after.sequence]
-            if document is not None and locate_of(document) == after:
-                restored = change.before or replace(after, state=State.REVOKED, decrement=0)
-                voided.append(Change(after, replace(restored, remark=_VOID), None))
-        self._together(lambda cursor: self._statements.run(cursor, voided, ()))
+        self._together(lambda cursor: self._statements.run(cursor, taken_back, ()))
 
     def _report(self, entries: list[_Entry], error: Exception | None) -> None:
         def tell() -> None:

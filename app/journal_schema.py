@@ -48,6 +48,37 @@ HISTORY: Final = sa.Table(
 )
 """Every transition, never changed; `evidence` is the JSON of `engine.locates.Evidence` where something was decided."""
 
+ORDERS: Final = sa.Table(
+    "orders",
+    METADATA,
+    sa.Column("sequence", _KEY, primary_key=True, autoincrement=False),
+    sa.Column("order_id", sa.String(64), nullable=False, unique=True),
+    sa.Column("state", sa.String(20), nullable=False),
+    sa.Column("security", sa.String(40), nullable=False),
+    sa.Column("client", sa.String(64), nullable=False),
+    sa.Column("side", sa.String(8), nullable=False),
+    sa.Column("quantity", sa.BigInteger, nullable=False),
+    sa.Column("executed", sa.BigInteger, nullable=False),
+    sa.Column("received_ns", sa.BigInteger, nullable=False),
+    sa.Column("document", sa.Text, nullable=False),
+    sa.Index("orders_by_state", "state", "sequence"),
+    sa.Index("orders_by_client", "client", "sequence"),
+    sa.Index("orders_by_security", "security", "sequence"),
+)
+"""Every sell order as it is now; `document` is the JSON of `engine.orders.Order`."""
+
+ORDER_HISTORY: Final = sa.Table(
+    "order_history",
+    METADATA,
+    sa.Column("entry", _KEY, primary_key=True, autoincrement=True),
+    sa.Column("sequence", sa.BigInteger, nullable=False),
+    sa.Column("at_ns", sa.BigInteger, nullable=False),
+    sa.Column("state", sa.String(20), nullable=False),
+    sa.Column("document", sa.Text, nullable=False),
+    sa.Index("order_history_by_order", "sequence", "entry"),
+)
+"""Every transition of an order, never changed."""
+
 IDEMPOTENCY: Final = sa.Table(
     "idempotency",
     METADATA,
@@ -65,15 +96,15 @@ _LONG_LOG_PAGES: Final = 8_192
 _LONGEST_LOG_PAGES: Final = 65_536
 _APPEND_ONLY: Final = {
     "sqlite": tuple(
-        f"""CREATE TRIGGER locate_history_no_{what} BEFORE {what} ON locate_history
-        BEGIN SELECT RAISE(ABORT, 'locate_history is append only'); END"""
+        f"""CREATE TRIGGER {{table}}_no_{what} BEFORE {what} ON {{table}}
+        BEGIN SELECT RAISE(ABORT, '{{table}} is append only'); END"""
         for what in ("update", "delete")
     ),
     "postgresql": (
-        """CREATE OR REPLACE FUNCTION locate_history_refuse() RETURNS trigger LANGUAGE plpgsql AS
-        'BEGIN RAISE EXCEPTION ''locate_history is append only''; END'""",
-        """CREATE TRIGGER locate_history_append_only BEFORE UPDATE OR DELETE ON locate_history
-        FOR EACH STATEMENT EXECUTE FUNCTION locate_history_refuse()""",
+        """CREATE OR REPLACE FUNCTION {table}_refuse() RETURNS trigger LANGUAGE plpgsql AS
+        'BEGIN RAISE EXCEPTION ''{table} is append only''; END'""",
+        """CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE ON {table}
+        FOR EACH STATEMENT EXECUTE FUNCTION {table}_refuse()""",
     ),
 }
 
@@ -131,10 +162,12 @@ class Statement:
 def create(engine: sa.Engine) -> None:
     """Make what is not there yet, all of it or nothing."""
     with engine.begin() as connection:
-        fresh = not sa.inspect(connection).has_table(HISTORY.name)
+        inspector = sa.inspect(connection)
+        fresh = [table.name for table in (HISTORY, ORDER_HISTORY) if not inspector.has_table(table.name)]
         METADATA.create_all(connection)
-        for statement in _APPEND_ONLY[engine.dialect.name] if fresh else ():
-            connection.execute(sa.text(statement))
+        for table in fresh:
+            for statement in _APPEND_ONLY[engine.dialect.name]:
+                connection.execute(sa.text(statement.format(table=table)))
 
 
 def _prepare_sqlite(connection: sa.engine.interfaces.DBAPIConnection, _record: object) -> None:

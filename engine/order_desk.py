@@ -63,6 +63,7 @@ class OrderDesk:
         self._moving: set[str] = set()
         self._sells: dict[tuple[str, str, str], dict[Decided, int]] = {}
         self._expiry: list[tuple[int, str]] = []
+        self._unplaced: set[tuple[str, Decided]] = set()
         self._next = 1
 
     @property
@@ -83,7 +84,7 @@ class OrderDesk:
     # doors
 
     def decide(
-        self, request: OrderRequest, now_ns: int, expires_ns: int, asked_as: str = "", by: str = ""
+        self, request: OrderRequest, received_ns: int, now_ns: int, expires_ns: int, asked_as: str = "", by: str = ""
     ) -> OrderChange:
         """Check both limits and, where they suffice, take from both.
 
@@ -106,7 +107,8 @@ class OrderDesk:
             executed=0,
             client_limit=client_limit,
             unit_limit=unit_limit,
-            received_ns=now_ns,
+            received_ns=received_ns,
+            decided_ns=now_ns,
             updated_ns=now_ns,
             expires_ns=expires_ns,
             as_of_ns=self._limits.as_of_ns,
@@ -135,14 +137,14 @@ class OrderDesk:
         after = replace(before, quantity=quantity, state=state, client_limit=client_limit, unit_limit=unit_limit)
         return self._move(before, replace(after, updated_ns=now_ns, changed_by=by, remark=remark))
 
-    def execute(self, order: str, quantity: int, now_ns: int, by: str = "") -> OrderChange:
-        """So many more shares are sold. Raises as `amend`, also for more than is open."""
-        before = self._movable(order, OrderState.APPROVED)
-        executed = before.executed + quantity
-        if not before.executed < executed <= before.quantity:
-            raise WrongOrderStateError(
-                f"{before.quantity - before.executed:,} of order {order} are open, not {quantity:,}"
-            )
+    def execute(self, order: str, executed: int, now_ns: int, by: str = "") -> OrderChange:
+        """So many shares are sold in all; no more than before changes nothing. Raises as `amend`, also for more than it has."""
+        before = self.get(order)
+        if executed <= before.executed and order not in self._moving:
+            return OrderChange(before, before)
+        before = self._movable(order, OrderState.FILLED)
+        if executed > before.quantity:
+            raise WrongOrderStateError(f"order {order} is for {before.quantity:,}, not {executed:,}")
         state = OrderState.FILLED if executed == before.quantity else OrderState.APPROVED
         return self._move(before, replace(before, executed=executed, state=state, updated_ns=now_ns, changed_by=by))
 
@@ -194,6 +196,13 @@ class OrderDesk:
         self._next = max(self._next, last_sequence + 1)
         for order in orders:
             self._keep(order)
+
+    def place(self) -> None:
+        """Tell the inventory what is held; of a security it does not know yet, as soon as it does."""
+        for code, what in list(self._unplaced):
+            if security := self._limits.security_id(code):
+                self._unplaced.discard((code, what))
+                self._limits.set_decided(security, what, self._sells[code, "", ""].get(what, 0))
 
     # parts
 
@@ -260,6 +269,5 @@ class OrderDesk:
                 raise OrderInvariantError(
                     f"{request.security}: {-counted[what]:,} more shares given back than were taken"
                 )
-        whole = self._sells[request.security, "", ""]
-        if security := self._limits.security_id(request.security):
-            self._limits.set_decided(security, what, whole[what])
+        self._unplaced.add((request.security, what))
+        self.place()

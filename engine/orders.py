@@ -88,6 +88,7 @@ class Order(Struct, frozen=True, kw_only=True):
     unit_limit: LimitSeen | None
     """None where the decision did not come so far."""
     received_ns: int
+    decided_ns: int
     updated_ns: int
     expires_ns: int
     as_of_ns: int

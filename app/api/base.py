@@ -1,5 +1,6 @@
 """What every resource of the API has in common: token, limits of the body, and problem documents for all that fails."""
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
@@ -12,7 +13,9 @@ from app.api import problems
 from app.api.access import Access, AccessError
 from app.api.decisions import Decisions
 from app.api.metrics import Metrics
-from app.api.problems import ProblemError
+from app.api.order_decisions import OrderDecisions
+from app.api.problems import Fault, ProblemError
+from app.api.recording import Key
 from app.api.securities import Securities
 from app.api.server import Waits
 from app.identity import Identity, Role
@@ -21,6 +24,7 @@ from app.rules_desk import RulesDesk
 
 log = structlog.get_logger()
 MAX_BODY_BYTES: Final = 1 << 20
+_MAX_KEY: Final = 128
 DRAIN_BYTES: Final = 64 << 20
 """A body up to this size is read to its end and dropped, so that its sender gets to see the 413."""
 
@@ -31,6 +35,7 @@ class Context:
 
     access: Access
     decisions: Decisions
+    orders: OrderDecisions
     securities: Securities
     rules: RulesDesk
     metrics: Metrics
@@ -112,6 +117,17 @@ class Base(web.RequestHandler):
             expected = " or ".join(self.media_types)
             raise ProblemError(415, "media-type", f"expected {expected}, got {kind or 'no Content-Type'}")
         return bytes(self.body)
+
+    def idempotency_key(self, body: bytes) -> Key | None:
+        """The header's key with the fingerprint of what came with it. Raises `ProblemError` for one that cannot be used."""
+        text = self.request.headers.get("Idempotency-Key")
+        if text is None:
+            return None
+        if not 0 < len(text) <= _MAX_KEY or not all("!" <= letter <= "~" for letter in text):
+            fault = Fault(f"Expected 1 to {_MAX_KEY} visible ASCII characters", header="Idempotency-Key")
+            raise ProblemError(422, "invalid", "the Idempotency-Key cannot be used", (fault,))
+        asked = f"{self.request.method} {self.request.path}\n".encode()
+        return Key(self.context.access.scope(self.identity), text, hashlib.sha256(asked + body).hexdigest())
 
     def answer(self, body: bytes, status: int = 200, media_type: str = "application/json") -> None:
         self.set_status(status)

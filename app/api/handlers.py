@@ -1,14 +1,13 @@
 """The resources of the API, one class each."""
 
 import datetime as dt
-import hashlib
 import time
 from typing import Any, ClassVar, Final
 
 import msgspec
 from tornado import web
 
-from app.api import rules
+from app.api import orders, rules
 from app.api.answers import (
     AvailabilityPage,
     HistoryAnswer,
@@ -19,22 +18,20 @@ from app.api.answers import (
     transition_answer,
 )
 from app.api.base import Base, Context
-from app.api.decisions import Key
 from app.api.explain import Explain
 from app.api.metrics import MEDIA_TYPE as METRICS_TYPE
 from app.api.parameters import Parameters, number
-from app.api.problems import Fault, ProblemError
-from app.api.requests import end_request, locate_lines
+from app.api.problems import ProblemError
+from app.api.requests import end_request, lines
 from app.identity import WRITERS
 from app.journal import Query
-from engine.locates import State
+from engine.locates import LocateRequest, State
 from engine.model import Temperature
 
 MAX_PAGE: Final = 1_000
 MAX_FEW: Final = 100
 """Securities of a page: some milliseconds of the loop that decides."""
 _DAY_NS: Final = 86_400 * 10**9
-_MAX_KEY: Final = 128
 _JSON: Final = msgspec.json.Encoder()
 
 
@@ -47,8 +44,8 @@ class Locates(Base):
         """Decide. 200, 202 where all is pending, 207 where lines went different ways."""
         began = time.perf_counter()
         body = self.checked_body()
-        lines, single = locate_lines(body)
-        reply = await self.context.decisions.submit(lines, single=single, key=self._key(body))
+        asked, single = lines(body, LocateRequest)
+        reply = await self.context.decisions.submit(asked, single=single, key=self.idempotency_key(body))
         self.answer(reply.body, reply.status)
         self.context.metrics.latency(time.perf_counter() - began)
 
@@ -77,17 +74,6 @@ class Locates(Base):
     def _own_code(self, text: str) -> str:
         security = self.context.securities.find(text)
         return self.context.securities.code(security) if security else text
-
-    def _key(self, body: bytes) -> Key | None:
-        text = self.request.headers.get("Idempotency-Key")
-        if text is None:
-            return None
-        if not 0 < len(text) <= _MAX_KEY or not all("!" <= letter <= "~" for letter in text):
-            fault = Fault(f"Expected 1 to {_MAX_KEY} visible ASCII characters", header="Idempotency-Key")
-            raise ProblemError(422, "invalid", "the Idempotency-Key cannot be used", (fault,))
-        return Key(
-            self.context.access.scope(self.identity), text, hashlib.sha256(b"POST /api/v1/locates\n" + body).hexdigest()
-        )
 
 
 class Locate(Base):
@@ -283,7 +269,7 @@ def make_app(context: Context) -> web.Application:
             (r"/api/v1/availability", Availabilities, given),
             (r"/api/v1/availability/([^/]+)", Availability, given),
             (r"/api/v1/explain/([^/]+)/([^/]+)", Explain, given),
-            *((pattern, handler, given) for pattern, handler in rules.RESOURCES),
+            *((pattern, handler, given) for pattern, handler in (*rules.RESOURCES, *orders.RESOURCES)),
             (f"(?:{documents})", Document, given),
             (r"/health/live", Live, given),
             (r"/health/ready", Ready, given),

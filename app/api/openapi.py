@@ -8,6 +8,7 @@ import msgspec
 
 from app.api import answers
 from app.api.explain_answers import ExplainAnswer
+from app.api.openapi_orders import ORDER_TYPES, order_paths
 from app.api.openapi_parts import content, operation, parameter, ref
 from app.api.openapi_rules import RULE_TYPES, rule_paths
 from app.api.problems import KINDS, Problem
@@ -26,6 +27,7 @@ _TYPES: Final = (
     answers.AvailabilityPage,
     ExplainAnswer,
     *RULE_TYPES,
+    *ORDER_TYPES,
     Problem,
 )
 _PAGE: Final = {
@@ -71,14 +73,14 @@ def openapi() -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": "IMS: locates, availability and rules",
+            "title": "IMS: locates, orders, availability and rules",
             "version": _version(),
             "description": "Quantities are whole shares. Times are UTC. A locate is on disk before it is answered. "
             "Every error is a problem document (RFC 9457) with a pointer per wrong field.",
         },
         "servers": [{"url": "/"}],
         "security": [{"token": []}],
-        "paths": _paths() | rule_paths(),
+        "paths": _paths() | order_paths(_KEY) | rule_paths(),
         "components": {
             "schemas": schemas,
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},

@@ -1,19 +1,18 @@
 """Bodies of requests -> typed lines, or a problem that names every field that is wrong."""
 
+from functools import cache
 from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
 
 from app.api.problems import Fault, ProblemError, pointer
-from engine.locates import LocateRequest, Name, Remark
+from engine.locates import Name, Remark
 
 T = TypeVar("T", bound=Struct)
 
 MAX_LINES: Final = 1_000
 _MAX_FAULTS: Final = 100
-_ONE: Final = msgspec.json.Decoder(LocateRequest)
-_MANY: Final = msgspec.json.Decoder(list[LocateRequest])
 
 
 Comment = Annotated[str, Meta(max_length=2_000, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]*$")]
@@ -50,18 +49,25 @@ class EndRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 _END: Final = msgspec.json.Decoder(EndRequest)
 
 
-def locate_lines(body: bytes) -> tuple[list[LocateRequest], bool]:
+def lines(body: bytes, kind: type[T]) -> tuple[list[T], bool]:
     """The lines, and whether it was a single object. Raises `ProblemError`."""
     many = body.lstrip()[:1] == b"["
+    one_decoder, many_decoder = _decoders(kind)
     try:
         if not many:
-            return [_ONE.decode(body)], True
-        lines = _MANY.decode(body)
+            return [one_decoder.decode(body)], True
+        found: list[T] = many_decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _problem(body, LocateRequest, error) from error
-    if not 0 < len(lines) <= MAX_LINES:
-        raise _invalid([Fault(f"Expected 1 to {MAX_LINES:,} lines, got {len(lines):,}", pointer="")])
-    return lines, False
+        raise _problem(body, kind, error) from error
+    if not 0 < len(found) <= MAX_LINES:
+        raise _invalid([Fault(f"Expected 1 to {MAX_LINES:,} lines, got {len(found):,}", pointer="")])
+    return found, False
+
+
+@cache
+def _decoders(kind: type[Struct]) -> tuple[msgspec.json.Decoder[Any], msgspec.json.Decoder[Any]]:
+    """Of one line, and of a list of them."""
+    return msgspec.json.Decoder(kind), msgspec.json.Decoder(list[kind])  # type: ignore[valid-type]
 
 
 def end_request(body: bytes) -> EndRequest:
@@ -92,7 +98,7 @@ def _problem(body: bytes, kind: type[Struct], error: Exception) -> ProblemError:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as malformed:
         return ProblemError(400, "malformed", str(malformed))
     faults: list[Fault] = []
-    if isinstance(value, list) and kind is LocateRequest:
+    if isinstance(value, list):
         for number, line in enumerate(value):
             faults += _faults(line, kind, number)
     else:

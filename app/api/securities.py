@@ -7,7 +7,7 @@ import numpy as np
 
 from app.api.answers import Availability, percent, time_of
 from engine.inventory import Inventory
-from engine.model import RATE_UNKNOWN, Decided, SecurityFlag, Temperature
+from engine.model import RATE_UNKNOWN, Decided, Market, SecurityFlag, Temperature
 from engine.rule_model import Role, Scope
 from engine.tables import Tables, Word
 
@@ -38,6 +38,15 @@ class Securities:
     def code(self, security: int) -> str:
         """Our own code."""
         return bytes(self._codes[security]).decode()
+
+    def market(self, security: int) -> Market:
+        """Where it is traded."""
+        return self._inventory.market(security)
+
+    @property
+    def stale(self) -> bool:
+        """Whether nothing may be approved on these numbers."""
+        return self._inventory.stale
 
     def fee(self, security: int) -> int | None:
         """Ten-thousandths of a percent a year; None where unknown."""

@@ -20,6 +20,7 @@ from app.api.decisions import Decisions
 from app.api.handlers import make_app
 from app.api.metrics import Metrics
 from app.api.openapi import documents
+from app.api.order_decisions import OrderDecisions
 from app.api.securities import Securities
 from app.api.server import Server, Waits
 from app.journal import Journal, JournalError
@@ -29,9 +30,11 @@ from app.rules_machine import doors
 from app.rules_store import RuleStore
 from app.settings import Settings
 from app.users_store import FILE, Users
+from engine.limits import InventoryLimits
 from engine.locate_desk import LocateDesk
 from engine.locate_rules import LocateRules
 from engine.locates import Change, FeedPosition
+from engine.order_desk import OrderDesk
 from engine.ring import Ring
 from engine.state import Machine
 from engine.tables import Word
@@ -95,6 +98,12 @@ class ApiService:
             clock=clock,
             changed=self._changed,
         )
+        limits = InventoryLimits(machine.tables, machine.inventory, lambda: machine.compiled, self.desk.held_of)
+        order_desk = OrderDesk(limits)
+        order_desk.restore(*self.journal.load_open_orders())
+        self.orders = OrderDecisions(
+            order_desk, self.journal, securities, expires_ns=Closing(machine.tables, closes), clock=clock
+        )
         self._analyst = Analyst(settings)
         store = RuleStore(settings.database_url)
         opened(store, world.shipped_documents(), world.rule_book, clock())
@@ -106,6 +115,7 @@ class ApiService:
         context = Context(
             access=self._access,
             decisions=self.decisions,
+            orders=self.orders,
             securities=securities,
             rules=self.rules,
             metrics=self._metrics,
@@ -128,6 +138,7 @@ class ApiService:
         self._waits.sweep()
         self.rules.tick()
         await self.decisions.tick(now_ns)
+        await self.orders.tick(now_ns)
         if now_ns >= self._next_forget_ns:
             self._next_forget_ns = now_ns + _FORGET_EVERY_NS
             try:
@@ -139,6 +150,7 @@ class ApiService:
         """Answer what has been asked, then close the journal."""
         self._server.stop()
         await self.decisions.quiet()
+        await self.orders.quiet()
         await self._server.close_all_connections()
         await self.rules.close()
         self._analyst.close()
@@ -167,4 +179,6 @@ class ApiService:
         waiting = [] if state[Word.READY] else ["feeds: not everything that existed at start has been applied"]
         if self.decisions.broken:
             waiting.append("locates: they do not agree with the inventory")
+        if self.orders.broken:
+            waiting.append("orders: they do not agree with the inventory")
         return waiting

@@ -1,0 +1,219 @@
+"""Sell orders from request to answer: the desk decides, the journal writes, and only then is anything said."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
+
+import msgspec
+import structlog
+from msgspec.structs import replace
+
+from app.api.order_answers import order_answer
+from app.api.problems import Fault, ProblemError, pointer
+from app.api.recording import Key, Once, Recorder, Reply, unavailable
+from app.api.securities import Securities
+from app.journal import Journal, JournalError
+from engine.model import Market
+from engine.order_desk import (
+    NoSuchOrderError,
+    OrderBusyError,
+    OrderDesk,
+    OrderDeskFullError,
+    OrderInvariantError,
+    WrongOrderStateError,
+)
+from engine.orders import Order, OrderChange, OrderRequest, OrderState
+
+log = structlog.get_logger()
+LINES_PER_TURN: Final = 50
+_ENCODE: Final = msgspec.json.Encoder()
+Step = Callable[[OrderDesk, int], OrderChange]
+"""What to do with an order, at what time."""
+
+
+class OrderDecisions:
+    """The one way in. `expires_ns`: when the day of a market's orders ends."""
+
+    def __init__(
+        self,
+        desk: OrderDesk,
+        journal: Journal,
+        securities: Securities,
+        *,
+        expires_ns: Callable[[Market, int], int],
+        clock: Callable[[], int],
+    ) -> None:
+        self.desk = desk
+        self.journal = journal
+        self.clock = clock
+        self._securities = securities
+        self._expires_ns = expires_ns
+        self._once = Once(journal)
+        self._asking: dict[str, asyncio.Future[None]] = {}
+        self._recorder: Recorder[OrderChange] = Recorder(
+            desk, journal, named=_name, changed=lambda _changes: None, invariant=OrderInvariantError
+        )
+
+    @property
+    def broken(self) -> bool:
+        """Whether orders and inventory no longer agree: nothing is decided any more."""
+        return self._recorder.broken is not None
+
+    async def submit(
+        self, requests: Sequence[OrderRequest], received_ns: int, *, single: bool, key: Key | None
+    ) -> Reply:
+        """Decide lines; an id that was decided before gets its first answer. Raises `ProblemError`: then nothing was taken."""
+        _refuse_repeated(requests)
+        return await self._once(key, lambda: self._submit(requests, received_ns, single, key))
+
+    async def move(self, order: str, step: Step) -> Order:
+        """Amend, execute or cancel. Raises `ProblemError`."""
+        while True:
+            self._recorder.refuse_if_broken()
+            try:
+                change = step(self.desk, self.clock())
+            except OrderBusyError:
+                await asyncio.wait([self._recorder.moving[order]])
+            except WrongOrderStateError as error:
+                raise ProblemError(409, "conflict", str(error)) from error
+            except NoSuchOrderError as error:
+                kept = await self.find(order)
+                raise ProblemError(409, "conflict", f"the order is {kept.state} already") from error
+            else:
+                if change.before != change.after:
+                    await self._recorder.record([change])
+                return change.after
+
+    async def find(self, order: str) -> Order:
+        """The order as it was last written down. Raises a 404."""
+        try:
+            kept = await self.journal.order(order)
+        except JournalError as error:
+            raise unavailable(error) from error
+        if kept is None:
+            raise ProblemError(404, "not-found", f"no order {order}")
+        return kept
+
+    async def tick(self, now_ns: int) -> None:
+        """End the orders whose day is over. Raises `OrderInvariantError` once the desk is broken."""
+        if self._recorder.broken:
+            raise self._recorder.broken
+        self.desk.place()
+        try:
+            if due := self.desk.expire_due(now_ns):
+                await self._recorder.record(due)
+        except ProblemError as error:
+            log.warning("orders whose day is over wait", reason=error.detail)
+
+    async def quiet(self) -> None:
+        """Returns once everything decided is written and those who asked have had a turn to answer."""
+        await self._recorder.quiet()
+
+    # parts
+
+    async def _submit(
+        self,
+        requests: Sequence[OrderRequest],
+        received_ns: int,
+        single: bool,  # noqa: FBT001
+        key: Key | None,
+    ) -> Reply:
+        async with self._alone({request.order for request in requests}):
+            return await self._decided(requests, received_ns, single, key)
+
+    @asynccontextmanager
+    async def _alone(self, orders: set[str]) -> AsyncIterator[None]:
+        """Nobody else asks about these orders meanwhile: all are claimed at once, so nobody waits for one who waits."""
+        while others := {self._asking[order] for order in orders & self._asking.keys()}:
+            await asyncio.wait(others)
+        mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._asking.update(dict.fromkeys(orders, mine))
+        try:
+            yield
+        finally:
+            for order in orders:
+                del self._asking[order]
+            mine.set_result(None)
+
+    async def _decided(
+        self,
+        requests: Sequence[OrderRequest],
+        received_ns: int,
+        single: bool,  # noqa: FBT001
+        key: Key | None,
+    ) -> Reply:
+        first = [await self._first_answer(request) for request in requests]
+        changes: list[OrderChange] = []
+        orders: list[Order] = []
+        try:
+            for number, (request, before) in enumerate(zip(requests, first, strict=True)):
+                if number and number % LINES_PER_TURN == 0:
+                    await asyncio.sleep(0)
+                if before is None:
+                    changes.append(self._decide(request, received_ns))
+                orders.append(before or changes[-1].after)
+        except BaseException:
+            for change in reversed(changes):
+                self.desk.undo(change)
+            raise
+        reply = _reply(orders, single)
+        answer = reply.kept_under(key, self.clock())
+        if changes or answer:
+            await self._recorder.record(changes, answer)
+        return reply
+
+    async def _first_answer(self, request: OrderRequest) -> Order | None:
+        """What the id got when it first came; None for a new one. Raises `ProblemError` for an id that meant something else."""
+        if not self.journal.may_know_order(request.order):
+            return None
+        while (moving := self._recorder.moving.get(request.order)) is not None:
+            await asyncio.wait([moving])
+        try:
+            kept = await self.journal.order(request.order)
+            first = None if kept is None else (await self.journal.order_history(kept.sequence))[0]
+        except JournalError as error:
+            raise unavailable(error) from error
+        if first is not None and replace(first.request, security=first.asked_as) != request:
+            raise ProblemError(422, "key-reused", f"order {request.order} came with other contents before")
+        return first
+
+    def _decide(self, request: OrderRequest, received_ns: int) -> OrderChange:
+        self._recorder.refuse_if_broken()
+        now_ns = self.clock()
+        asked_as, expires_ns = request.security, 0
+        if security := self._securities.find(request.security):
+            request = replace(request, security=self._securities.code(security))
+            expires_ns = self._expires_ns(self._securities.market(security), now_ns)
+        try:
+            return self.desk.decide(request, received_ns, now_ns, expires_ns, asked_as)
+        except WrongOrderStateError as error:
+            raise ProblemError(409, "conflict", str(error)) from error
+        except OrderDeskFullError as error:
+            raise ProblemError(503, "unavailable", str(error)) from error
+        except OrderInvariantError as error:
+            self._recorder.broken = error
+            raise
+
+
+def _name(change: OrderChange) -> str:
+    return change.after.request.order
+
+
+def _refuse_repeated(requests: Sequence[OrderRequest]) -> None:
+    """An id may come once in a list."""
+    seen: set[str] = set()
+    faults = []
+    for number, request in enumerate(requests):
+        if request.order in seen:
+            faults.append(Fault(f"order {request.order} comes twice", pointer=pointer(number, "order")))
+        seen.add(request.order)
+    if faults:
+        raise ProblemError(422, "invalid", "an order id may come once in a list", tuple(faults))
+
+
+def _reply(orders: Sequence[Order], single: bool) -> Reply:  # noqa: FBT001
+    """200; 207 where the lines of a list went different ways."""
+    status = 207 if len({order.state == OrderState.REJECTED for order in orders}) > 1 else 200
+    answers = [order_answer(order) for order in orders]
+    return Reply(status, _ENCODE.encode(answers[0] if single else answers))

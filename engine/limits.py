@@ -1,0 +1,89 @@
+"""What clients and aggregation units may still sell, as the inventory says it now (domain.md 5)."""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from engine.inventory import Inventory
+from engine.model import SYMBOL_BYTES, Decided, Market, Namespace
+from engine.orders import OrderRequest, Side
+from engine.parties import Parties
+from engine.rule_model import Role, Scope
+from engine.rules import Compiled
+from engine.symbols import Symbols
+from engine.tables import Tables
+
+_ROLES: Final = {
+    (Scope.CLIENT, Side.LONG): Role.CLIENT_LONG,
+    (Scope.CLIENT, Side.SHORT): Role.CLIENT_SHORT,
+    (Scope.AU, Side.LONG): Role.AU_LONG,
+    (Scope.AU, Side.SHORT): Role.AU_SHORT,
+}
+
+
+class InventoryLimits:
+    """The face of the machine for the order desk, in the writer's own process.
+
+    `compiled`: the rules in force; `located`: what live locates of a client on a security, by its own code, count for.
+    """
+
+    def __init__(
+        self,
+        tables: Tables,
+        inventory: Inventory,
+        compiled: Callable[[], Compiled],
+        located: Callable[[str, str], Mapping[Decided, int]],
+    ) -> None:
+        self._tables = tables
+        self._inventory = inventory
+        self._compiled = compiled
+        self._located = located
+        self._parties = Parties(tables)
+        self._symbols = Symbols(tables.array["symbols"])
+
+    def security_id(self, code: str) -> int:
+        return self._inventory.security_id(code)
+
+    def market(self, security: int) -> Market:
+        return self._inventory.market(security)
+
+    def unit_of(self, book: str, security: int) -> str | None:
+        """The aggregation unit of a book in the security's market; None where the book is unknown or has none."""
+        if len(book.encode()) > SYMBOL_BYTES:
+            return None
+        number = self._symbols.find_one(Namespace.BOOK, book)
+        unit = bytes(self._tables.array["book"][number]["aggregation_unit"]).decode() if number else ""
+        return unit or None
+
+    def client_left(
+        self, security: int, client: str, request: OrderRequest, sells: Mapping[Decided, int]
+    ) -> int | None:
+        """What the client may still sell; None where no book is the client's."""
+        decided = dict(self._located(request.security, client)) | dict(sells)
+        return self._left(Scope.CLIENT, security, client, request, decided)
+
+    def unit_left(self, security: int, unit: str, request: OrderRequest, sells: Mapping[Decided, int]) -> int | None:
+        """What the unit may still sell."""
+        return self._left(Scope.AU, security, unit, request, sells)
+
+    def set_decided(self, security: int, what: Decided, quantity: int) -> None:
+        self._inventory.set_decided(security, what, quantity)
+
+    @property
+    def as_of_ns(self) -> int:
+        return self._inventory.as_of_ns
+
+    @property
+    def stale(self) -> bool:
+        return self._inventory.stale
+
+    def _left(
+        self, scope: Scope, security: int, owner: str, request: OrderRequest, decided: Mapping[Decided, int]
+    ) -> int | None:
+        compiled = self._compiled()
+        catalogue = compiled.catalogue
+        name = catalogue.calculations[catalogue.playing(_ROLES[scope, request.side])].name
+        try:
+            numbers = self._parties.numbers(compiled, scope, security, owner, decided)
+        except KeyError:
+            return None
+        return int(numbers[name][self._inventory.settle_day(security)])
