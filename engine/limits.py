@@ -50,9 +50,12 @@ class InventoryLimits:
         """The aggregation unit of a book in the security's market; None where the book is unknown or has none."""
         if len(book.encode()) > SYMBOL_BYTES:
             return None
-        number = self._symbols.find_one(Namespace.BOOK, book)
-        unit = bytes(self._tables.array["book"][number]["aggregation_unit"]).decode() if number else ""
-        return unit or None
+        array, number = self._tables.array, self._symbols.find_one(Namespace.BOOK, book)
+        if not number:
+            return None
+        unit = int(array["book_unit"][number, array["security"][security]["market"]])
+        name = array["unit"][unit]["code"] if unit else array["book"][number]["aggregation_unit"]
+        return bytes(name).decode() or None
 
     def client_left(
         self, security: int, client: str, request: OrderRequest, sells: Mapping[Decided, int]

@@ -48,12 +48,9 @@ def _sold(side: Side, sells: Any) -> int:
     return int(sells.get(Decided.OPEN_LONG_SELLS if side == Side.LONG else Decided.SHORT_SELLS, 0))
 
 
-def _ask(
-    order: str = "O1", side: Side = Side.SHORT, quantity: int = 100, client: str = "C1", **other: Any
-) -> OrderRequest:
-    return OrderRequest(
-        **{"order": order, "security": "S1", "client": client, "book": "B1", "side": side, "quantity": quantity} | other
-    )
+def _ask(order: str = "O1", side: Side = Side.SHORT, quantity: int = 100, **other: Any) -> OrderRequest:
+    fields: dict[str, Any] = {"security": "S1", "client": "C1", "book": "B1"}
+    return OrderRequest(order=order, side=side, **(fields | {"quantity": quantity} | other))
 
 
 def _desk(client: int = 4_000, unit: int = 20_000) -> OrderDesk:
