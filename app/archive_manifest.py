@@ -161,14 +161,14 @@ class Manifest:
         """Oldest first."""
         with self._lock:
             rows = self._database.execute("SELECT * FROM generation ORDER BY number").fetchall()
-        return [Generation(*row[:-1], msgspec.json.decode(row[-1], type=Begin)) for row in rows]
+        return [Generation._make((*row[:-1], msgspec.json.decode(row[-1], type=Begin))) for row in rows]
 
     def gaps(self, *, repaired: bool = False) -> list[Missing]:
         """What is missing, and what was."""
-        sql = "SELECT * FROM gap" + ("" if repaired else " WHERE repaired_ns = 0") + " ORDER BY generation, first"
+        sql = "SELECT * FROM gap WHERE repaired_ns = 0 OR ? ORDER BY generation, first"
         with self._lock:
-            rows = self._database.execute(sql).fetchall()
-        return [Missing(*row[:6], msgspec.json.decode(row[6], type=Gap), row[7]) for row in rows]
+            rows = self._database.execute(sql, (repaired,)).fetchall()
+        return [Missing._make((*row[:6], msgspec.json.decode(row[6], type=Gap), row[7])) for row in rows]
 
     def lineage(self, at_ns: int) -> list[Part]:
         """What made the machine that lived at a time: parts of generations, the oldest first, each place once."""

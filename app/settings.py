@@ -43,6 +43,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """SQLAlchemy URL of the locate journal; None: SQLite in the data folder."""
     redis: str | None = None
     """Publish changed inventory to this Redis; None: do not."""
+    archive: bool = True
+    """Write everything that is applied to Parquet files in the data folder."""
+    archive_days: int = 7
+    """How long files of the archive are kept."""
+    archive_gb: float = 20.0
+    """The oldest days go earlier where all of it is larger than this."""
+    archive_ring_mb: int = 256
+    """How much the archive may be behind before it has a gap: at 300,000 events a second 13 s."""
     frame_ms: int = 50
     """The least time between two frames of one grid."""
     quiet: bool = False

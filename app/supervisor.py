@@ -45,13 +45,14 @@ class Supervisor:
         self._stopping = False
         self.engine = Child("engine", "engine")
         self.workers = [Child(f"worker{i}", "worker", {"IMS_WORKER": str(i)}) for i in range(settings.workers)]
+        self.archive = [Child("archive", "archive")] if settings.archive else []
         self.faces = [Child(name, name) for name in ("gateway", "analyst", "pages")]
         self._watches: list[asyncio.Task[None]] = []
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @property
     def children(self) -> list[Child]:
-        return [self.engine, *self.workers, *self.faces]
+        return [self.engine, *self.archive, *self.workers, *self.faces]
 
     async def start(self) -> None:
         """Returns when every process serves. Raises `StartError` with the name of one that does not."""
@@ -67,9 +68,9 @@ class Supervisor:
             await child.ready.wait()
 
     async def stop(self) -> None:
-        """Faces first, feeds, then the engine, which has the journal to close."""
+        """Faces first, feeds, then the engine, which has the journal to close, and who writes down what it did."""
         self._stopping = True
-        for group in (self.faces, self.workers, [self.engine]):
+        for group in (self.faces, self.workers, [self.engine], self.archive):
             await asyncio.gather(*(_end(child.process) for child in group if child.process is not None))
         for watch in self._watches:
             watch.cancel()

@@ -118,10 +118,13 @@ class Recorder:
         ):
             self._leave_out(place, "the archive was too far behind")
 
-    def close(self) -> None:
-        """Say what is still to be said."""
+    def close(self, machine: Machine) -> None:
+        """Say what is still to be said, and give the ring to the archive, which knows it by itself."""
+        machine.log = None
         if self._gap is not None:
             self._tell()
+        self._words = self._tables = None  # type: ignore[assignment]  # views must go before their memory
+        self._ring.close()
 
     def _now(self) -> int:
         self._at_ns = max(self._at_ns, self._clock())

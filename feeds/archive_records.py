@@ -37,7 +37,10 @@ _WITH_EVENT: Final = {Message.CORRECTIONS: CORRECTION, Message.DEALS: DEAL_STEP}
 
 
 class Told(NamedTuple):
-    """Records with the place, the index within it, and the time at which the machine told of each; `outcome` for events, else empty."""
+    """Records with the place, the index within it, and the time at which the machine told of each.
+
+    `outcome` is empty but for events.
+    """
 
     records: NDArray[Any]
     place: NDArray[np.int64]

@@ -42,6 +42,16 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--database", metavar="URL", help="journal of locates (SQLite in the data folder)")
     parser.add_argument("--redis", metavar="URL", help="publish changed inventory to this Redis")
+    parser.add_argument(
+        "--archive",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="write everything that is applied to Parquet files in the data folder (yes)",
+    )
+    parser.add_argument("--archive-days", type=int, help="how long these are kept (7)")
+    parser.add_argument(
+        "--archive-gb", type=float, help="the oldest days go earlier where they are larger than this (20)"
+    )
     parser.add_argument("--rows", type=int, help=f"capacity in position rows ({capacity.rows:,})")
     parser.add_argument("--capacity-securities", type=int, help=f"capacity in securities ({capacity.securities:,})")
     parser.add_argument("--capacity-books", type=int, help=f"capacity in books ({capacity.books:,})")

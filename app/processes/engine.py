@@ -13,6 +13,7 @@ import uvloop
 
 from app import feed_rules, parking_store, quarantine_store, world
 from app.api.service import ApiService
+from app.archive_place import record
 from app.business_days import DayState
 from app.feed_health import FeedHealth
 from app.intake import Intake
@@ -43,7 +44,7 @@ class Engine:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        removed = remove_dead()
+        removed = remove_dead(but=".archive.")  # what the archive has not written yet
         if removed:
             log.info("removed shared memory of dead processes", segments=removed)
         now = dt.datetime.now(dt.UTC)
@@ -57,6 +58,7 @@ class Engine:
             self._calendar,
             generation=secrets.token_hex(8),
         )
+        self.recorder = record(settings, self.machine)
         self._day: DayState | None = None
         self._follow_the_day(time.time_ns())
         self.machine.tables.state[Word.STARTED_NS] = time.time_ns()
@@ -148,6 +150,8 @@ class Engine:
         self.keeping.close()
         for ring in self.rings:
             ring.close()
+        if self.recorder is not None:
+            self.recorder.close(self.machine)
         self.machine.close()
         log.info("engine stopped")
 

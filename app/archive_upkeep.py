@@ -1,0 +1,97 @@
+"""What is done with files that are written: small ones become large ones, old ones go, and so do those that do not count."""
+
+import shutil
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from app.archive_manifest import ArchiveFile, Manifest
+from app.archive_writer import HOUR_NS, path_of
+from feeds import archive_files
+
+log = structlog.get_logger()
+MANY: Final = 24
+"""So many small files of an hour and kind become one, even while the hour lasts."""
+LARGE_ROWS: Final = 4_000_000
+"""No file becomes larger by being put together with others."""
+_SETTLED_NS: Final = 60_000_000_000
+_DAY_NS: Final = 24 * HOUR_NS
+
+
+def remove_uncounted(folder: Path, manifest: Manifest) -> int:
+    """Remove what a killed process left behind; returns how many files. Only while nobody writes."""
+    counted = {file.path for file in manifest.files()}
+    left = [
+        path
+        for pattern in ("date=*/hour=*/kind=*/*.parquet", "date=*/hour=*/kind=*/*.draft")
+        for path in folder.glob(pattern)
+        if path.relative_to(folder).as_posix() not in counted
+    ]
+    for path in left:
+        path.unlink(missing_ok=True)
+    return len(left)
+
+
+def merge_some(folder: Path, manifest: Manifest, now_ns: int) -> bool:
+    """Put the files of one hour and kind together that are many, or whose hour is over; whether there were any.
+
+    Raises OSError, `DamagedError`.
+    """
+    for files in _together(manifest.files(), now_ns):
+        tables = [archive_files.read(folder / file.path, file.bytes) for file in files]
+        first, last = files[0], files[-1]
+        path = path_of(first.name, first.generation, first.first, last.last, first.first_ns)
+        size = archive_files.write(folder / path, archive_files.merge(tables))
+        rows = sum(file.rows for file in files)
+        whole = ArchiveFile(
+            path, first.name, first.generation, first.first, last.last, first.first_ns, last.last_ns, rows, size
+        )
+        manifest.replace(files, [whole])
+        for file in files:
+            (folder / file.path).unlink(missing_ok=True)
+        return True
+    return False
+
+
+def forget_old(folder: Path, manifest: Manifest, now_ns: int, *, days: int, most_bytes: int) -> list[str]:
+    """Remove whole days: those older than `days`, and the oldest ones of more than `most_bytes`; their names.
+
+    The newest day always stays.
+    """
+    by_day: dict[str, list[ArchiveFile]] = defaultdict(list)
+    for file in manifest.files():
+        by_day[file.path.split("/", 1)[0]].append(file)
+    kept = sum(file.bytes for files in by_day.values() for file in files)
+    gone = []
+    for day in sorted(by_day)[:-1]:
+        files = by_day[day]
+        if max(file.last_ns for file in files) > now_ns - days * _DAY_NS and kept <= most_bytes:
+            continue
+        manifest.forget(files)
+        shutil.rmtree(folder / day, ignore_errors=True)
+        kept -= sum(file.bytes for file in files)
+        gone.append(day)
+    if gone:
+        log.info("days of the archive removed", days=gone, kept_bytes=kept)
+    return gone
+
+
+def _together(files: Sequence[ArchiveFile], now_ns: int) -> list[list[ArchiveFile]]:
+    """Files that belong together, each group in the order in which they were told."""
+    by_place: dict[tuple[str, int, int], list[ArchiveFile]] = defaultdict(list)
+    for file in files:
+        by_place[file.name, file.generation, file.first_ns // HOUR_NS].append(file)
+    groups = []
+    for (_, _, hour), of in by_place.items():
+        over = now_ns > (hour + 1) * HOUR_NS + _SETTLED_NS
+        run: list[ArchiveFile] = []
+        runs = [run]
+        for file in sorted(of, key=lambda each: each.first):
+            if sum(each.rows for each in run) + file.rows > LARGE_ROWS:
+                runs.append(run := [])
+            run.append(file)
+        groups += [run for run in runs if len(run) >= (2 if over else MANY)]
+    return groups
