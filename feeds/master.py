@@ -99,6 +99,7 @@ class Master:
         self._names: dict[str, Names] = {}
         self._index = NameIndex()
         self._conflicts = frozenset(rules.conflicts)
+        self._order = rules.order()
         self._dated = {code for code, claims in self.claims.items() if any(map(dated, claims.values()))}
         self._conflicting: dict[str, set[IdentifierType]] = {}
         """Types on which a security's sources differ, decided or not."""
@@ -260,8 +261,7 @@ class Master:
 
     def _named(self, code: str) -> Names:
         claims = self.claims[code]
-        order = self.rules.order()
-        sources = sorted(claims, key=order) if len(claims) > 1 else list(claims)
+        sources = sorted(claims, key=self._order) if len(claims) > 1 else list(claims)
         rulings = {
             kind: ruling
             for kind in self._conflicts

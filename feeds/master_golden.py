@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, Final
 
 import msgspec
@@ -30,12 +31,16 @@ _IDENTIFIERS: Final = {
     "figi": IdentifierType.FIGI,
     "ticker": IdentifierType.TICKER,
 }
+_SHOWS: Final = {kind: field for field, kind in _IDENTIFIERS.items()}
 EMPTY: Final[dict[str, Any]] = {
     field.name: field.default
     for field in structs.fields(Security)
     if field.name not in {"code", "source", "identifiers", "valid_from", "valid_to", "version", *_IDENTIFIERS}
 }
 """The fields that are combined, and what a source has in them that says nothing of it."""
+
+
+_ALL: Final = attrgetter(*EMPTY)
 
 
 class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -73,12 +78,13 @@ def in_force(claims: Mapping[str, Claim], today: dt.date) -> list[str]:
 
 def chosen_fields(claims: Mapping[str, Claim], rules: Rules, today: dt.date) -> dict[str, tuple[Any, str]]:
     """Field -> its value and the source that says it; fields that nobody says anything of are not there."""
-    sources = sorted(in_force(claims, today), key=rules.order())
+    sources = sorted(in_force(claims, today), key=rules.order()) if len(claims) > 1 else list(claims)
+    said = {source: _ALL(claims[source].clean.record) for source in sources}
     chosen: dict[str, tuple[Any, str]] = {}
-    for field, empty in EMPTY.items():
+    for place, (field, empty) in enumerate(EMPTY.items()):
         by = sorted(sources, key=rules.order(field)) if field in rules.fields else sources
         for source in by:
-            value = getattr(claims[source].clean.record, field)
+            value = said[source][place]
             if field == "flags":
                 value &= ~_MASKED
             if value != empty:
@@ -98,15 +104,14 @@ def golden(
 ) -> Security:
     """One record of all. `own`: texts of its sources that lead to it today; `identifiers`: what `listed` gives."""
     if len(claims) == 1:
-        ((_, claim),) = claims.items()
-        record = claim.clean.record
-        fields: dict[str, Any] = {field: getattr(record, field) for field in EMPTY}
+        record = next(iter(claims.values())).clean.record
+        fields: dict[str, Any] = dict(zip(EMPTY, _ALL(record), strict=True))
         fields["flags"] = record.flags & ~_MASKED
     else:
         fields = {field: value for field, (value, _) in chosen_fields(claims, rules, today).items()}
     market = fields.get("market", "")
-    shown: dict[str, Any] = {field: _own(kind, market, own) for field, kind in _IDENTIFIERS.items()}
-    if not shown["isin"] and not any(dispute.type == IdentifierType.ISIN for dispute in names.disputes):
+    shown = _shown(market, own)
+    if "isin" not in shown and not any(dispute.type == IdentifierType.ISIN for dispute in names.disputes):
         hidden = _hidden_isin(claims, rules)
         if hidden:
             shown["isin"] = hidden
@@ -139,13 +144,18 @@ def _hidden_isin(claims: Mapping[str, Claim], rules: Rules) -> str:
     return ""
 
 
-def _own(kind: IdentifierType, market: str, leads: Mapping[str, IdentifierType]) -> str:
-    """The one value of a type that the record shows."""
-    texts = [text for text, of in leads.items() if of == kind]
-    if kind == IdentifierType.TICKER:
-        end = f"@{market}"
-        texts = [text.removesuffix(end) for text in texts if text.endswith(end)]
-    return min(texts, default="")
+def _shown(market: str, own: Mapping[str, IdentifierType]) -> dict[str, Any]:
+    """The fields that show a name of their type; of several, the first in order."""
+    shown: dict[str, Any] = {}
+    for text, kind in own.items():
+        field, value = _SHOWS.get(kind), text
+        if kind == IdentifierType.TICKER:
+            value = text.removesuffix(f"@{market}")
+            if value == text:
+                continue
+        if field is not None and (field not in shown or value < shown[field]):
+            shown[field] = value
+    return shown
 
 
 def rows(records: Sequence[Security], markets: Mapping[str, int]) -> NDArray[np.void]:

@@ -13,6 +13,7 @@ from feeds.master_records import Identifier, IdentifierType, Security
 _EVER: Final = dt.date.max
 _BEGAN: Final = dt.date.min
 _MASKED: Final = int(SecurityFlag.MASKED_ISIN)
+_FIELDS: Final = IdentifierType.ISIN, IdentifierType.CUSIP, IdentifierType.SEDOL, IdentifierType.FIGI
 LEADING: Final = frozenset(IdentifierType) - {IdentifierType.LEI}
 """Types whose values may name one security only."""
 
@@ -126,6 +127,8 @@ def names_of(
     rulings: Mapping[IdentifierType, Ruling],
 ) -> Names:
     """The names of one security. `claims`: by source, the best one first."""
+    if (plain := _undated(claims)) is not None:
+        return Names(plain, {}, frozenset(), ())
     told = stated(claims)
     current: dict[str, IdentifierType] = {}
     former: dict[str, dt.date] = {}
@@ -151,6 +154,27 @@ def names_of(
         current |= dict.fromkeys(texts, kind)
     gone = {text: until for text, until in former.items() if text not in current and text not in disputed}
     return Names(current, gone, frozenset(disputed), tuple(sorted(disputes)))
+
+
+def _undated(claims: Sequence[tuple[str, Claim]]) -> dict[str, IdentifierType] | None:
+    """The short way: no dates, no further names, and every source states the same; None where it is not so."""
+    first: tuple[str, ...] | None = None
+    for _, claim in claims:
+        said, record = claim.said, claim.clean.record
+        if claim.former or said.identifiers or said.valid_from or said.valid_to:
+            return None
+        isin = "" if record.flags & _MASKED else record.isin
+        told = isin, record.cusip, record.sedol, record.figi, record.ticker, record.market
+        if first is None:
+            first = told
+        elif told != first:
+            return None
+    if first is None:
+        return {}
+    plain = {text: kind for text, kind in zip(first, _FIELDS, strict=False) if text}
+    if first[4]:
+        plain[f"{first[4]}@{first[5]}"] = IdentifierType.TICKER
+    return plain
 
 
 def _chosen(values: set[str], ruling: Ruling | None) -> str | None:
