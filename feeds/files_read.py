@@ -4,9 +4,9 @@ import codecs
 import csv
 import difflib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -44,6 +44,8 @@ class Frame:
     delimiter: str = ","
     trailer: int | None = None
     """The number of rows that the file says it has; known once it has been read."""
+    skipped: int = 0
+    """Rows that are not in any portion, because their cells cannot be told apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,40 +136,77 @@ def _without_padding(cells: list[str]) -> list[str]:
 
 def _portions(path: Path, frame: Frame, padded: int, findings: Findings) -> Iterator[Portion]:
     """Raises `FileFaultError` for what makes reading on pointless."""
+    width, delimiter = len(frame.header), frame.delimiter
     try:
         with path.open(encoding=frame.encoding, newline="") as text:
-            reader = csv.reader(text, delimiter=frame.delimiter, strict=True)
-            next(reader, None)
-            while True:
-                began = reader.line_num
-                rows, lines = _some_rows(reader, frame, padded, findings)
-                if rows:
-                    yield Portion(lines, list(zip(*rows, strict=True)))
-                if reader.line_num == began:
+            text.readline()
+            line = 2
+            while some := list(islice(text, PORTION)):
+                block = "".join(some)
+                if '"' in block:  # a cell may go on over lines: from here on one row after the other
+                    yield from _quoted(chain(some, text), line, frame, padded, findings)
                     return
+                if columns := _plain(block, len(some), width, delimiter):
+                    yield Portion(range(line, line + len(some)), columns)
+                else:
+                    rows = ((number, each.rstrip("\r\n").split(delimiter)) for number, each in enumerate(some, line))
+                    if (portion := _chosen(rows, frame, padded, findings)) is not None:
+                        yield portion
+                line += len(some)
     except UnicodeError as error:
         raise _encoding_fault(path, frame.encoding) from error
 
 
-def _some_rows(
-    reader: "_csv.Reader", frame: Frame, padded: int, findings: Findings
-) -> tuple[list[list[str]], list[int]]:
-    width = len(frame.header)
-    rows: list[list[str]] = []
-    lines: list[int] = []
-    last = reader.line_num
+def _plain(block: str, count: int, width: int, delimiter: str) -> list[list[str]] | None:
+    """The columns of lines without quotation marks that are all rows; None where one is something else."""
+    clean = block.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n")
+    if clean.startswith("#") or "\n#" in clean or "\n\n" in clean:
+        return None
+    lines = clean.split("\n")
+    if len(lines) != count or {line.count(delimiter) for line in lines} != {width - 1}:
+        return None
+    cells = clean.replace("\n", delimiter).split(delimiter)
+    columns = [cells[at::width] for at in range(width)]
+    return columns if width > 1 or all(cells) else None
+
+
+def _quoted(text: Iterable[str], line: int, frame: Frame, padded: int, findings: Findings) -> Iterator[Portion]:
+    """Rows with cells in quotation marks, which may hold anything."""
+    reader = csv.reader(text, delimiter=frame.delimiter, strict=True)
+    numbered = _numbered(reader, line)
+    while some := list(islice(numbered, PORTION)):
+        if (portion := _chosen(some, frame, padded, findings)) is not None:
+            yield portion
+
+
+def _numbered(reader: "_csv.Reader", line: int) -> Iterator[tuple[int, list[str]]]:
+    """Rows, each with the line in which it begins."""
+    last = 0
     try:
-        for row in islice(reader, PORTION):
-            line, last = last + 1, reader.line_num
-            if len(row) == width and not row[0].startswith("#") and frame.trailer is None:
-                rows.append(row)
-                lines.append(line)
-            else:
-                _other_row(row, line, width, padded, frame, findings, rows, lines)
+        for row in reader:
+            yield line + last, row
+            last = reader.line_num
     except csv.Error as error:
-        detail = "a quotation mark is opened and not closed" if "end of data" in str(error) else str(error)
-        raise FileFaultError(last + 1, f"the row cannot be read: {detail}") from error
-    return rows, lines
+        told = {
+            "end of data": "a quotation mark is opened and never closed",
+            "expected after": "a quotation mark inside of a cell",
+        }
+        detail = next((words for sign, words in told.items() if sign in str(error)), str(error))
+        raise FileFaultError(line + last, f"the row cannot be read: {detail}") from error
+
+
+def _chosen(rows: Iterable[tuple[int, list[str]]], frame: Frame, padded: int, findings: Findings) -> Portion | None:
+    """Those that are rows; the others are what `_other_row` says."""
+    width = len(frame.header)
+    kept: list[list[str]] = []
+    lines: list[int] = []
+    for line, row in rows:
+        if len(row) == width and not row[0].startswith("#") and frame.trailer is None and any(row):
+            kept.append(row)
+            lines.append(line)
+        else:
+            _other_row(row, line, width, padded, frame, findings, kept, lines)
+    return Portion(lines, list(zip(*kept, strict=True))) if kept else None
 
 
 def _other_row(
@@ -199,6 +238,7 @@ def _other_row(
         rows.append(row)
         lines.append(line)
     else:
+        frame.skipped += 1
         told = f"the row has {len(row):,} cells, the header {width:,}"
         findings.fault(line, told, "", shown(frame.delimiter.join(row)))
 

@@ -19,6 +19,7 @@ from feeds.files_read import Portion
 
 _REMEMBERED: Final = 100_000
 """Different cells of a column that are not read anew."""
+_NUMBERS: Final = frozenset({"whole number", "time"})
 _UNFIT: Final = "\0"
 """What the memory has for a cell that cannot be used; no JSON contains it."""
 
@@ -32,21 +33,29 @@ class Made:
     time_ns: int
 
 
-class _Cells(dict[str, str]):
+class _Cells:
     """Cell -> `,"name":json`; remembers, because most cells of a column come again."""
 
     def __init__(self, column: Column, delimiter: str) -> None:
-        super().__init__()
+        self._known: dict[str, str] = {}
         self.column = column
         self.hints: dict[str, str] = {}
         self._read = READERS[column.type]
         self._delimiter = delimiter
 
-    def __missing__(self, cell: str) -> str:
-        if len(self) > _REMEMBERED:
-            self.clear()
-        text = cell.strip()
-        made = self[cell] = self._fragment(text)
+    def fragments(self, cells: Sequence[str]) -> list[str]:
+        """One per cell."""
+        if cells and cells.count(cells[0]) == len(cells):
+            return [self._known.get(cells[0]) or self._new(cells[0])] * len(cells)
+        if self.column.type in _NUMBERS and _all_digits(cells):
+            return list(map(f',"{self.column.name}":'.__add__, cells))
+        fragments = list(map(self._known.get, cells))
+        return [self._new(cell) if made is None else made for made, cell in zip(fragments, cells, strict=True)]
+
+    def _new(self, cell: str) -> str:
+        if len(self._known) > _REMEMBERED:
+            self._known.clear()
+        made = self._known[cell] = self._fragment(cell.strip())
         return made
 
     def _fragment(self, text: str) -> str:
@@ -65,6 +74,12 @@ class _Cells(dict[str, str]):
             self.hints[text] = ""
             return _UNFIT
         return f',"{column.name}":{json}'
+
+
+def _all_digits(cells: Sequence[str]) -> bool:
+    """Whether each is a number as JSON has it, without a sign: then there is no need to look at one after the other."""
+    text = ",".join(cells)
+    return text.isascii() and all(cells) and text.replace(",", "").isdigit() and ",0" not in text and text[0] != "0"
 
 
 class Rows:
@@ -153,7 +168,7 @@ class _Sort:
                 if name not in MADE:
                     own.append(fragments)
             else:
-                fragments = list(map(cells.__getitem__, columns[at]))
+                fragments = cells.fragments(columns[at])
                 if cells.hints:
                     self._tell(cells, lines, columns[at], fragments, findings)
                 if name in MADE and "" in fragments:
