@@ -95,6 +95,11 @@ class Parking:
         """Of the records as they came."""
         return self._bytes
 
+    @property
+    def oldest(self) -> Parked | None:
+        """The one whose turn is first."""
+        return min(self._records.values(), key=_turn, default=None)
+
     def records(self) -> list[Parked]:
         """In the order in which they will be used."""
         return sorted(self._records.values(), key=_turn)

@@ -18,6 +18,7 @@ from app.api.problems import Fault, ProblemError
 from app.api.recording import Key
 from app.api.securities import Securities
 from app.api.server import Waits
+from app.health import HealthDesk
 from app.identity import Identity, Role
 from app.journal import JournalError
 from app.rules_desk import RulesDesk
@@ -45,6 +46,8 @@ class Context:
     """Path -> media type and body of what is only shown."""
     waits: Waits
     """Who is being waited for."""
+    health: HealthDesk | None = None
+    """Feeds, what waits and what was set aside; None where nobody watches them."""
 
 
 class Base(web.RequestHandler):

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final
 import msgspec
 from tornado import web
 
-from app.api import orders, rules
+from app.api import feeds, orders, rules
 from app.api.answers import (
     AvailabilityPage,
     HistoryAnswer,
@@ -269,7 +269,10 @@ def make_app(context: Context) -> web.Application:
             (r"/api/v1/availability", Availabilities, given),
             (r"/api/v1/availability/([^/]+)", Availability, given),
             (r"/api/v1/explain/([^/]+)/([^/]+)", Explain, given),
-            *((pattern, handler, given) for pattern, handler in (*rules.RESOURCES, *orders.RESOURCES)),
+            *(
+                (pattern, handler, given)
+                for pattern, handler in (*rules.RESOURCES, *orders.RESOURCES, *feeds.RESOURCES)
+            ),
             (f"(?:{documents})", Document, given),
             (r"/health/live", Live, given),
             (r"/health/ready", Ready, given),

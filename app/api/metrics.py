@@ -23,6 +23,10 @@ _GAUGES: Final = {
     "securities": (Word.SECURITIES, "Securities known."),
     "books": (Word.BOOKS, "Books known."),
     "rows": (Word.ROWS, "Rows of the position table."),
+    "parked": (Word.PARKED, "Events that wait for reference data."),
+    "parked_shares": (Word.PARKED_SHARES, "Shares they are about."),
+    "stale": (Word.STALE, "What late feeds make doubtful: 1 shares, 2 money, 4 reference; their sum."),
+    "corrected": (Word.CORRECTED, "Events replaced or taken back by id."),
     "missing": (Word.MISSING, "Sequence numbers skipped that have not come since."),
     "ready": (Word.READY, "1 once every feed has handed over what existed at start."),
     "locates_live": (Word.LOCATES_LIVE, "Locates that hold their decrement."),
@@ -31,6 +35,7 @@ _GAUGES: Final = {
 }
 _TIMES: Final = {
     "heartbeat": (Word.HEARTBEAT_NS, "When the engine was last alive."),
+    "snapshot": (Word.SNAPSHOT_NS, "When the newest snapshot was taken."),
     "last_event": (Word.LAST_EVENT_NS, "The newest event's own time."),
     "started": (Word.STARTED_NS, "When the engine was started."),
 }
@@ -54,9 +59,10 @@ class _Machine(Collector):
 class Metrics:
     """What happened in this API since it was started."""
 
-    def __init__(self, tables: Tables) -> None:
+    def __init__(self, tables: Tables, *others: Collector) -> None:
         self._registry = CollectorRegistry()
-        self._registry.register(_Machine(tables))
+        for collector in (_Machine(tables), *others):
+            self._registry.register(collector)
         self._changes = Counter(
             "ims_locate_changes", "Locates that came into a state.", ["state", "reason"], registry=self._registry
         )

@@ -8,6 +8,7 @@ import msgspec
 
 from app.api import answers
 from app.api.explain_answers import ExplainAnswer
+from app.api.openapi_feeds import FEED_TYPES, feed_paths
 from app.api.openapi_orders import ORDER_TYPES, order_paths
 from app.api.openapi_parts import content, operation, parameter, ref
 from app.api.openapi_rules import RULE_TYPES, rule_paths
@@ -27,6 +28,7 @@ _TYPES: Final = (
     answers.AvailabilityPage,
     ExplainAnswer,
     *RULE_TYPES,
+    *FEED_TYPES,
     *ORDER_TYPES,
     Problem,
 )
@@ -80,7 +82,7 @@ def openapi() -> dict[str, Any]:
         },
         "servers": [{"url": "/"}],
         "security": [{"token": []}],
-        "paths": _paths() | order_paths(_KEY) | rule_paths(),
+        "paths": _paths() | order_paths(_KEY) | rule_paths() | feed_paths(),
         "components": {
             "schemas": schemas,
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},

@@ -17,12 +17,14 @@ from app.api.access import Access
 from app.api.base import DRAIN_BYTES, Context
 from app.api.closing import Closing
 from app.api.decisions import Decisions
+from app.api.feed_metrics import FeedMetrics
 from app.api.handlers import make_app
 from app.api.metrics import Metrics
 from app.api.openapi import documents
 from app.api.order_decisions import OrderDecisions
 from app.api.securities import Securities
 from app.api.server import Server, Waits
+from app.health import HealthDesk
 from app.journal import Journal, JournalError
 from app.rules_desk import RulesDesk
 from app.rules_documents import opened
@@ -66,7 +68,8 @@ def load_rules(term_names: Sequence[str]) -> LocateRules:
 class ApiService:
     """Locates and the port that programs ask on.
 
-    `rings`: where feed positions are read for the evidence; `closes`: when markets close, half days and all (see `Closing`).
+    `rings`: where feed positions are read for the evidence; `closes`: when markets close, half days and all (see `Closing`);
+    `health`: what the resources of feeds tell, where they are watched.
     """
 
     def __init__(
@@ -76,6 +79,7 @@ class ApiService:
         rings: Sequence[Ring] = (),
         clock: Callable[[], int] = time.time_ns,
         closes: NDArray[np.int32] | None = None,
+        health: HealthDesk | None = None,
     ) -> None:
         self._settings = settings
         self._tables = machine.tables
@@ -86,7 +90,7 @@ class ApiService:
         self.journal = Journal(settings.database_url)
         self.desk.restore(*self.journal.load_open())
         self.desk.check()
-        self._metrics = Metrics(machine.tables)
+        self._metrics = Metrics(machine.tables, *([FeedMetrics(health)] if health else []))
         securities = Securities(machine.tables, machine.inventory)
         self.decisions = Decisions(
             self.desk,
@@ -122,6 +126,7 @@ class ApiService:
             readiness=self._waiting_for,
             documents=documents(),
             waits=self._waits,
+            health=health,
         )
         self._server = Server(make_app(context), waits=self._waits, max_body_size=DRAIN_BYTES)
         self._count()

@@ -16,12 +16,13 @@ from app.api.service import ApiService
 from app.archive_place import record
 from app.business_days import DayState
 from app.feed_health import FeedHealth
+from app.health import HealthDesk
 from app.intake import Intake
 from app.keeping import Keeping
 from app.parking import Parking
 from app.parking_store import ParkingStore
 from app.quarantine_store import QuarantineStore
-from app.read_again import again
+from app.read_again import ReadAgain
 from app.refused import refused
 from app.settings import Settings
 from engine.graph import OnChanged, build
@@ -67,10 +68,11 @@ class Engine:
         graph = build(self.machine, on_changed, self._refuse)
         self.rings = [Ring.create(f"{settings.instance}.ring{i}") for i in range(settings.workers)]
         self.intake = Intake(self.machine, graph, self.rings, self.keeping.keep, self._registered)
+        read = ReadAgain(self.machine.tables, settings)
         self.keeping.parking = Parking(
             self.machine,
             ParkingStore(settings.folder / parking_store.FILE),
-            decode=again(self.machine.tables, settings),
+            decode=read,
             use=self.intake.use,
             quarantine=self.keeping.set_aside,
             beside=self.keeping.beside,
@@ -78,7 +80,9 @@ class Engine:
         )
         self.keeping.begin(from_broker=settings.kafka is not None)
         self.feed_health = FeedHealth(self.machine.tables, self.rings, feed_rules.shipped())
-        self.api = ApiService(settings, self.machine, self.rings, closes=world.closes(markets, self._calendar, cache))
+        health = HealthDesk(settings, self.machine, self.keeping, self.feed_health, read, self.intake.use)
+        closes = world.closes(markets, self._calendar, cache)
+        self.api = ApiService(settings, self.machine, self.rings, closes=closes, health=health)
         self._topics = (settings.events_topic, settings.reference_topic)
         self._stopping = asyncio.Event()
 
