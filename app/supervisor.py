@@ -11,6 +11,8 @@ from typing import Final
 
 import structlog
 
+from app import process_table
+from app.process_table import Process
 from app.settings import Settings
 
 log = structlog.get_logger()
@@ -31,6 +33,9 @@ class Child:
     process: asyncio.subprocess.Process | None = None
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     restarts: int = 0
+    since_ns: int = 0
+    serves: bool = False
+    """Whether the present process has said that it is ready."""
 
 
 class StartError(RuntimeError):
@@ -107,12 +112,34 @@ class Supervisor:
             stdout=asyncio.subprocess.PIPE,
             start_new_session=True,
         )
+        child.since_ns, child.serves = time.time_ns(), False
+        self._tell()
         assert child.process.stdout is not None
         async for line in child.process.stdout:
             if line.strip() == b"READY":
+                child.serves = True
                 child.ready.set()
+                self._tell()
                 log.info("ready", process=child.name, pid=child.process.pid)
-        return await child.process.wait()
+        code = await child.process.wait()
+        self._tell()
+        return code
+
+    def _tell(self) -> None:
+        """Who runs, for the page Health. Only a picture: a disk that does not take it stops nothing."""
+        told = [
+            Process(child.name, _pid(child.process), child.restarts, child.since_ns, child.serves)
+            for child in self.children
+        ]
+        try:
+            process_table.write(self.settings.folder, told)
+        except OSError as error:
+            log.warning("the table of processes could not be written", error=str(error))
+
+
+def _pid(process: asyncio.subprocess.Process | None) -> int:
+    """0 for one that does not run."""
+    return 0 if process is None or process.returncode is not None else process.pid
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
