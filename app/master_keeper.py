@@ -1,0 +1,184 @@
+"""Worker 0's keeper of the security master: takes records, carries out what people decide, tells the machine."""
+
+import asyncio
+import datetime as dt
+import time
+from collections.abc import Callable, Sequence
+from importlib.resources import files
+from typing import Any, Final, Protocol
+
+import msgspec
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from app.master_database import MasterStoreError
+from app.master_store import MasterStore
+from engine.model import Market
+from engine.ring import MOVE, NAME, Message
+from feeds.master import Change, Master
+from feeds.master_decisions import Decided
+from feeds.master_door import Answer, Taken
+from feeds.master_golden import Rules, counterparty_rows, rows
+from feeds.master_rulings import DecisionError
+from feeds.quarantine import Unreadable
+from feeds.vocabulary import Vocabulary, Words
+
+log = structlog.get_logger()
+LOOK_S: Final = 0.25
+"""How often people's decisions are looked for."""
+AGAIN_S: Final = 10.0
+"""How often merges in force are told again: an event on its way at that moment may have named the old security."""
+_NS: Final = 10**9
+
+
+class Told(Protocol):
+    """Where messages to the machine go."""
+
+    async def reference(
+        self, messages: Sequence[tuple[Message, NDArray[np.void]]], unreadable: Sequence[Unreadable] = ()
+    ) -> None:
+        """Hand over; returns when the machine has used it."""
+        ...
+
+
+def shipped(markets: Sequence[Market]) -> tuple[Rules, Vocabulary]:
+    """Priorities and words that come with the program."""
+    folder = files("assets")
+    rules = msgspec.yaml.decode(folder.joinpath("master.yaml").read_bytes(), type=Rules)
+    words = msgspec.yaml.decode(folder.joinpath("vocabulary.yaml").read_bytes(), type=Words)
+    return rules, Vocabulary.of(words, markets)
+
+
+class Keeper:
+    """Opened by its constructor, which makes the master of what was kept. `take` and `look` are one thread's at a time.
+
+    What cannot be written down has not happened: the master is made anew from what was.
+    """
+
+    def __init__(self, store: MasterStore, markets: Sequence[Market], clock: Callable[[], int] = time.time_ns) -> None:
+        self._store = store
+        self._markets = {market.code: index for index, market in enumerate(markets)}
+        self._rules, self._words = shipped(markets)
+        self._clock = clock
+        self._turn = asyncio.Lock()
+        self._again_ns = 0
+        self._open()
+
+    def _open(self) -> None:
+        now_ns = self._clock()
+        self._places = self._store.places()
+        self.master = Master(self._rules, self._words, _day(now_ns), self._store.load())
+        self._store.write(self.master.begin(now_ns), now_ns)
+
+    def begin(self) -> list[tuple[Message, NDArray[Any]]]:
+        """Everything, for a machine that knows nothing yet."""
+        return self._messages(self.master.everything())
+
+    def known_to(self, ends: dict[int, int]) -> None:
+        """How far the topic goes: one that ends before what was used of it is another topic, and is used from its start."""
+        for partition, end in ends.items():
+            if self._places.get(partition, 0) > end:
+                log.warning("the reference topic is another one than before: read from its start", partition=partition)
+                self._places[partition] = 0
+
+    def take(self, records: Sequence[Taken]) -> Answer:
+        """See `feeds.master_door.Door`. Raises `MasterStoreError`."""
+        fresh = [one for one in records if one.at is None or one.at[1] >= self._places.get(one.at[0], 0)]
+        places: dict[int, int] = {}
+        for one in fresh:
+            if one.at is not None:
+                places[one.at[0]] = max(places.get(one.at[0], 0), one.at[1] + 1)
+        now_ns = self._clock()
+        change = self.master.take([(one.number, one.record) for one in fresh], now_ns)
+        self._write(change, now_ns, places)
+        self._places |= places
+        return Answer(self._messages(change), change.refused)
+
+    def look(self) -> list[tuple[Message, NDArray[Any]]]:
+        """Carry out what people have decided, and begin the day that has begun. Raises `MasterStoreError`."""
+        messages: list[tuple[Message, NDArray[Any]]] = []
+        now_ns = self._clock()
+        if (today := _day(now_ns)) != self.master.today:
+            change = self.master.roll(today, now_ns)
+            self._write(change, now_ns)
+            messages += self._messages(change)
+        for wanted in self._store.waiting():
+            decided = Decided(wanted.entry, wanted.at_ns, wanted.who, wanted.decision)
+            try:
+                change = self.master.decide(decided, now_ns)
+            except DecisionError as error:
+                self._store.write(Change(), now_ns, refused=[(decided, str(error))])
+                continue
+            if not change.decided:
+                self._store.write(Change(), now_ns, refused=[(decided, "it is so already")])
+                continue
+            self._write(change, now_ns)
+            log.info(
+                "a decision on securities was carried out",
+                who=wanted.who,
+                decision=msgspec.to_builtins(wanted.decision),
+            )
+            messages += self._messages(change)
+        if now_ns >= self._again_ns:
+            self._again_ns = now_ns + int(AGAIN_S * _NS)
+            messages += self._messages(Change(moves=list(self.master.rulings.merges.values())))
+        return messages
+
+    async def taking(self, records: Sequence[Taken]) -> Answer:
+        """`take`, beside the loop and in turn."""
+        async with self._turn:
+            return await asyncio.to_thread(self.take, records)
+
+    async def follow(self, outlet: Told) -> None:
+        """Let decisions reach the machine, for as long as the worker lives."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            try:
+                async with self._turn:
+                    messages = await asyncio.to_thread(self.look)
+            except MasterStoreError as error:
+                log.warning("decisions on securities cannot be looked for", reason=str(error))
+                continue
+            if messages:
+                await outlet.reference(messages)
+
+    def _write(self, change: Change, now_ns: int, places: dict[int, int] | None = None) -> None:
+        try:
+            self._store.write(change, now_ns, places)
+        except BaseException:
+            self._open()  # what is in memory and not on disk must not be built upon
+            raise
+
+    def _messages(self, change: Change) -> list[tuple[Message, NDArray[Any]]]:
+        """Golden records; positions that move; then names that records do not have themselves, and counterparties."""
+        messages: list[tuple[Message, NDArray[Any]]] = []
+        golden = [one.record for one in change.golden.values()]
+        if golden:
+            messages.append((Message.SECURITIES, rows(golden, self._markets)))
+        if change.moves:
+            moves = [
+                (d.source.encode(), d.target.encode(), d.book.encode(), d.depot.encode(), one.at_ns)
+                for one in change.moves
+                for d in (one.decision,)
+            ]
+            messages.append((Message.MOVES, np.array(moves, MOVE)))
+        own = {
+            text
+            for one in golden
+            for text in (one.code, one.isin, one.cusip, one.sedol, one.figi, f"{one.ticker}@{one.market}")
+        }
+        names = [
+            (text.encode(), code.encode())
+            for text, code in change.names.items()
+            if not (text in own and code and (code != text or text not in self.master.rulings.merged))
+        ]
+        if names:
+            messages.append((Message.NAMES, np.array(names, NAME)))
+        if change.counterparties:
+            messages.append((Message.COUNTERPARTIES, counterparty_rows(list(change.counterparties.values()))))
+        return messages
+
+
+def _day(at_ns: int) -> dt.date:
+    return dt.datetime.fromtimestamp(at_ns / _NS, dt.UTC).date()
