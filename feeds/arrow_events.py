@@ -1,7 +1,8 @@
 """Arrow events: one record is one IPC stream of a schema and one batch of up to a few thousand events.
 
 Columns, in any order: src, sec, book, depot (utf8, or its dictionary with int32 indices); op, kind, flags (uint8, values
-of `Op`, `Kind` and `Flag`); seq, ts, qty (int64); trade, settle (date32, the only ones that may be null).
+of `Op`, `Kind` and `Flag`); seq, ts, qty (int64); trade, settle (date32, which may be null); and, if wanted, corrects (int64,
+null where an event corrects none; see feeds/json_events.py).
 
 A record that cannot be read is quarantined whole. Of one that can, only the events that name something unknown, or have
 a value out of range, are: as one entry per reason, whose `raw` is an Arrow stream of just these rows and whose `events`
@@ -9,6 +10,7 @@ says how many they are. So the same bytes can be sent again, and nothing is lost
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -17,8 +19,10 @@ from numpy.typing import NDArray
 
 from engine.events import EVENT, EventArray
 from engine.model import Namespace
+from engine.ring import Message
 from engine.symbols import Symbols
 from feeds import arrow_kernels
+from feeds.json_events import ANYTHING, Permitted, with_corrections
 from feeds.quarantine import Decoded, Origin, Reason, Unreadable
 
 MAX_ROWS: Final = 1 << 16
@@ -47,8 +51,10 @@ _CODES: Final = (
     ("depot", Namespace.DEPOT),
 )
 _DATES: Final = ("trade", "settle")
+_CORRECTS: Final = "corrects"
 _VERDICTS: Final = {
     arrow_kernels.INVALID: (Reason.INVALID, None),
+    arrow_kernels.FORBIDDEN: (Reason.INVALID, None),
     arrow_kernels.NO_SOURCE: (Reason.UNKNOWN_SOURCE, "src"),
     arrow_kernels.NO_SECURITY: (Reason.UNKNOWN_SECURITY, "sec"),
     arrow_kernels.NO_BOOK: (Reason.UNKNOWN_BOOK, "book"),
@@ -70,12 +76,18 @@ class _NullsError(ValueError):
     """One of several records has a null where none may be."""
 
 
-def decode(values: Sequence[bytes], symbols: Symbols, origin: Origin) -> Decoded:
+def decode(values: Sequence[bytes], symbols: Symbols, origin: Origin, permitted: Permitted = ANYTHING) -> Decoded:
     """The events of all records, in the order given. Never raises for what is in a record."""
     unreadable: list[Unreadable] = []
-    parts: list[EventArray] = []
+    parts: list[Decoded] = []
     run: list[tuple[int, pa.RecordBatch]] = []
     schema: pa.Schema | None = None
+
+    def finish() -> None:
+        if run:
+            events, corrects = _decode_run(run, values, symbols, origin, unreadable, permitted.bits)
+            parts.append(with_corrections(events, corrects, []) if corrects is not None else Decoded(events))
+
     for number, value in enumerate(values):
         try:
             batch = _read(value, schema)
@@ -83,15 +95,26 @@ def decode(values: Sequence[bytes], symbols: Symbols, origin: Origin) -> Decoded
             unreadable.append(origin.unreadable(number, fault.reason, str(fault), value))
             continue
         if run and not batch.schema.equals(schema):
-            parts.append(_decode_run(run, values, symbols, origin, unreadable))
+            finish()
             run = []
         schema = batch.schema
         run.append((number, batch))
-    if run:
-        parts.append(_decode_run(run, values, symbols, origin, unreadable))
+    finish()
+    return _joined_parts(parts, unreadable)
+
+
+def _joined_parts(parts: Sequence[Decoded], unreadable: list[Unreadable]) -> Decoded:
+    """One after the other."""
     if len(parts) == 1:
-        return Decoded(parts[0], unreadable)
-    return Decoded(np.concatenate(parts) if parts else np.empty(0, EVENT), unreadable)
+        return replace(parts[0], unreadable=unreadable)
+    if not any(part.messages or part.corrections.size for part in parts):
+        return Decoded(np.concatenate([part.events for part in parts]) if parts else np.empty(0, EVENT), unreadable)
+    messages: list[tuple[Message, NDArray[Any]]] = []
+    for part in parts:
+        messages += part.messages
+        messages += [(Message.EVENTS, part.events)] if part.events.size else []
+        messages += [(Message.CORRECTIONS, part.corrections)] if part.corrections.size else []
+    return Decoded(unreadable=unreadable, messages=messages)
 
 
 def _read(value: bytes, schema: pa.Schema | None) -> pa.RecordBatch:
@@ -116,13 +139,15 @@ def _read(value: bytes, schema: pa.Schema | None) -> pa.RecordBatch:
 
 
 def _check_schema(schema: pa.Schema) -> None:
-    """Exactly the columns of `_TYPES`. Raises `_FaultError` naming the first that is not as it must be."""
-    if schema.names != list(_TYPES) and sorted(schema.names) != sorted(_TYPES):
-        missing, more = sorted(_TYPES.keys() - set(schema.names)), sorted(set(schema.names) - _TYPES.keys())
+    """The columns of `_TYPES`, and perhaps `corrects`. Raises `_FaultError` naming the first that is not as it must be."""
+    names = [name for name in schema.names if name != _CORRECTS]
+    if len(schema.names) - len(names) > 1 or (names != list(_TYPES) and sorted(names) != sorted(_TYPES)):
+        missing, more = sorted(_TYPES.keys() - set(names)), sorted(set(names) - _TYPES.keys())
         raise _FaultError(Reason.INVALID, f"columns missing: {missing}, unknown: {more}, of {schema.names}")
     for name, kind in zip(schema.names, schema.types, strict=True):
-        if kind not in _TYPES[name]:
-            raise _FaultError(Reason.INVALID, f"column {name} is {kind}, not {' or '.join(map(str, _TYPES[name]))}")
+        wanted = _TYPES.get(name, (pa.int64(),))
+        if kind not in wanted:
+            raise _FaultError(Reason.INVALID, f"column {name} is {kind}, not {' or '.join(map(str, wanted))}")
 
 
 def _decode_run(
@@ -131,22 +156,29 @@ def _decode_run(
     symbols: Symbols,
     origin: Origin,
     unreadable: list[Unreadable],
-) -> EventArray:
-    """Records of one schema together, column by column: the cost of a column is paid once, not once per record."""
+    permitted: tuple[np.uint64, np.uint64],
+) -> tuple[EventArray, NDArray[np.int64] | None]:
+    """Records of one schema together, column by column: the cost of a column is paid once, not once per record.
+
+    Returns events and, where the schema has them, what they correct.
+    """
     batches = [batch for _, batch in run]
     ends = np.cumsum([batch.num_rows for batch in batches])
     events, verdicts = np.empty(int(ends[-1]), EVENT), np.empty(int(ends[-1]), np.uint8)
     origins = origin.take(np.array([number for number, _ in run], np.intp))
     try:
-        bad = _fill(batches, ends, symbols, origins, events, verdicts)
+        bad = _fill(batches, ends, symbols, origins, permitted, events, verdicts)
     except _NullsError:
         without = [(number, batch) for number, batch in run if not _nulls(batch)]
         for number, batch in run:
             if said := _nulls(batch):
                 unreadable.append(origin.unreadable(number, Reason.INVALID, said, values[number], batch.num_rows))
-        return _decode_run(without, values, symbols, origin, unreadable) if without else np.empty(0, EVENT)
-    if not bad:
-        return events
+        if not without:
+            return np.empty(0, EVENT), None
+        return _decode_run(without, values, symbols, origin, unreadable, permitted)
+    corrects = _corrected(batches, verdicts)
+    if not bad and not verdicts.any():
+        return events, corrects
     for end, (number, batch) in zip(ends.tolist(), run, strict=True):
         rows = slice(end - batch.num_rows, end)
         if (verdicts[rows] == arrow_kernels.DAMAGED).any():
@@ -155,8 +187,33 @@ def _decode_run(
             verdicts[rows] = arrow_kernels.DAMAGED
         elif verdicts[rows].any():
             unreadable.extend(_set_aside(batch, verdicts[rows], origin, number))
-    good: EventArray = events[verdicts == arrow_kernels.GOOD]
-    return good
+    good = verdicts == arrow_kernels.GOOD
+    return events[good], None if corrects is None else corrects[good]
+
+
+def _corrected(batches: Sequence[pa.RecordBatch], verdicts: NDArray[np.uint8]) -> NDArray[np.int64] | None:
+    """What each row corrects, 0 for nothing; a number that none can have makes the row invalid. None: no such column."""
+    if _CORRECTS not in batches[0].schema.names:
+        return None
+    column = pa.chunked_array([batch.column(_CORRECTS) for batch in batches])
+    corrects = _numbers(column, "<i8").copy()
+    if column.null_count:
+        known = np.concatenate([_valid(chunk) for chunk in column.chunks])
+        corrects[~known] = 0
+    else:
+        known = np.ones(corrects.size, np.bool_)
+    wrong = known & (corrects < 1)
+    verdicts[wrong & (verdicts == arrow_kernels.GOOD)] = arrow_kernels.INVALID
+    return corrects
+
+
+def _valid(column: pa.Array) -> NDArray[np.bool_]:
+    """Which values of a column are not null."""
+    bitmap = column.buffers()[0]
+    if bitmap is None:
+        return np.ones(len(column), np.bool_)
+    bits = np.unpackbits(np.frombuffer(bitmap, np.uint8), bitorder="little")
+    return bits[column.offset : column.offset + len(column)].astype(np.bool_)
 
 
 def _nulls(batch: pa.RecordBatch) -> str:
@@ -175,6 +232,7 @@ def _fill(
     ends: NDArray[np.int64],
     symbols: Symbols,
     origin: Origin,
+    permitted: tuple[np.uint64, np.uint64],
     events: EventArray,
     verdicts: NDArray[np.uint8],
 ) -> int:
@@ -189,7 +247,7 @@ def _fill(
     codes = tuple(_ids(table.column(name), ends, symbols, namespace) for name, namespace in _CODES)
     dates = (*_days(table.column("trade")), *_days(table.column("settle")))
     place = (ends, origin.partitions, origin.offsets, origin.topic_index, origin.received_ns)
-    return int(arrow_kernels.fill(numbers, codes, dates, place, events, verdicts))
+    return int(arrow_kernels.fill(numbers, codes, dates, place, permitted, events, verdicts))
 
 
 def _joined(column: pa.ChunkedArray) -> pa.Array:

@@ -1,7 +1,7 @@
 """The compiled half of Arrow decoding (feeds/arrow_events.py): codes in UTF-8 buffers -> ids, columns -> events.
 
-Buffers come from outside, so every index and offset is checked before it is followed. That there are 17 ops and 26 kinds is
-compiled in; numba's cache looks at this file's own date only, so it must change whenever they do.
+Buffers come from outside, so every index and offset is checked before it is followed. How many ops and kinds there are is
+compiled in.
 """
 
 from typing import Any, Final
@@ -9,7 +9,7 @@ from typing import Any, Final
 import numba as nb
 import numpy as np
 
-from engine.model import NO_DATE, SYMBOL_BYTES, WIRE_FLAGS, Kind, Op
+from engine.model import NO_DATE, QUOTES, SYMBOL_BYTES, WIRE_FLAGS, Kind, Op
 from engine.symbols import find
 
 UNKNOWN: Final = -1
@@ -23,9 +23,9 @@ _OPS: Final = len(Op)
 _KINDS: Final = len(Kind)
 _ALL_FLAGS: Final = WIRE_FLAGS
 _RESET_BOOK: Final = int(Op.RESET_BOOK)
-_PRICE: Final = int(Op.PRICE)
+_QUOTED: Final = _U(sum(1 << op for op in QUOTES))
 
-GOOD, INVALID, NO_SOURCE, NO_SECURITY, NO_BOOK, NO_DEPOT, DAMAGED = range(7)
+GOOD, INVALID, NO_SOURCE, NO_SECURITY, NO_BOOK, NO_DEPOT, DAMAGED, FORBIDDEN = range(8)
 """What `fill` says of a row."""
 
 
@@ -82,15 +82,20 @@ def take(indices: Any, ends: Any, named: Any, named_ends: Any, ids: Any) -> None
 
 
 @nb.njit(**_JIT)
-def _verdict(op: int, kind: int, flags: int, dates: Any, source: int, security: int, book: int, depot: int) -> int:
+def _verdict(
+    op: int, kind: int, flags: int, dates: Any, source: int, security: int, book: int, depot: int, permitted: Any
+) -> int:
     """What is wrong with an event; ids as `name_all` gives them. The rules are those of JSON events."""
     if min(source, security, book, depot) == BROKEN:
         return DAMAGED
     if op >= _OPS or kind >= _KINDS or flags > _ALL_FLAGS or dates[0] < NO_DATE or dates[1] < NO_DATE or source == 0:
         return INVALID
-    if (security == 0) != (op == _RESET_BOOK) or (book == 0) != (op == _PRICE):
+    if (permitted[0] >> _U(op)) & _U(1) == 0 or (permitted[1] >> _U(kind)) & _U(1) == 0:
+        return FORBIDDEN
+    quoted = (_QUOTED >> _U(op)) & _U(1) != 0
+    if (security == 0) != (op == _RESET_BOOK) or (book == 0) != quoted:
         return INVALID
-    if depot != 0 and op in (_RESET_BOOK, _PRICE):
+    if depot != 0 and (op == _RESET_BOOK or quoted):
         return INVALID
     if source < 0:
         return NO_SOURCE
@@ -102,12 +107,12 @@ def _verdict(op: int, kind: int, flags: int, dates: Any, source: int, security: 
 
 
 @nb.njit(**_JIT)
-def fill(numbers: Any, codes: Any, dates: Any, place: Any, events: Any, verdicts: Any) -> int:
+def fill(numbers: Any, codes: Any, dates: Any, place: Any, permitted: Any, events: Any, verdicts: Any) -> int:
     """Write rows to `events` and what is wrong with each to `verdicts`; returns how many are not `GOOD`.
 
     `numbers`: the columns seq, ts, qty, op, kind, flags; `codes`: ids of source, security, book, depot; `dates`: days and
     validity bitmap (empty: all valid) of trade, then of settle; `place`: of each record the end of its rows, its partition
-    and offset, then topic and time of receipt.
+    and offset, then topic and time of receipt; `permitted`: a bit for each op, a bit for each kind.
     """
     # arrays are not passed on inside the loop: the compiler would count references to them, at twice the whole cost
     seq, time_ns, quantity, op, kind, flags = numbers
@@ -125,7 +130,15 @@ def fill(numbers: Any, codes: Any, dates: Any, place: Any, events: Any, verdicts
         trade_date = (trade[i] if trade[i] >= 0 else NO_DATE - 1) if trades else NO_DATE
         settle_date = (settle[i] if settle[i] >= 0 else NO_DATE - 1) if settles else NO_DATE
         verdict = _verdict(
-            op[i], kind[i], flags[i], (trade_date, settle_date), source[i], security[i], book[i], depot[i]
+            op[i],
+            kind[i],
+            flags[i],
+            (trade_date, settle_date),
+            source[i],
+            security[i],
+            book[i],
+            depot[i],
+            permitted,
         )
         if verdict != DAMAGED and (seq[i] < 1 or time_ns[i] < 0):
             verdict = INVALID

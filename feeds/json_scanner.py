@@ -2,8 +2,7 @@
 
 It reads eight bytes at a time through a view whose elements overlap, and knows one order of keys, no white space and no
 escapes. Whatever it does not recognise, or cannot name, it leaves: it never decides that a record is bad. What it
-accepts a strict decoder accepts too, with the same result. The names of 17 ops and 26 kinds are compiled in; numba's cache
-looks at this file's own date only, so it must change whenever they do.
+accepts a strict decoder accepts too, with the same result. The names of ops and kinds are compiled in.
 """
 # ruff: noqa: PLR2004  eight bytes to a word, ten digits, twelve months: names would say less
 
@@ -13,7 +12,7 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.model import NO_DATE, SYMBOL_BYTES, WIRE_FLAGS, Kind, Namespace, Op
+from engine.model import NO_DATE, QUOTES, SYMBOL_BYTES, WIRE_FLAGS, Kind, Namespace, Op
 from engine.symbols import find
 
 PAD: Final = 64
@@ -40,7 +39,8 @@ _MONTH_ENDS: Final = np.array([31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], 
 _SECURITY, _BOOK = _U(Namespace.SECURITY), _U(Namespace.BOOK)
 _DEPOT, _SOURCE = _U(Namespace.DEPOT), _U(Namespace.SOURCE)
 _RESET_BOOK: Final = int(Op.RESET_BOOK)
-_PRICE: Final = int(Op.PRICE)
+_QUOTED: Final = _U(sum(1 << op for op in QUOTES))
+"""A bit for each op that names a security and no book."""
 
 _KEYS: Final = (
     b'{"src":"',
@@ -55,8 +55,9 @@ _KEYS: Final = (
     b',"settle":',
     b',"qty":',
     b',"flags":',
+    b',"corrects":',
 )
-_SRC, _SEQ, _TS, _OP, _SEC, _BOOK_KEY, _DEPOT_KEY, _KIND, _TRADE, _SETTLE, _QTY, _FLAGS = range(len(_KEYS))
+_SRC, _SEQ, _TS, _OP, _SEC, _BOOK_KEY, _DEPOT_KEY, _KIND, _TRADE, _SETTLE, _QTY, _FLAGS, _CORRECTS = range(len(_KEYS))
 
 
 def _literals() -> NDArray[np.uint64]:
@@ -203,18 +204,23 @@ def _named(names: Any, a: Any, b: Any, c: Any) -> int:
 
 
 @nb.njit(**_JIT)
-def _ends(words: Any, at: int, end: int) -> tuple[int, bool]:
-    """The flags (0 where left out), and whether the record ends where it must."""
-    flags = 0
+def _ends(words: Any, at: int, end: int) -> tuple[int, int, bool]:
+    """The flags and what is corrected (0 where left out), and whether the record ends where it must."""
+    flags, corrects = 0, 0
     if at >= 0 and words[at] & _U(0xFF) == _U(0x2C):
         flags, at = _integer(words, _key(words, at, _FLAGS))
+        if at >= 0 and words[at] & _U(0xFF) == _U(0x2C):
+            corrects, at = _integer(words, _key(words, at, _CORRECTS))
+            if corrects < 1:
+                at = -1
     ends = at == end - 1 and words[at] & _U(0xFF) == _U(0x7D)
-    return flags, ends and 0 <= flags <= _ALL_FLAGS
+    return flags, corrects, ends and 0 <= flags <= _ALL_FLAGS
 
 
 @nb.njit(**_JIT)
-def _record(words: Any, at: int, end: int, table: Any, event: Any) -> bool:
-    """Fill `event` from the record in [at, end); False, with `event` in any state, where it was not recognised."""
+def _record(words: Any, at: int, end: int, table: Any, event: Any, ops: Any, kinds: Any) -> Any:
+    """Fill `event` from the record in [at, end); returns what it corrects (0: nothing), or -1, with `event` in any state,
+    where it was not recognised."""
     src_a, src_b, src_c, at = _text(words, _key(words, at, _SRC))
     seq, at = _integer(words, _key(words, at, _SEQ))
     time_ns, at = _integer(words, _key(words, at, _TS))
@@ -226,38 +232,46 @@ def _record(words: Any, at: int, end: int, table: Any, event: Any) -> bool:
     trade, at = _date(words, _key(words, at, _TRADE))
     settle, at = _date(words, _key(words, at, _SETTLE))
     quantity, at = _integer(words, _key(words, at, _QTY))
-    flags, ends = _ends(words, at, end)
+    flags, corrects, ends = _ends(words, at, end)
     op = _named(_OPS, op_a, op_b, op_c)
     kind = _named(_KINDS, kind_a, kind_b, kind_c)
     if not ends or op < 0 or kind < 0 or seq < 1 or time_ns < 0:
-        return False
-    if (sec_a == 0) != (op == _RESET_BOOK) or (book_a == 0) != (op == _PRICE):
-        return False
-    if depot_a != 0 and op in (_RESET_BOOK, _PRICE):
-        return False
+        return -1
+    if (ops >> _U(op)) & _U(1) == 0 or (kinds >> _U(kind)) & _U(1) == 0:
+        return -1
+    quoted = (_QUOTED >> _U(op)) & _U(1) != 0
+    if (sec_a == 0) != (op == _RESET_BOOK) or (book_a == 0) != quoted:
+        return -1
+    if depot_a != 0 and (op == _RESET_BOOK or quoted):
+        return -1
     source = find(table, src_a, src_b, src_c, _SOURCE)
     security = 0 if sec_a == 0 else find(table, sec_a, sec_b, sec_c, _SECURITY)
     book = 0 if book_a == 0 else find(table, book_a, book_b, book_c, _BOOK)
     depot = 0 if depot_a == 0 else find(table, depot_a, depot_b, depot_c, _DEPOT)
     unnamed = (sec_a != 0 and security == 0) or (book_a != 0 and book == 0) or (depot_a != 0 and depot == 0)
     if source == 0 or unnamed:
-        return False
+        return -1
     event.seq, event.time_ns, event.quantity = seq, time_ns, quantity
     event.security, event.source, event.book, event.depot = security, source, book, depot
     event.trade_date, event.settle_date = trade, settle
     event.op, event.kind, event.flags = op, kind, flags
-    return True
+    return corrects
 
 
 @nb.njit(**_JIT)
-def scan(words: Any, ends: Any, table: Any, events: Any, left: Any) -> int:
-    """Fill `events[i]` from the record that ends at `ends[i]` (it begins where the one before ends), or set `left[i]`.
+def scan(words: Any, ends: Any, table: Any, events: Any, corrects: Any, permitted: Any) -> tuple[int, int]:
+    """Fill `events[i]` and `corrects[i]` from the record that ends at `ends[i]` (it begins where the one before ends).
 
-    `words`: see `words_over`; `table`: `Symbols.table`; `events`: dtype `EVENT`; `left`: bool. Returns how many are left.
+    `words`: see `words_over`; `table`: `Symbols.table`; `events`: dtype `EVENT`; `corrects`: int64, the number of the event
+    that a record corrects, 0 for none, -1 where the record is left; `permitted`: a bit for each op, a bit for each kind.
+    Returns how many are left, and how many correct something.
     """
-    count, begin = 0, 0
+    left, correcting, begin = 0, 0, 0
+    ops, kinds = permitted
     for i in range(ends.shape[0]):
-        left[i] = not _record(words, begin, ends[i], table, events[i])
-        count += left[i]
+        found = _record(words, begin, ends[i], table, events[i], ops, kinds)
+        corrects[i] = found
+        left += found < 0
+        correcting += found > 0
         begin = ends[i]
-    return count
+    return left, correcting

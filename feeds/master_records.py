@@ -13,7 +13,7 @@ _ALL_FLAGS: Final = int(sum(SecurityFlag))
 Flags: TypeAlias = Annotated[int, Meta(ge=0, le=_ALL_FLAGS)]
 Rate: TypeAlias = Annotated[int, Meta(gt=RATE_UNKNOWN, lt=2**31)]
 Shares: TypeAlias = Annotated[int, Meta(ge=0, le=10**15)]
-Version: TypeAlias = Annotated[int, Meta(ge=0, lt=2**63)]
+Version: TypeAlias = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 
 class IdentifierType(StrEnum):

@@ -29,6 +29,11 @@ class Reason(StrEnum):
     UNKNOWN_SOURCE = "unknown_source"
     UNKNOWN_MARKET = "unknown_market"
     UNKNOWN_TEMPERATURE = "unknown_temperature"
+    UNKNOWN_COUNTERPARTY = "unknown_counterparty"
+    UNKNOWN_UNIT = "unknown_unit"
+    UNKNOWN_CURRENCY = "unknown_currency"
+    UNKNOWN_DEAL = "unknown_deal"
+    """A return, a fill or another step of something that was never opened."""
     AVAILABILITY_LINE = "availability_line"
     """One line of an availability file."""
     AVAILABILITY_REFUSED = "availability_refused"
@@ -36,7 +41,16 @@ class Reason(StrEnum):
 
 
 _EXPLICABLE: Final = frozenset(
-    {Reason.UNKNOWN_SECURITY, Reason.UNKNOWN_BOOK, Reason.UNKNOWN_DEPOT, Reason.UNKNOWN_SOURCE}
+    {
+        Reason.UNKNOWN_SECURITY,
+        Reason.UNKNOWN_BOOK,
+        Reason.UNKNOWN_DEPOT,
+        Reason.UNKNOWN_SOURCE,
+        Reason.UNKNOWN_COUNTERPARTY,
+        Reason.UNKNOWN_UNIT,
+        Reason.UNKNOWN_CURRENCY,
+        Reason.UNKNOWN_DEAL,
+    }
 )
 
 

@@ -1,8 +1,13 @@
-"""Reference data on the wire: one tagged JSON object per record, turned into the arrays the engine's ring carries."""
+"""Reference data on the wire: one tagged JSON object per record, turned into the arrays the engine's ring carries.
+
+What securities, counterparties and baskets are, and merges and splits, is the security master's to say (`feeds.master_door`).
+Without a master a security is taken as it comes, and what needs one is refused.
+"""
 
 import datetime as dt
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
@@ -12,52 +17,45 @@ from numpy.typing import NDArray
 
 from engine.model import (
     BOOK,
+    COUNTERPARTY,
     CURRENCY,
     NAMED,
     RATE_UNKNOWN,
     SECURITY,
+    UNIT,
     Classification,
+    CounterpartyKind,
     Market,
-    SecurityFlag,
     Temperature,
+    UnitType,
 )
-from engine.ring import Message
-from feeds.quarantine import Origin, Reason, Unreadable
+from engine.ring import BOOK_UNIT, Message
+from feeds.master_door import Door, Taken
+from feeds.master_records import Composition, Counterparty, Merge, Security, Split
+from feeds.quarantine import Decoded, Origin, Reason
 
-_ALL_FLAGS: Final = int(sum(SecurityFlag))
-Flags: TypeAlias = Annotated[int, Meta(ge=0, le=_ALL_FLAGS)]
-Rate: TypeAlias = Annotated[int, Meta(gt=RATE_UNKNOWN, lt=2**31)]
-Shares: TypeAlias = Annotated[int, Meta(ge=0, le=10**15)]
+__all__ = [
+    "AggregationUnit",
+    "Book",
+    "BookUnit",
+    "Composition",
+    "Counterparty",
+    "Currency",
+    "Depot",
+    "Merge",
+    "Record",
+    "Security",
+    "Source",
+    "Split",
+    "arrays",
+    "decode",
+    "encode",
+    "securities",
+]
+
 Fx: TypeAlias = Annotated[int, Meta(ge=0, le=10**15)]
 InterestYear: TypeAlias = Annotated[int, Meta(ge=360, le=366)]
 _EPOCH: Final = dt.date(1970, 1, 1)
-
-
-class Security(msgspec.Struct, tag="security", frozen=True, forbid_unknown_fields=True):
-    """`market` is a market's code, `temperature` and `classification` are names of the enumerations of those names.
-
-    Rates are in `RATE_UNIT`, None where unknown. `event_date`: the next dividend or corporate action, None where none is
-    known. `volume_30d`: average shares traded a day, `outstanding`: shares issued, 0 where unknown.
-    """
-
-    code: str
-    ticker: str = ""
-    isin: str = ""
-    cusip: str = ""
-    sedol: str = ""
-    figi: str = ""
-    name: str = ""
-    currency: str = ""
-    country: str = ""
-    market: str = ""
-    temperature: str = "UNKNOWN"
-    flags: Flags = 0
-    fee: Rate | None = None
-    rebate: Rate | None = None
-    classification: str = "UNKNOWN"
-    event_date: dt.date | None = None
-    volume_30d: Shares = 0
-    outstanding: Shares = 0
 
 
 class Currency(msgspec.Struct, tag="currency", frozen=True, forbid_unknown_fields=True):
@@ -91,16 +89,51 @@ class Source(msgspec.Struct, tag="source", frozen=True, forbid_unknown_fields=Tr
     name: str = ""
 
 
-Record: TypeAlias = Currency | Security | Book | Depot | Source
+class UnitKind(StrEnum):
+    """What may be sold in an aggregation unit."""
+
+    NET = "NET"
+    LONG = "LONG"
+    SHORT = "SHORT"
+
+
+class AggregationUnit(msgspec.Struct, tag="aggregation_unit", frozen=True, forbid_unknown_fields=True):
+    """A regulatory part of a legal entity in one market; `market` is a market's code."""
+
+    code: str
+    market: str
+    kind: UnitKind = UnitKind.NET
+    name: str = ""
+    entity: str = ""
+
+
+class BookUnit(msgspec.Struct, tag="book_unit", frozen=True, forbid_unknown_fields=True):
+    """The aggregation unit of a book in a market; the empty unit: none any more."""
+
+    book: str
+    unit: str
+    market: str
+
+
+Record: TypeAlias = (
+    Currency
+    | Security
+    | Counterparty
+    | Book
+    | Depot
+    | Source
+    | AggregationUnit
+    | BookUnit
+    | Composition
+    | Merge
+    | Split
+)
+RECORDS: Final = (
+    Currency, Security, Counterparty, Book, Depot, Source, AggregationUnit, BookUnit, Composition, Merge, Split,
+)  # fmt: skip
+MASTERED: Final = (Security, Counterparty, Composition, Merge, Split)
+"""What the security master takes."""
 Array: TypeAlias = NDArray[np.void]
-
-
-@dataclass(slots=True)
-class Decoded:
-    """Ring messages in the order in which to push them, and what could not be read."""
-
-    messages: list[tuple[Message, Array]] = field(default_factory=list)
-    unreadable: list[Unreadable] = field(default_factory=list)
 
 
 class _FaultError(ValueError):
@@ -120,24 +153,39 @@ def encode(record: Record) -> bytes:
     return _ENCODER.encode(record)
 
 
-def decode(values: Sequence[bytes], markets: Sequence[Market], origin: Origin) -> Decoded:
-    """Read records in order. The same code twice is kept twice: the later one changes the earlier."""
+def decode(values: Sequence[bytes], markets: Sequence[Market], origin: Origin, master: Door | None = None) -> Decoded:
+    """Read records in order. The same code twice is kept twice: the later one changes the earlier.
+
+    With a master it may take seconds.
+    """
     rows: dict[type[Record], list[tuple[Any, ...]]] = {kind: [] for kind in _LAYOUTS}
+    taken: list[Taken] = []
     market_index = {market.code: index for index, market in enumerate(markets)}
     decoded = Decoded()
     for number, value in enumerate(values):
         try:
             record = _DECODER.decode(value)
-            rows[type(record)].append(_LAYOUTS[type(record)].row(record, market_index))
+            if master is not None and isinstance(record, MASTERED):
+                taken.append(Taken(record, number, (int(origin.partitions[number]), int(origin.offsets[number]))))
+                continue
+            layout = _LAYOUTS.get(type(record))
+            if layout is None:
+                raise _FaultError(Reason.INVALID, f"{type(record).__name__} needs the security master")
+            rows[type(record)].append(layout.row(record, market_index))
         except _FaultError as fault:
             decoded.unreadable.append(origin.unreadable(number, fault.reason, str(fault), value))
         except msgspec.ValidationError as error:
             decoded.unreadable.append(origin.unreadable(number, Reason.INVALID, str(error), value))
-        except (msgspec.DecodeError, UnicodeError) as error:
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             decoded.unreadable.append(origin.unreadable(number, Reason.MALFORMED, str(error), value))
-    decoded.messages = [
-        (layout.message, np.array(rows[kind], layout.dtype)) for kind, layout in _LAYOUTS.items() if rows[kind]
-    ]
+    for kind, layout in _LAYOUTS.items():
+        if rows[kind]:
+            decoded.messages.append((layout.message, np.array(rows[kind], layout.dtype)))
+        if kind is Security and master is not None and taken:
+            answer = master.take(taken)
+            decoded.messages.extend(answer.messages)
+            refused = [origin.unreadable(at, reason, detail, values[at]) for at, reason, detail in answer.refused]
+            decoded.unreadable.extend(refused)
     return decoded
 
 
@@ -174,15 +222,13 @@ def _text(record: Record, dtype: np.dtype[Any], name: str) -> bytes:
         raise _FaultError(Reason.TOO_LONG, f"{name} has {len(raw)} bytes, at most {width} are kept")
     if "\0" in text:
         raise _FaultError(Reason.INVALID, f"{name} contains a zero character")
-    if name == "code" and not raw:
-        raise _FaultError(Reason.INVALID, "code is empty")
+    if name in ("code", "book") and not raw:
+        raise _FaultError(Reason.INVALID, f"{name} is empty")
     return raw
 
 
 def _security_row(record: Any, market_index: dict[str, int]) -> tuple[Any, ...]:
-    market = market_index.get(record.market)
-    if market is None:
-        raise _FaultError(Reason.UNKNOWN_MARKET, f"no market {record.market!r}")
+    market = _market(record, market_index)
     temperature = Temperature.__members__.get(record.temperature)
     if temperature is None:
         raise _FaultError(Reason.UNKNOWN_TEMPERATURE, f"no temperature {record.temperature!r}")
@@ -207,6 +253,29 @@ def _book_row(record: Any, _: dict[str, int]) -> tuple[Any, ...]:
     return tuple(_text(record, BOOK, name) for name in BOOK.names or ())
 
 
+def _counterparty_row(record: Any, _: dict[str, int]) -> tuple[Any, ...]:
+    kind = CounterpartyKind.__members__.get(record.kind)
+    if kind is None:
+        raise _FaultError(Reason.INVALID, f"no kind of counterparty {record.kind!r}")
+    return (*(_text(record, COUNTERPARTY, name) for name in ("code", "name", "lei", "country")), int(kind), 0)
+
+
+def _unit_row(record: Any, market_index: dict[str, int]) -> tuple[Any, ...]:
+    texts = (_text(record, UNIT, name) for name in ("code", "name", "entity"))
+    return (*texts, _market(record, market_index), int(UnitType[record.kind.name]))
+
+
+def _book_unit_row(record: Any, market_index: dict[str, int]) -> tuple[Any, ...]:
+    return (*(_text(record, BOOK_UNIT, name) for name in ("book", "unit")), _market(record, market_index))
+
+
+def _market(record: Any, market_index: dict[str, int]) -> int:
+    market = market_index.get(record.market)
+    if market is None:
+        raise _FaultError(Reason.UNKNOWN_MARKET, f"no market {record.market!r}")
+    return market
+
+
 def _named_row(record: Any, _: dict[str, int]) -> tuple[Any, ...]:
     return tuple(_text(record, NAMED, name) for name in NAMED.names or ())
 
@@ -222,7 +291,10 @@ _SECURITY_TEXTS: Final = tuple(name for name in SECURITY.names or () if SECURITY
 _LAYOUTS: Final[dict[type[Record], _Layout]] = {
     Currency: _Layout(Message.CURRENCIES, CURRENCY, _currency_row),
     Security: _Layout(Message.SECURITIES, SECURITY, _security_row),
+    Counterparty: _Layout(Message.COUNTERPARTIES, COUNTERPARTY, _counterparty_row),
     Book: _Layout(Message.BOOKS, BOOK, _book_row),
     Depot: _Layout(Message.DEPOTS, NAMED, _named_row),
     Source: _Layout(Message.SOURCES, NAMED, _named_row),
+    AggregationUnit: _Layout(Message.UNITS, UNIT, _unit_row),
+    BookUnit: _Layout(Message.BOOK_UNITS, BOOK_UNIT, _book_unit_row),
 }

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.model import NO_DATE, SYMBOL_BYTES, WIRE_FLAGS, Kind, Namespace, Op
+from engine.model import NO_DATE, QUOTES, SYMBOL_BYTES, WIRE_FLAGS, Kind, Namespace, Op
 from engine.symbols import Symbols, slots_for
 from feeds import arrow_events, json_events, quarantine
 from feeds.quarantine import Decoded, Origin, Reason
@@ -99,8 +99,8 @@ def events(draw: st.DrawFn) -> json_events.Event:
         ts=draw(st.integers(0, 2**63 - 1)),
         op=op.name,
         sec="" if op == Op.RESET_BOOK else draw(st.sampled_from((*SECURITIES, "NOBODY"))),
-        book="" if op == Op.PRICE else draw(st.sampled_from(BOOKS)),
-        depot=draw(st.sampled_from(("", *DEPOTS))) if op not in (Op.RESET_BOOK, Op.PRICE) else "",
+        book="" if op in QUOTES else draw(st.sampled_from(BOOKS)),
+        depot=draw(st.sampled_from(("", *DEPOTS))) if op not in (Op.RESET_BOOK, *QUOTES) else "",
         kind=draw(st.sampled_from(Kind)).name,
         trade=draw(dates),
         settle=draw(dates),

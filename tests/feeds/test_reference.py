@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from engine.model import RATE_UNKNOWN, Classification, Market, SecurityFlag, Temperature
 from engine.ring import Message
 from feeds import reference
-from feeds.quarantine import Origin, Reason
+from feeds.quarantine import Decoded, Origin, Reason
 
 MARKETS = (
     Market("US", "XNYS", "America/New_York", "USD", "16:00", 1),
@@ -31,7 +31,7 @@ DETAILED = msgspec.structs.replace(
 YEN = reference.Currency("JPY", 365, 6_612_345)
 
 
-def _decode(*values: bytes) -> reference.Decoded:
+def _decode(*values: bytes) -> Decoded:
     return reference.decode(values, MARKETS, Origin.of("ims.reference", len(values), first=100))
 
 
