@@ -1,4 +1,4 @@
-"""Events that were read but could not be applied, written out for the quarantine as a person would send them again."""
+"""What was read but could not be applied, written out for the quarantine as a person would send it again."""
 
 from typing import Any, Final
 
@@ -6,61 +6,105 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.events import EventArray
-from engine.model import Kind, Op
-from engine.recognise import BAD_FIELD, BAD_QUANTITY, NO_SETTLEMENT, OUTCOMES, PAST_SETTLEMENT, TOO_OLD
+from engine import recognise
+from engine.events import CORRECTION, DEAL_STEP
+from engine.model import RATE_UNKNOWN, DealAction, Flag, Kind, Op
 from engine.tables import Tables
 from feeds.calendars import date_of
-from feeds.quarantine import Unreadable
+from feeds.quarantine import Reason, Unreadable
 
 _REASON: Final = {
-    TOO_OLD: "too_old",
-    PAST_SETTLEMENT: "past_settlement",
-    NO_SETTLEMENT: "no_settlement_date",
-    BAD_QUANTITY: "quantity_out_of_range",
-    BAD_FIELD: "invalid_field",
+    recognise.TOO_OLD: "too_old",
+    recognise.PAST_SETTLEMENT: "past_settlement",
+    recognise.NO_SETTLEMENT: "no_settlement_date",
+    recognise.BAD_QUANTITY: "quantity_out_of_range",
+    recognise.BAD_FIELD: "invalid_field",
+    recognise.NO_HEAD: "no_head",
+    recognise.UNKNOWN_ORIGINAL: "unknown_original",
+    recognise.NOT_CORRECTABLE: "not_correctable",
+    recognise.UNKNOWN_DEAL: Reason.UNKNOWN_DEAL.value,
+    recognise.DEAL_KNOWN: "deal_known",
+    recognise.MORE_THAN_OPEN: "more_than_open",
 }
 
 
 def refused(
-    tables: Tables, topics: tuple[str, ...], events: EventArray, outcomes: NDArray[np.uint8]
+    tables: Tables, topics: tuple[str, ...], records: NDArray[np.void], outcomes: NDArray[np.uint8]
 ) -> list[Unreadable]:
-    """One entry per event; `raw` is the event's JSON form, `detail` the outcome in words."""
+    """One entry per event, correction or step of a deal; the parts of an event are in its entry.
+
+    `raw` is the JSON form, `detail` the outcome in words.
+    """
+    entries: list[tuple[Any, int, dict[str, Any]]] = []
+    for record, outcome in zip(records, outcomes.tolist(), strict=True):
+        event, told = _wire(tables, record)
+        if event["flags"] & Flag.PART and entries:
+            entries[-1][2].setdefault("parts", []).append(told)
+        else:
+            entries.append((event, outcome, told))
     return [
         Unreadable(
             topic=topics[int(event["topic"])] if int(event["topic"]) < len(topics) else "",
             partition=int(event["partition"]),
             offset=int(event["offset"]),
-            reason=_REASON[int(outcome)],
-            detail=OUTCOMES[int(outcome)],
-            raw=msgspec.json.encode(_wire(tables, event)),
+            reason=_REASON[outcome],
+            detail=recognise.OUTCOMES[outcome],
+            raw=msgspec.json.encode(told),
         )
-        for event, outcome in zip(events, outcomes, strict=True)
+        for event, outcome, told in entries
     ]
 
 
-def _wire(tables: Tables, event: Any) -> dict[str, object]:
-    def code(table: str, number: int) -> str:
-        records = tables.array[table]
-        return bytes(records[number]["code"]).decode() if 0 < number < len(records) else ""
+def _wire(tables: Tables, record: Any) -> tuple[Any, dict[str, Any]]:
+    """The record's event, and all of the record as a person reads it."""
+    if record.dtype == CORRECTION:
+        return record["event"], _event(tables, record["event"]) | {"corrects": int(record["corrects"])}
+    if record.dtype == DEAL_STEP and record["code"]:
+        return record["event"], _step(tables, record)
+    event = record["event"] if record.dtype == DEAL_STEP else record
+    return event, _event(tables, event)
 
-    def name(names: type[Kind] | type[Op], value: int) -> str:
-        return names(value).name if value < len(names) else str(value)
 
-    def day(number: int) -> str | None:
-        return date_of(number).isoformat() if number >= 0 else None
-
+def _event(tables: Tables, event: Any) -> dict[str, Any]:
     return {
-        "src": code("source", int(event["source"])),
+        "src": _code(tables, "source", event["source"]),
         "seq": int(event["seq"]),
         "ts": int(event["time_ns"]),
-        "op": name(Op, int(event["op"])),
-        "sec": code("security", int(event["security"])),
-        "book": code("book", int(event["book"])),
-        "depot": code("depot", int(event["depot"])),
-        "kind": name(Kind, int(event["kind"])),
-        "trade": day(int(event["trade_date"])),
-        "settle": day(int(event["settle_date"])),
+        "op": _name(Op, event["op"]),
+        "sec": _code(tables, "security", event["security"]),
+        "book": _code(tables, "book", event["book"]),
+        "depot": _code(tables, "depot", event["depot"]),
+        "kind": _name(Kind, event["kind"]),
+        "trade": _day(event["trade_date"]),
+        "settle": _day(event["settle_date"]),
         "qty": int(event["quantity"]),
-        "flags": int(event["flags"]),
+        "flags": int(event["flags"]) & ~int(Flag.PART),
     }
+
+
+def _step(tables: Tables, step: Any) -> dict[str, Any]:
+    """As contracts are written; that of a swap or an order says the same in other words."""
+    told = _event(tables, step["event"])
+    kept = {name: told[name] for name in ("src", "seq", "ts")}
+    row = {name: told[name] for name in ("kind", "sec", "book", "depot", "qty", "trade", "settle")}
+    more = {
+        "counterparty": _code(tables, "counterparty", step["counterparty"]),
+        "rate": None if step["rate"] == RATE_UNKNOWN else int(step["rate"]),
+        "due": _day(step["due_date"]),
+        "end": _day(step["end_date"]),
+    }
+    named = {"id": bytes(step["code"]).decode(), "action": _name(DealAction, step["action"])}
+    return kept | named | row | {name: value for name, value in more.items() if value}
+
+
+def _code(tables: Tables, table: str, number: Any) -> str:
+    records = tables.array[table]
+    return bytes(records[int(number)]["code"]).decode() if 0 < number < len(records) else ""
+
+
+def _name(names: type[Kind] | type[Op] | type[DealAction], value: Any) -> str:
+    return names(int(value)).name if value < len(names) else str(value)
+
+
+def _day(number: Any) -> str | None:
+    return date_of(int(number)).isoformat() if number >= 0 else None

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from engine.model import Decided, Market, Namespace, Temperature
+from engine.model import Concern, Decided, Market, Namespace, Temperature
 from engine.rule_model import Role
 from engine.symbols import Symbols
 from engine.tables import FEED_STALE_NS, Tables, Word
@@ -63,10 +63,12 @@ class Inventory:
 
     @property
     def stale(self) -> bool:
-        """Whether a feed has been silent or behind too long, or has not yet handed over what existed at start."""
+        """Whether a feed that positions come from has been silent or behind too long, or has not yet handed over what existed
+        at start."""
         state = self._tables.state
         silent_ns = int(state[Word.HEARTBEAT_NS]) - int(state[Word.FEED_NS])
-        return not state[Word.READY] or silent_ns > FEED_STALE_NS
+        late = int(state[Word.STALE]) & Concern.SHARES
+        return bool(not state[Word.READY] or late or silent_ns > FEED_STALE_NS)
 
     def _value(self, security: int, role: Role) -> int:
         calculation = self._tables.catalogue.playing(role)

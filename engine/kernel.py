@@ -30,7 +30,7 @@ from engine.model import (
     Op,
 )
 from engine.prefetch import prefetch
-from engine.recognise import APPLIED, BAD_FIELD, BAD_QUANTITY, NO_SETTLEMENT, PAST_SETTLEMENT, recognise
+from engine.recognise import APPLIED, BAD_FIELD, BAD_QUANTITY, NO_SETTLEMENT, PAST_SETTLEMENT
 from engine.row import DELIVER, KEY, LINKS, RECEIPT, TD, change, feed, has_later, look
 
 MAX_QUANTITY: Final = 10**15
@@ -44,8 +44,12 @@ _PRICE: Final = HEAD_FACTS + Fact.PRICE.value
 _OP_SETTLE_IN, _OP_SETTLE_OUT, _OP_SET = Op.SETTLE_RECEIPT.value, Op.SETTLE_DELIVERY.value, Op.SET.value
 _OP_CA, _OP_TD, _OP_DECREASE = Op.SET_CA_PENDING.value, Op.SET_TD.value, Op.DECREASE.value
 _OP_BUY, _OP_INCREASE = Op.BUY.value, Op.INCREASE.value
-_OP_RESET, _OP_PRICE = Op.RESET_BOOK.value, Op.PRICE.value
+_OP_RESET, _OP_PRICE, _FIRST_QUOTE = Op.RESET_BOOK.value, Op.PRICE.value, Op.CLOSE.value
+_LAST_OP: Final = max(Op).value
+_QUOTED: Final = HEAD_FACTS + Fact.CLOSE.value - _FIRST_QUOTE
+"""From the number of an operation after SET_TD to the word of the fact it replaces."""
 _CANCEL, _START_OF_DAY, _QUANTO = Flag.CANCEL.value, Flag.START_OF_DAY.value, Flag.QUANTO.value
+_PART: Final = Flag.PART.value
 _FIRST_EXTERNAL, _LAST_EXTERNAL = Kind.EXTERNAL_EXCLUSIVE.value, Kind.DEPOT.value
 _KINDS: Final = len(Kind)
 _LOW: Final = np.int64(0xFFFFFFFF)
@@ -57,7 +61,6 @@ class Counts(NamedTuple):
 
     rows: int
     dirty: int
-    missing: int
     unclassified: int
     """Rows made without a class: none of their attributes' combination is known yet, and they feed nothing so far."""
     stopped_at: int
@@ -93,8 +96,6 @@ class Book(NamedTuple):
     later_head: NDArray[np.int32]
     later_nodes: NDArray[np.void]
     later_counters: NDArray[np.int64]
-    seen: NDArray[np.uint64]
-    newest: NDArray[np.int64]
     dirty: NDArray[np.int32]
 
 
@@ -106,7 +107,8 @@ def hash_of(key: np.int64) -> np.uint64:
 
 
 @nb.njit(**_INLINE)
-def _row_key(event: Any) -> np.int64:
+def key_of(event: Any) -> np.int64:
+    """The key of an event's row, as `engine.model.row_key` makes it."""
     low = (np.int64(event.book) << 24) | (np.int64(event.depot) << 8) | np.int64(event.kind)
     return np.int64((np.int64(event.security) << 40) | low)
 
@@ -147,14 +149,20 @@ def _bucket(event: Any, market: int, business_day: NDArray[np.int32], today: NDA
 
 
 @nb.njit(**_INLINE)
+def is_quote(op: int) -> bool:
+    """Whether an operation replaces a number of the security, and names no row."""
+    return bool(op == _OP_PRICE or op >= _FIRST_QUOTE)
+
+
+@nb.njit(**_INLINE)
 def _check(event: Any, securities: int, books: int) -> int:
     """The outcome of an event, its settlement date apart."""
     op, quantity = event.op, event.quantity
-    if op > _OP_TD or event.kind >= _KINDS:
+    if op > _LAST_OP or event.kind >= _KINDS:
         return BAD_FIELD
     if op != _OP_RESET and not 0 < event.security < securities:
         return BAD_FIELD
-    if op != _OP_PRICE and not 0 < event.book < books:
+    if not is_quote(op) and not 0 < event.book < books:
         return BAD_FIELD
     least = -MAX_QUANTITY if op in (_OP_SET, _OP_CA, _OP_TD) else 0
     return APPLIED if least <= quantity <= MAX_QUANTITY else BAD_QUANTITY
@@ -169,6 +177,29 @@ def _dated(event: Any, bucket: int) -> int:
         return NO_SETTLEMENT
     # a late settlement takes what was left due out of today's bucket
     return APPLIED if event.op in (_OP_SETTLE_IN, _OP_SETTLE_OUT) else PAST_SETTLEMENT
+
+
+@nb.njit(**_JIT)
+def judge(event: Any, book: Book) -> int:
+    """What `apply` will make of an event."""
+    at: int = _check(event, book.first_in_security.shape[0], book.first_in_book.shape[0])
+    if at == APPLIED and event.op <= _OP_SETTLE_OUT:
+        at = _dated(event, _bucket(event, book.market_of[event.security], book.business_day, book.today))
+    return at
+
+
+@nb.njit(**_JIT)
+def stand_together(events: EventArray, outcome: NDArray[np.uint8], book: Book) -> None:
+    """An event and its parts have one outcome: that of the first of them that cannot be applied."""
+    head = 0
+    for i in range(events.shape[0]):
+        if events[i].flags & _PART == 0:
+            head = i
+        if outcome[head] == APPLIED:
+            outcome[head] = judge(events[i], book)
+    for i in range(1, events.shape[0]):
+        if events[i].flags & _PART:
+            outcome[i] = outcome[i - 1]
 
 
 @nb.njit(**_INLINE)
@@ -251,8 +282,8 @@ def _keep_dates(late: NDArray[np.int64], count: int, book: Book) -> bool:
 
 @nb.njit(**_JIT)
 def apply(events: EventArray, outcome: NDArray[np.uint8], rows: int, mark: int, dirty: int, book: Book) -> Counts:
-    """Apply `events` in order. `rows` is the number of rows so far; `mark` a number no batch had before, `dirty` how many
-    securities this batch has marked with it already."""
+    """Apply those of `events` whose `outcome` is APPLIED, in order. `rows` is the number of rows so far; `mark` a number no
+    batch had before, `dirty` how many securities this batch has marked with it already."""
     position, slots, terms, market_of, head = book.position, book.slots, book.terms, book.market_of, book.head
     business_day, today, dirty_ids, row_class = book.business_day, book.today, book.dirty, book.row_class
     entries, counts, combinations = book.entries, book.counts, book.combinations
@@ -267,12 +298,11 @@ def apply(events: EventArray, outcome: NDArray[np.uint8], rows: int, mark: int, 
     late = np.empty((events.shape[0], 4), np.int64)
     unclassified = put_off = 0
     room = True
-    missing = recognise(events, outcome, book.seen, book.newest)
     for start in range(0, events.shape[0], _BLOCK):
         stop = min(start + _BLOCK, events.shape[0])
         # loops that only ask are kept short: the more of them the processor has in sight, the more it asks at once
         for i in range(stop - start):
-            keys[i] = _row_key(events[start + i])
+            keys[i] = key_of(events[start + i])
             hashes[i] = hash_of(keys[i])
             prefetch(slot_lines, np.int64(hashes[i] & mask), 0)
         for i in range(stop - start):
@@ -300,7 +330,7 @@ def apply(events: EventArray, outcome: NDArray[np.uint8], rows: int, mark: int, 
                 at = _dated(event, bucket)
                 buckets[i - start] = max(0, bucket)
             outcome[i] = at
-            if at != APPLIED or event.op in (_OP_RESET, _OP_PRICE):
+            if at != APPLIED or event.op == _OP_RESET or is_quote(event.op):
                 continue
             key, row = keys[i - start], found[i - start]
             if row >= 0 and position[row, KEY] == key:
@@ -308,7 +338,7 @@ def apply(events: EventArray, outcome: NDArray[np.uint8], rows: int, mark: int, 
             row, slot = _find(key, slots, position)
             if row < 0:
                 if rows >= position.shape[0]:
-                    return Counts(rows, dirty, missing, unclassified, i)
+                    return Counts(rows, dirty, unclassified, i)
                 row = np.int64(rows)
                 rows += 1
                 position[row, KEY] = key
@@ -336,6 +366,8 @@ def apply(events: EventArray, outcome: NDArray[np.uint8], rows: int, mark: int, 
                 continue
             if op == _OP_PRICE:
                 head[security, _PRICE] = event.quantity
+            elif op >= _FIRST_QUOTE:
+                head[security, _QUOTED + op] = event.quantity
             else:
                 row = found[i - start]
                 quantity = -event.quantity if event.flags & _CANCEL and op <= _OP_SETTLE_OUT else event.quantity
@@ -364,4 +396,4 @@ def apply(events: EventArray, outcome: NDArray[np.uint8], rows: int, mark: int, 
                 dirty_ids[dirty] = security
                 dirty += 1
     room &= _keep_dates(late, put_off, book)
-    return Counts(rows, dirty, missing, unclassified, -1 if room else events.shape[0])
+    return Counts(rows, dirty, unclassified, -1 if room else events.shape[0])

@@ -5,8 +5,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.model import HEAD_FACTS, RATE_UNKNOWN, Fact, Namespace, SecurityFlag
-from engine.ring import Message
+from engine.model import HEAD_FACTS, RATE_UNKNOWN, SYMBOL_BYTES, Fact, Namespace, SecurityFlag
+from engine.ring import BOOK_UNIT, Message
 from engine.symbols import Symbols
 from engine.tables import Tables, Word
 
@@ -16,6 +16,8 @@ _KNOWN: Final = {
     Message.DEPOTS: (Namespace.DEPOT, "depot", Word.DEPOTS),
     Message.SOURCES: (Namespace.SOURCE, "source", Word.SOURCES),
     Message.CURRENCIES: (Namespace.CURRENCY, "currency", Word.CURRENCIES),
+    Message.COUNTERPARTIES: (Namespace.COUNTERPARTY, "counterparty", Word.COUNTERPARTIES),
+    Message.UNITS: (Namespace.UNIT, "unit", Word.UNITS),
 }
 
 
@@ -30,10 +32,16 @@ class Registry:
         self._tables = tables
         self._symbols = Symbols(tables.array["symbols"])
         self._money: dict[bytes, tuple[int, int]] = {}
+        self._unplaced: dict[tuple[bytes, int], bytes] = {}
+        """By book and market the unit that was named before one of the two was known."""
 
     def place(self, kind: Message, records: NDArray[Any]) -> NDArray[np.int64]:
         """Write records under the ids of their codes, new codes under new ids, and return the ids. Raises `CapacityError`."""
+        if kind == Message.BOOK_UNITS:
+            return self._place_books(records)
         namespace, table, word = _KNOWN[kind]
+        if kind == Message.CURRENCIES:
+            records = self._completed(records)
         codes, first = np.unique(records["code"], return_index=True)
         ids = self._symbols.find(namespace, codes)
         fresh = np.flatnonzero(ids == 0)
@@ -52,16 +60,47 @@ class Registry:
         if kind == Message.SECURITIES:
             self._name(records, placed)
             self._know(np.unique(placed))
+        elif kind in (Message.BOOKS, Message.UNITS) and self._unplaced:
+            self._place_books(np.empty(0, BOOK_UNIT))
         return placed
 
     def in_currencies(self, records: NDArray[Any]) -> NDArray[np.int32]:
         """Carry what these currencies say to the securities in them, and return those."""
+        records = self._tables.array["currency"][np.unique(self._symbols.find(Namespace.CURRENCY, records["code"]))]
         self._money |= {record["code"]: (int(record["day_count"]), int(record["fx"])) for record in records}
         count = self._tables.count(Word.SECURITIES) + 1
         concerned = np.isin(self._tables.array["security"]["currency"][:count], records["code"])
         ids = np.flatnonzero(concerned).astype(np.int32)
         self._know(ids)
         return ids
+
+    def restored(self) -> None:
+        """The tables were filled from outside."""
+        self._symbols.restored()
+        records = self._tables.array["currency"][1 : self._tables.count(Word.CURRENCIES) + 1]
+        self._money = {record["code"]: (int(record["day_count"]), int(record["fx"])) for record in records}
+
+    def _completed(self, records: NDArray[Any]) -> NDArray[Any]:
+        """What a currency's record leaves open (0) stays as it was; a year has 360 days where nobody has said."""
+        known = self._tables.array["currency"][self._symbols.find(Namespace.CURRENCY, records["code"])]
+        completed = records.copy()
+        for name, otherwise in (("day_count", 360), ("fx", 0)):
+            before = np.where(known[name] == 0, otherwise, known[name])
+            completed[name] = np.where(records[name] == 0, before, records[name])
+        return completed
+
+    def _place_books(self, records: NDArray[Any]) -> NDArray[np.int64]:
+        """Which unit a book has in a market; what names a book or unit that is not known yet waits. Returns the books."""
+        self._unplaced |= {(row["book"], int(row["market"])): row["unit"] for row in records}
+        waiting = list(self._unplaced.items())
+        books = self._symbols.find(Namespace.BOOK, np.array([book for (book, _), _ in waiting], f"S{SYMBOL_BYTES}"))
+        units = self._symbols.find(Namespace.UNIT, np.array([unit for _, unit in waiting], f"S{SYMBOL_BYTES}"))
+        for (key, _), book, unit in zip(waiting, books, units, strict=True):
+            if book and unit:
+                self._tables.array["book_unit"][book, key[1]] = unit
+                del self._unplaced[key]
+        placed: NDArray[np.int64] = books[(books != 0) & (units != 0)]
+        return placed
 
     def _name(self, records: NDArray[Any], ids: NDArray[np.int64]) -> None:
         """Let identifiers lead to securities."""

@@ -8,9 +8,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from engine import kernel, rebuild, recognise
+from engine import corrections, kernel, rebuild, recognise
 from engine.calc import recalculate
 from engine.classes import Classifier
+from engine.deals import Deals
 from engine.events import EventArray
 from engine.inventory import Inventory
 from engine.model import (
@@ -22,6 +23,7 @@ from engine.model import (
     Flag,
     Market,
 )
+from engine.preserve import Preserve
 from engine.programs import programs_of
 from engine.registry import CapacityError, Registry
 from engine.ring import CLOCK, DECIDED, Message
@@ -41,6 +43,7 @@ from engine.tables import (
 HISTORY_EVERY_NS: Final = 10_000_000_000
 _CACHED: Final = 1 << 14
 """Events applied at a time: a megabyte, which stays in the cache until all is done with them."""
+_MOST_GAPS: Final = 1_000
 
 
 Log: TypeAlias = Callable[[Message, NDArray[Any], NDArray[np.uint8] | None], None]
@@ -59,11 +62,27 @@ class Calendar:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What a batch did: ids of securities that changed, and events that could not be applied with their outcome."""
+    """What a batch did: ids of securities that changed, and what could not be applied, as it came, with its outcome."""
 
     changed: NDArray[np.int32]
-    rejected: EventArray
+    rejected: NDArray[np.void]
     outcomes: NDArray[np.uint8]
+
+
+def _applied(changed: NDArray[np.int32], records: NDArray[np.void], outcome: NDArray[np.uint8], full: str) -> Applied:
+    """What a door returns. Raises `CapacityError` where something is full."""
+    if full:
+        raise CapacityError(full)
+    refused = outcome > recognise.DUPLICATE
+    return Applied(changed, records[refused], outcome[refused])
+
+
+def _cut(events: EventArray, at: int) -> int:
+    """Where the events that are applied together with `at` end: never between an event and its parts."""
+    end = min(at + _CACHED, events.size)
+    while end < events.size and events["flags"][end] & Flag.PART:
+        end += 1
+    return end
 
 
 class Machine:
@@ -85,6 +104,8 @@ class Machine:
         )
         self.inventory = Inventory(self.tables, self.set_decided)
         self.log: Log | None = None
+        self.preserve: Preserve | None = None
+        """While a snapshot is being taken."""
         try:
             self._begin(book, calendar)
         except BaseException:
@@ -99,6 +120,13 @@ class Machine:
         array["clock"][:] = 1
         self._days = days
         self._registry = Registry(self.tables)
+        self.memory = recognise.Memory(
+            seen=np.zeros((capacity.sources + 1, recognise.WINDOW // 64), np.uint64),
+            newest=array["newest"],
+            missing=array["missing"],
+            ledger=corrections.ledger_of(capacity.sources),
+        )
+        self.deals = Deals(self.tables)
         self._next_history_ns = 0
         self._dirty = np.zeros(capacity.securities + 1, np.int32)
         self._classifier: Classifier
@@ -133,18 +161,19 @@ class Machine:
             later_head=array["later_head"],
             later_nodes=array["later"],
             later_counters=self.tables.state[Word.LATER_USED : Word.LATER_FREE + 1],
-            seen=np.zeros((capacity.sources + 1, recognise.WINDOW // 64), np.uint64),
-            newest=np.zeros(capacity.sources + 1, np.int64),
             dirty=self._dirty,
         )
 
     # doors
 
     def register(self, kind: Message, records: NDArray[Any]) -> None:
-        """Add or change securities, books, depots, sources or currencies, known by their `code`. Raises `CapacityError`."""
+        """Add or change what is known by its `code` (securities, books, depots, sources, currencies, counterparties, units),
+        and say which unit a book has in a market. Raises `CapacityError`."""
         if not records.size:
             return
         with self.tables.writing():
+            if self.preserve is not None:
+                self.preserve.reference()
             ids = self._registry.place(kind, records)
             match kind:
                 case Message.SECURITIES:
@@ -158,31 +187,60 @@ class Machine:
 
     def apply(self, events: EventArray) -> Applied:
         """Apply a batch in order and recalculate what it touched. Raises `CapacityError`: the writer must then stop."""
-        state = self.tables.state
         outcome = np.zeros(events.size, np.uint8)
-        dirty, whole = 0, True
         with self.tables.writing():
-            mark = int(state[Word.BATCHES]) + 1
-            for at in range(0, events.size, _CACHED):
-                part, became = events[at : at + _CACHED], outcome[at : at + _CACHED]
-                counts = kernel.apply(self._dated(part), became, int(state[Word.ROWS]), mark, dirty, self._book)
-                if counts.unclassified:
-                    self._adopt(self._book.unclassified[: counts.unclassified].astype(np.int64))
-                state[Word.ROWS] = counts.rows
-                state[Word.MISSING] += counts.missing
-                self._count(part, became)
-                dirty, whole = counts.dirty, counts.stopped_at < 0
-                if not whole:
-                    break
-            state[Word.BATCHES] = mark
-            changed = np.sort(self._dirty[:dirty])  # neighbours share pages
-            self._recalculate(changed)
+            changed, full = self._run(events, outcome, recognised=False)
         self._logged(Message.EVENTS, events, outcome)
-        if not whole:
-            limit = self.capacity.rows
-            raise CapacityError(f"positions: all {limit:,} rows are in use; start with --rows {2 * limit}")
-        refused = outcome > recognise.DUPLICATE
-        return Applied(changed, events[refused], outcome[refused])
+        return _applied(changed, events, outcome, full)
+
+    def correct(self, records: NDArray[np.void]) -> Applied:
+        """Replace or take back events by their numbers (`engine.events.CORRECTION`), in order; see `engine.corrections`.
+
+        Raises `CapacityError`: the writer must then stop.
+        """
+        events, outcome = np.ascontiguousarray(records["event"]), np.zeros(records.size, np.uint8)
+        with self.tables.writing():
+            if self.preserve is not None:
+                originals = events.copy()
+                originals["seq"] = records["corrects"]
+                self.preserve.ledger(originals)
+            dated = self._new(events, outcome)
+            effects = np.empty(2 * events.size, events.dtype)
+            replaced = np.ascontiguousarray(records["corrects"])
+            written = corrections.expand(dated, replaced, outcome, effects, self.memory.ledger, self._book)
+            changed, full = self._run(effects[:written], np.zeros(written, np.uint8), recognised=True)
+            self._count(events, outcome)
+            self.tables.state[Word.CORRECTED] += int(np.count_nonzero(outcome == recognise.APPLIED))
+        self._logged(Message.CORRECTIONS, records, outcome)
+        self._logged(Message.EFFECTS, effects[:written])
+        return _applied(changed, records, outcome, full)
+
+    def step(self, records: NDArray[np.void]) -> Applied:
+        """Steps in the life of deals (`engine.events.DEAL_STEP`), in order, and plain events (those without a `code`) among
+        them, which parts may follow; see `engine.deals`. Raises `CapacityError`: the writer must then stop."""
+        events, outcome = np.ascontiguousarray(records["event"]), np.zeros(records.size, np.uint8)
+        with self.tables.writing():
+            if self.preserve is not None:
+                self.preserve.deals()
+            dated = self._new(events, outcome)
+            effects, table = self.deals.step(dated, records, outcome, self.memory.ledger, self._book)
+            changed, full = self._run(effects, np.zeros(effects.size, np.uint8), recognised=True)
+            self._count(events, outcome)
+        self._logged(Message.DEALS, records, outcome)
+        self._logged(Message.EFFECTS, effects)
+        limit = self.capacity.deals
+        full = full or (f"{table}: all {limit:,} are in use; start with --capacity-deals {2 * limit}" if table else "")
+        return _applied(changed, records, outcome, full)
+
+    def gaps(self, source: int) -> list[tuple[int, int]]:
+        """The runs of numbers that a source has left out, first and last, oldest first: the newest thousand of them."""
+        runs: list[list[int]] = recognise.gaps(source, _MOST_GAPS, self.memory).tolist()
+        return [(first, last) for first, last in reversed(runs)]
+
+    def set_parked(self, ids: NDArray[np.int32], quantities: NDArray[np.int64]) -> None:
+        """How many shares wait for reference data, by security."""
+        with self.tables.writing():
+            self.tables.array["parked"][ids] = quantities
 
     def set_decided(self, security: int, what: Decided, quantity: int) -> None:
         """What decisions hold of a security, on every day."""
@@ -251,7 +309,10 @@ class Machine:
             now = self._today()
             self._book = self._book._replace(today=now)
             steps = (now[:, 2] - before[:, 2]).astype(np.int64)
+            if self.preserve is not None:
+                self.preserve.everything()
             rebuild.roll(int(self.tables.state[Word.ROWS]), steps, self.tables.base_date, self._book)
+            self.deals.forget()
             self._publish(self.book)
         self._logged(Message.DAY, today.astype(np.int32))
 
@@ -273,6 +334,20 @@ class Machine:
                 history[slot, :count, i] = values[np.arange(count), at, on]
             self.tables.array["history_ns"][slot] = now_ns
             state[Word.HISTORY] += 1
+
+    def private(self) -> dict[str, NDArray[Any]]:
+        """What a snapshot must keep beside the shared tables: filled in place, it is restored."""
+        return {"seen": self.memory.seen, "ledger": self.memory.ledger} | self.deals.private()
+
+    def restored(self) -> None:
+        """The tables, and what is `private`, were filled from outside: make all that follows from them."""
+        array = self.tables.array
+        with self.tables.writing():
+            self._registry.restored()
+            self._book.market_of[:] = array["security"]["market"]
+            self._book = self._book._replace(today=self._today())
+            self.deals.rebuild()
+            self._publish(self.book)
 
     def close(self) -> None:
         """Give the shared memory back."""
@@ -373,16 +448,64 @@ class Machine:
             terms[ids, component, :] = quantities[:, None]
             head[ids[quantities != 0], HEAD_TOUCHED] |= np.uint64(1 << component).astype(np.int64)
 
-    def _count(self, events: EventArray, outcome: NDArray[np.uint8]) -> None:
-        """What became of events, in the counters and in the memory of the newest ones."""
+    def _new(self, events: EventArray, outcome: NDArray[np.uint8]) -> EventArray:
+        """Tell which of these are new; returns them as they settle."""
+        if self.preserve is not None:
+            self.preserve.events(events)
+        self.tables.state[Word.MISSING] += recognise.recognise(events, outcome, self.memory)[0]
+        dated = self._dated(events)
+        return dated.copy() if dated is events else dated
+
+    def _run(
+        self, events: EventArray, outcome: NDArray[np.uint8], *, recognised: bool
+    ) -> tuple[NDArray[np.int32], str]:
+        """Apply events and recalculate what they touched. `recognised`: their numbers are noted already, they can all be
+        applied, and they are counted elsewhere. Returns the ids of what changed, and what is full, if anything is."""
         state = self.tables.state
-        duplicates = int(np.count_nonzero(outcome == recognise.DUPLICATE))
-        rejected = int(np.count_nonzero(outcome > recognise.DUPLICATE))
+        dirty, whole, at = 0, True, 0
+        mark = int(state[Word.BATCHES]) + 1
+        while at < events.size and whole:
+            end = _cut(events, at)
+            part, became = events[at:end], outcome[at:end]
+            if self.preserve is not None:
+                self.preserve.events(part)
+            dated = part
+            if not recognised:
+                missing, parts = recognise.recognise(part, became, self.memory)
+                state[Word.MISSING] += missing
+                dated = self._dated(part)
+                if parts:
+                    kernel.stand_together(dated, became, self._book)
+            counts = kernel.apply(dated, became, int(state[Word.ROWS]), mark, dirty, self._book)
+            if counts.unclassified:
+                self._adopt(self._book.unclassified[: counts.unclassified].astype(np.int64))
+            state[Word.ROWS] = counts.rows
+            if recognised:
+                self._remember(part)
+            else:
+                corrections.keep(dated, became, self.memory.ledger)
+                self._count(part, became)
+                self._remember(part if not became.any() else part[became == recognise.APPLIED])
+            dirty, whole, at = counts.dirty, counts.stopped_at < 0, end
+        state[Word.BATCHES] = mark
+        changed = np.sort(self._dirty[:dirty])  # neighbours share pages
+        self._recalculate(changed)
+        limit = self.capacity.rows
+        return changed, "" if whole else f"positions: all {limit:,} rows are in use; start with --rows {2 * limit}"
+
+    def _count(self, events: EventArray, outcome: NDArray[np.uint8]) -> None:
+        """What became of events, in the counters: an event and its parts are one."""
+        if not events.size:
+            return
+        state = self.tables.state
+        state[Word.LAST_EVENT_NS] = max(int(state[Word.LAST_EVENT_NS]), int(events["time_ns"].max()))
+        parts = events["flags"] & Flag.PART != 0
+        became = outcome[~parts] if parts.any() else outcome
+        duplicates = int(np.count_nonzero(became == recognise.DUPLICATE))
+        rejected = int(np.count_nonzero(became > recognise.DUPLICATE))
         state[Word.DUPLICATES] += duplicates
         state[Word.REJECTED] += rejected
-        state[Word.EVENTS] += events.size - duplicates - rejected
-        state[Word.LAST_EVENT_NS] = max(int(state[Word.LAST_EVENT_NS]), int(events["time_ns"].max()))
-        self._remember(events[outcome == recognise.APPLIED] if duplicates or rejected else events)
+        state[Word.EVENTS] += became.size - duplicates - rejected
 
     def _remember(self, events: EventArray) -> None:
         """Keep the newest applied events for "which events made this row"."""

@@ -88,6 +88,10 @@ class Symbols:
         self.table = table
         self._taken = 0
 
+    def restored(self) -> None:
+        """The table was filled from outside."""
+        self._taken = int(np.count_nonzero(self.table[:, 3]))
+
     def put(self, namespace: Namespace, codes: NDArray[np.bytes_], ids: NDArray[np.int64]) -> None:
         """Name ids by codes; empty codes are passed over. Raises `SymbolsFullError` before the table overflows."""
         named = codes != b""

@@ -14,6 +14,7 @@ from app.intake import BATCH_EVENTS
 from engine import kernel
 from engine.events import EventArray, empty
 from engine.model import BOOK, CURRENCY, DAYS, LATER, NAMED, NO_DATE, SECURITY, Capacity, Kind, Op
+from engine.recognise import recognise
 from engine.ring import Message
 from engine.state import Calendar, Machine
 from engine.tables import Word
@@ -178,6 +179,7 @@ def _kernel(machine: Machine, events: EventArray, batch: int) -> dict[str, float
         part = events[at : at + batch]
         state[Word.BATCHES] += 1
         began = time.perf_counter()
+        recognise(part, outcome[: part.size], machine.memory)
         kernel.apply(part, outcome[: part.size], int(state[Word.ROWS]), int(state[Word.BATCHES]), 0, book)
         spent_s.append(time.perf_counter() - began)
     return {"events_per_s": events.size / sum(spent_s), "batch_p50_ms": float(np.median(spent_s)) * 1e3}

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.model import KIND_ATTRIBUTES, Decided, Flag, Kind, Op
+from engine.model import KIND_ATTRIBUTES, QUOTES, Decided, Flag, Kind, Op
 
 DAYS = range(5)
 _SNAPSHOT = [kind for kind in Kind if not Kind.EXTERNAL_EXCLUSIVE <= kind <= Kind.DEPOT]
@@ -72,6 +72,10 @@ class Market:
 class Security:
     market: Market
     price: int = 0
+    close: int = 0
+    nav: int = 0
+    inav: int = 0
+    volatility: int = 0
     fx: int = 0
     fee: int = 0
     day_count: int = 0
@@ -128,8 +132,8 @@ class Reference:
                     row.__init__()  # type: ignore[misc]
             return True
         market = self.securities[security].market
-        if op == Op.PRICE:
-            self.securities[security].price = quantity
+        if op in QUOTES:
+            setattr(self.securities[security], QUOTES[op].name.lower(), quantity)
             return True
         date, trade_date = int(event["settle_date"]), int(event["trade_date"])
         if op <= Op.SETTLE_DELIVERY:

@@ -15,8 +15,10 @@ from engine.events import EVENT, empty
 from engine.model import (
     BOOK,
     CURRENCY,
+    HEAD_FACTS,
     NAMED,
     NO_DATE,
+    QUOTES,
     SECURITY,
     Capacity,
     Clock,
@@ -182,7 +184,7 @@ class Desk(RuleBasedStateMachine):
     def a_currency_moves(self, fx: int, day_count: int) -> None:
         self.machine.register(Message.CURRENCIES, np.array([(b"XYZ", day_count, fx)], CURRENCY))
         for about in self.slow.securities.values():
-            about.fx, about.day_count = fx, day_count
+            about.fx, about.day_count = fx or about.fx, day_count or about.day_count or 360
 
     @rule(
         indicative=st.sampled_from([(1, 2), (1, 4), (1, 3), (0, 1), (1, 1)]),
@@ -239,6 +241,8 @@ class Desk(RuleBasedStateMachine):
                 values = slow.values(security, day)
                 at = {c.name: i for i, c in enumerate(catalogue.calculations) if c.scope == "security"}
                 assert {name: int(tables.array["values"][security, i, day]) for name, i in at.items()} == values
+            quotes = tables.array["head"][security, [HEAD_FACTS + fact for fact in QUOTES.values()]].tolist()
+            assert quotes == [getattr(slow.securities[security], fact.name.lower()) for fact in QUOTES.values()]
 
     @invariant()
     def the_counts_are_equal(self) -> None:
