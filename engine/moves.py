@@ -42,8 +42,8 @@ MOVED: Final = np.dtype(
         ("after", "<i8", (_WORDS,)),
     ]
 )
-"""A row that moved from `source` to `target` (ids). `key`: book, depot and kind as in `engine.model.row_key`; `row`: what moved, in
-words of `POSITION`; `before` and `after`: the row it went to. `back`: it was taken back; `left`: it could not be."""
+"""A row that moved from `source` to `target` (ids). `key`: book, depot and kind as in `engine.model.row_key`; `row`: what moved
+(words of `POSITION`); `before` and `after`: the row it went to. `back`: it was taken back; `left`: it could not be."""
 DATED: Final = np.dtype(
     [
         ("key", "<i8"),

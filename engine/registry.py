@@ -43,7 +43,7 @@ class Registry:
         if kind == Message.CURRENCIES:
             records = self._completed(records)
         codes, first = np.unique(records["code"], return_index=True)
-        ids = self._symbols.find(namespace, codes)
+        ids = self._own_ids(codes) if kind == Message.SECURITIES else self._symbols.find(namespace, codes)
         fresh = np.flatnonzero(ids == 0)
         fresh = fresh[np.argsort(first[fresh])]  # ids in the order of arrival
         used, array = self._tables.count(word), self._tables.array[table]
@@ -63,6 +63,21 @@ class Registry:
         elif kind in (Message.BOOKS, Message.UNITS) and self._unplaced:
             self._place_books(np.empty(0, BOOK_UNIT))
         return placed
+
+    def name(self, names: NDArray[Any]) -> None:
+        """Let texts lead to the securities of these own codes (dtype `NAME`), to nobody where there is no code."""
+        owners = self._own_ids(names["code"])
+        known = (owners != 0) | (names["code"] == b"")
+        self._symbols.put(Namespace.SECURITY, names["text"][known], owners[known])
+
+    def _own_ids(self, codes: NDArray[np.bytes_]) -> NDArray[np.int64]:
+        """Ids of the securities whose own codes these are, also where a code leads to another one; 0 for none."""
+        table = self._tables.array["security"]["code"]
+        ids = self._symbols.find(Namespace.SECURITY, codes)
+        for at in np.flatnonzero(table[ids] != codes).tolist():
+            found = np.flatnonzero(table[: self._tables.count(Word.SECURITIES) + 1] == codes[at])
+            ids[at] = found[0] if codes[at] and found.size else 0
+        return ids
 
     def in_currencies(self, records: NDArray[Any]) -> NDArray[np.int32]:
         """Carry what these currencies say to the securities in them, and return those."""
