@@ -20,7 +20,7 @@ from feeds.master import Change, Master
 from feeds.master_decisions import Decided
 from feeds.master_door import Answer, Taken
 from feeds.master_golden import Rules, counterparty_rows, rows
-from feeds.master_rulings import DecisionError
+from feeds.master_rulings import DecisionError, undoes
 from feeds.quarantine import Unreadable
 from feeds.vocabulary import Vocabulary, Words
 
@@ -157,12 +157,7 @@ class Keeper:
         if golden:
             messages.append((Message.SECURITIES, rows(golden, self._markets)))
         if change.moves:
-            moves = [
-                (d.source.encode(), d.target.encode(), d.book.encode(), d.depot.encode(), one.at_ns)
-                for one in change.moves
-                for d in (one.decision,)
-            ]
-            messages.append((Message.MOVES, np.array(moves, MOVE)))
+            messages.append((Message.MOVES, np.array([_move(one) for one in change.moves], MOVE)))
         own = {
             text
             for one in golden
@@ -178,6 +173,13 @@ class Keeper:
         if change.counterparties:
             messages.append((Message.COUNTERPARTIES, counterparty_rows(list(change.counterparties.values()))))
         return messages
+
+
+def _move(decided: Decided) -> tuple[bytes, bytes, bytes, bytes, int]:
+    """A row of dtype `MOVE`."""
+    what = decided.decision
+    time_ns = -decided.at_ns if undoes(what) else decided.at_ns
+    return what.source.encode(), what.target.encode(), what.book.encode(), what.depot.encode(), time_ns
 
 
 def _day(at_ns: int) -> dt.date:

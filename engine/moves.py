@@ -79,6 +79,8 @@ class Moves:
         self._dates = np.empty(0, DATED)
         self._deals = np.empty(0, DEALT)
         self._ids: dict[bytes, int] = {}
+        self._parts: set[int] = set()
+        """Times of moves of a book or a depot, which are made once."""
 
     def move(self, moves: NDArray[np.void], book: Book) -> Moved:
         """Carry out moves (dtype `engine.ring.MOVE`) in order. Done again, a move finds nothing to do. Call it inside
@@ -88,11 +90,14 @@ class Moves:
             source, target = self.own_id(bytes(move["source"])), self.own_id(bytes(move["target"]))
             if not source or not target or source == target:
                 continue
-            whole = not move["book"] and not move["depot"]
-            if whole and self._brought(target, source).any():
-                done.append(self._take_back(target, source, int(move["time_ns"]), book))
-            else:
-                done.append(self._transfer(source, target, move, book, whole=whole))
+            whole, time_ns = not move["book"] and not move["depot"], int(move["time_ns"])
+            if time_ns < 0:
+                done.append(self._take_back(target, source, -time_ns, book))
+            elif whole:
+                done.append(self._transfer(source, target, move, book, whole=True))
+            elif time_ns not in self._parts:
+                self._parts.add(time_ns)
+                done.append(self._transfer(source, target, move, book, whole=False))
         rows = np.concatenate(done) if done else np.empty(0, MOVED)
         if rows.size and self.told is not None:
             self.told(rows)
@@ -105,11 +110,17 @@ class Moves:
 
     def state(self) -> dict[str, NDArray[Any]]:
         """What a snapshot keeps of it."""
-        return {"moved_rows": self._rows.copy(), "moved_dates": self._dates.copy(), "moved_deals": self._deals.copy()}
+        return {
+            "moved_rows": self._rows.copy(),
+            "moved_dates": self._dates.copy(),
+            "moved_deals": self._deals.copy(),
+            "moved_parts": np.array(sorted(self._parts), np.int64),
+        }
 
     def restore(self, kept: dict[str, NDArray[Any]]) -> None:
         """What `state` gave."""
         self._rows, self._dates, self._deals = kept["moved_rows"], kept["moved_dates"], kept["moved_deals"]
+        self._parts = set(kept["moved_parts"].tolist())
         self._ids.clear()
 
     def own_id(self, code: bytes) -> int:

@@ -36,7 +36,9 @@ MOVE: Final = np.dtype(
         ("time_ns", "<i8"),
     ]
 )
-"""Rows of the security `source` become rows of `target`: all, or those of a book and a depot where these are not empty."""
+"""Rows of the security `source` become rows of `target`: all, or those of a book and a depot where these are not empty.
+
+`time_ns`: when it was decided; below zero: only what a move from `target` to `source` brought goes home."""
 BOOK_UNIT: Final = np.dtype([("book", f"S{SYMBOL_BYTES}"), ("unit", f"S{SYMBOL_BYTES}"), ("market", "u1")])
 """The aggregation unit of a book in a market."""
 NAME: Final = np.dtype([("text", f"S{SYMBOL_BYTES}"), ("code", f"S{SYMBOL_BYTES}")])

@@ -23,6 +23,7 @@ from engine.model import (
     Flag,
     Market,
 )
+from engine.moves import Moved, Moves
 from engine.preserve import Preserve
 from engine.programs import programs_of
 from engine.registry import CapacityError, Registry
@@ -127,6 +128,7 @@ class Machine:
             ledger=corrections.ledger_of(capacity.sources),
         )
         self.deals = Deals(self.tables)
+        self.moves = Moves(self.tables)
         self._next_history_ns = 0
         self._dirty = np.zeros(capacity.securities + 1, np.int32)
         self._classifier: Classifier
@@ -174,14 +176,10 @@ class Machine:
         with self.tables.writing():
             if self.preserve is not None:
                 self.preserve.reference()
-            ids = self._registry.place(kind, records)
-            match kind:
-                case Message.SECURITIES:
-                    self._changed_securities(np.unique(ids).astype(np.int32))
-                case Message.CURRENCIES:
-                    self._recalculate(self._registry.in_currencies(records))
-                case Message.BOOKS | Message.DEPOTS:
-                    self._regroup(kind, ids)
+            if kind == Message.NAMES:
+                self._registry.name(records)
+            else:
+                self._place(kind, records)
             self.tables.state[Word.REFERENCE] += 1
         self._logged(kind, records)
 
@@ -241,6 +239,24 @@ class Machine:
         """How many shares wait for reference data, by security."""
         with self.tables.writing():
             self.tables.array["parked"][ids] = quantities
+
+    def move(self, moves: NDArray[np.void]) -> Moved:
+        """Let rows of securities become rows of others, or go home (`engine.ring.MOVE`, `engine.moves`), in order.
+
+        Raises `CapacityError`: the writer must then stop.
+        """
+        with self.tables.writing():
+            if self.preserve is not None:
+                ids = [self.moves.own_id(bytes(code)) for move in moves for code in (move["source"], move["target"])]
+                self.preserve.securities(sorted({found for found in ids if found}))
+                self.preserve.deals()
+            moved = self.moves.move(moves, self._book)
+            if moved.changed.size:
+                self.deals.rebuild()
+                self._sum_again(moved.changed)
+                self.tables.state[Word.REFERENCE] += 1
+        self._logged(Message.MOVES, moves)
+        return moved
 
     def set_decided(self, security: int, what: Decided, quantity: int) -> None:
         """What decisions hold of a security, on every day."""
@@ -313,6 +329,7 @@ class Machine:
                 self.preserve.everything()
             rebuild.roll(int(self.tables.state[Word.ROWS]), steps, self.tables.base_date, self._book)
             self.deals.forget()
+            self.moves.forget()
             self._publish(self.book)
         self._logged(Message.DAY, today.astype(np.int32))
 
@@ -412,6 +429,16 @@ class Machine:
         self._recalculate(ids)
 
     # parts
+
+    def _place(self, kind: Message, records: NDArray[Any]) -> None:
+        ids = self._registry.place(kind, records)
+        match kind:
+            case Message.SECURITIES:
+                self._changed_securities(np.unique(ids).astype(np.int32))
+            case Message.CURRENCIES:
+                self._recalculate(self._registry.in_currencies(records))
+            case Message.BOOKS | Message.DEPOTS:
+                self._regroup(kind, ids)
 
     def _logged(self, kind: Message, payload: NDArray[Any], outcome: NDArray[np.uint8] | None = None) -> None:
         """Count a change that has been made, and tell of it."""

@@ -127,8 +127,13 @@ class Master:
             golden={code: one for code, one in self.golden.items() if code not in self.rulings.merged},
             names=dict(self.leads),
             counterparties=dict(self.counterparties),
-            moves=list(self.rulings.merges.values()),
+            moves=[*self._recent_splits(), *self.rulings.merges.values()],
         )
+
+    def _recent_splits(self) -> list[Decided]:
+        """Splits that a machine which has come back may not have heard of: of today and yesterday."""
+        since = dt.datetime.combine(self.today - dt.timedelta(days=1), dt.time(), dt.UTC).timestamp() * 1e9
+        return [one for one in self.rulings.splits if one.at_ns >= since]
 
     def take(self, records: Sequence[tuple[int, object]], at_ns: int) -> Change:
         """Use records in order; each with its number."""

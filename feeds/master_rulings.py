@@ -23,6 +23,8 @@ class Rulings:
         """By the id of the exception."""
         self.merges: dict[str, Decided] = {}
         """By the security that went: the decision in force."""
+        self.splits: list[Decided] = []
+        """All of them, in order."""
         for one in decided:
             self.remember(one)
 
@@ -37,11 +39,14 @@ class Rulings:
         what = decided.decision
         if what.kind == DecisionKind.DECIDE:
             self.chosen[what.case] = Ruling(what.value, decided.considered)
-        elif what.kind == DecisionKind.MERGE:
+            return
+        if what.kind == DecisionKind.MERGE:
             self.merged[what.source] = what.target
             self.merges[what.source] = decided
             self.absorbed.setdefault(what.target, []).append(what.source)
-        elif undoes(what):
+            return
+        self.splits.append(decided)
+        if undoes(what):
             del self.merged[what.target], self.merges[what.target]
             self.absorbed[what.source].remove(what.target)
 
