@@ -76,7 +76,7 @@ class Begin(msgspec.Struct, frozen=True, kw_only=True):
     decided: list[tuple[int, int, int]]
     documents: list[dict[str, Any]]
     capacity: dict[str, int]
-    topics: list[str] = []
+    markets: list[dict[str, Any]]
 
 
 def words_of(ring: Ring) -> NDArray[np.int64]:
@@ -170,6 +170,7 @@ def _begin(machine: Machine, parent: str, started_ns: int) -> Begin:
         decided=[(int(i), Decided(int(what)), int(array["decided"][i, what])) for i, what in held],
         documents=msgspec.to_builtins(machine.book.documents),
         capacity=msgspec.to_builtins(machine.capacity),
+        markets=msgspec.to_builtins(machine.markets),
     )
 
 

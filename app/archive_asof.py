@@ -1,0 +1,227 @@
+"""What the inventory of a security was at a moment: a small machine is told again what the great one was told of it."""
+
+import itertools
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from app import world
+from app.archive_manifest import Manifest, Missing
+from app.archive_names import Names, NothingError
+from app.archive_reader import Past
+from engine.events import EventArray
+from engine.explain_rows import SecurityCopy, copy_of
+from engine.model import Capacity, Clock, Decided, Market, Op
+from engine.recognise import APPLIED
+from engine.ring import DTYPES, Message
+from engine.rule_model import Document
+from engine.state import Calendar, Machine
+from feeds.archive_records import Told, joined
+
+_REFERENCE: Final = (
+    Message.CURRENCIES,
+    Message.BOOKS,
+    Message.DEPOTS,
+    Message.SOURCES,
+    Message.COUNTERPARTIES,
+    Message.UNITS,
+    Message.BOOK_UNITS,
+)
+_SOURCE: Final = 1
+_numbers = itertools.count()
+
+
+@dataclass(frozen=True, slots=True)
+class AsOf:
+    """What was. `place`, `at_ns`: the last message of the machine's log that is in it; `gaps`: what may be missing of it."""
+
+    copy: SecurityCopy
+    generation: str
+    place: int
+    at_ns: int
+    snapshot_ns: int
+    events: int
+    decided: dict[str, int]
+    gaps: tuple[Missing, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """Something that makes a difference to events after it."""
+
+    place: int
+    kind: Message
+    records: NDArray[Any]
+
+
+def asof(archive: Path, at_ns: int, security: str) -> AsOf:
+    """The inventory of a security, by code or identifier, as the machine had it at `at_ns`.
+
+    Raises `NothingError`, `feeds.archive_files.DamagedError`, FileNotFoundError.
+    """
+    manifest = Manifest(archive)
+    try:
+        past = Past(archive, manifest, at_ns)
+        if past.parts[0].first != 1:
+            raise NothingError(
+                "what the engine began from then is no longer kept: the archive does not reach so far back"
+            )
+        return _Small(past, security).made()
+    finally:
+        manifest.close()
+
+
+class _Small:
+    """A machine of some securities, and what it is told."""
+
+    def __init__(self, past: Past, text: str) -> None:
+        self._past = past
+        self._begin = past.parts[-1].generation.begin
+        self._markets = tuple(msgspec.convert(self._begin.markets, list[Market]))
+        self._names = Names(past.table("securities"), self._markets)
+        self._ids = np.array([self._names.find(text)], np.int64)
+        self._codes = [self._names.code(number) for number in self._ids.tolist()]
+        self._events = self._read()
+
+    def made(self) -> AsOf:
+        place, at_ns = self._past.newest()
+        with self._machine() as machine:
+            self._register(machine)
+            self._tell(machine)
+            held = machine.tables.array["decided"][1]
+            return AsOf(
+                copy=copy_of(machine.tables, 1),
+                generation=self._begin.generation,
+                place=place,
+                at_ns=at_ns,
+                snapshot_ns=0,
+                events=self._events.place.size,
+                decided={what.name.lower(): int(held[what]) for what in Decided if held[what]},
+                gaps=tuple(self._past.gaps()),
+            )
+
+    def _read(self) -> Told:
+        """Everything that was applied to rows and prices of the securities, and to books as a whole; numbered from 1."""
+        kinds = (("events", Message.EVENTS), ("prices", Message.EVENTS), ("effects", Message.EFFECTS))
+        found = [self._past.told(kind, name, securities=self._codes) for name, kind in kinds]
+        whole = joined(found, Message.EVENTS).ordered()
+        events: EventArray = whole.records
+        about = np.isin(events["security"], self._ids) | (events["op"] == Op.RESET_BOOK)
+        whole = whole.taken(np.flatnonzero(about & (whole.outcome == APPLIED)))
+        events = whole.records
+        events["security"] = self._number(events["security"])
+        events["source"], events["seq"] = _SOURCE, np.arange(1, events.size + 1)
+        return whole
+
+    def _number(self, ids: NDArray[Any]) -> NDArray[np.int64]:
+        """The small machine's ids; 0 for others."""
+        order = np.argsort(self._ids)
+        at = np.minimum(np.searchsorted(self._ids[order], ids), len(order) - 1)
+        number: NDArray[np.int64] = np.where(self._ids[order][at] == ids, order[at] + 1, 0)
+        return number
+
+    @contextmanager
+    def _machine(self) -> Iterator[Machine]:
+        begin = self._past.parts[0].generation.begin
+        calendar = Calendar(begin.base_date, np.array(begin.business_day, np.int32), np.array(begin.today, np.int32))
+        capacity = msgspec.convert(
+            begin.capacity | {"securities": len(self._ids), "rows": self._events.place.size + 1, "deals": 1}, Capacity
+        )
+        name = f"asof-{os.getpid()}-{next(_numbers)}.tables"
+        documents = self._documents()
+        machine = Machine(name, capacity, world.rule_book(documents), self._markets, calendar, begin.generation)
+        try:
+            yield machine
+        finally:
+            machine.close()
+
+    def _documents(self) -> tuple[Document, ...]:
+        """The rules in force in the end: whatever came before them, numbers are as if they had always been."""
+        told = self._past.texts(Message.RULES)
+        if told and told[-1][0] > self._past.parts[-1].generation.place:
+            return tuple(msgspec.json.decode(told[-1][2], type=list[Document]))
+        return tuple(msgspec.convert(self._begin.documents, list[Document]))
+
+    def _register(self, machine: Machine) -> None:
+        """What has ids by its order of arrival, all at once: no event names what had not come yet."""
+        for kind in _REFERENCE:
+            if (records := self._past.told(kind).records).size:
+                machine.register(kind, records)
+
+    def _tell(self, machine: Machine) -> None:
+        at, places = 0, self._events.place
+        for change in self._changes():
+            before = int(np.searchsorted(places, change.place))
+            self._apply(machine, at, before)
+            at = before
+            _change(machine, change)
+        self._apply(machine, at, places.size)
+        held: dict[tuple[int, int], int] = self._held()
+        for (security, what), quantity in held.items():
+            machine.set_decided(security, Decided(what), quantity)
+
+    def _apply(self, machine: Machine, first: int, stop: int) -> None:
+        if first == stop:
+            return
+        refused = machine.apply(self._events.records[first:stop]).outcomes
+        if refused.size:
+            raise RuntimeError(
+                f"{refused.size} events that were applied then cannot be applied now: outcomes {set(refused.tolist())}"
+            )
+
+    def _changes(self) -> list[_Change]:
+        """In order; of what an engine began with only what it did not have before."""
+        past = self._past
+        securities = past.told(Message.SECURITIES)
+        chosen = np.isin(securities.records["code"], [code.encode() for code in self._codes])
+        began = [(part.generation.place, part.generation.begin) for part in past.parts]
+        changes = [_Change(place, Message.DAY, np.array(begin.today, np.int32)) for place, begin in began[1:]]
+        changes += [_Change(place, Message.CLOCK, _opened(begin.clock)) for place, begin in began]
+        for kind, told in (
+            (Message.SECURITIES, securities.taken(np.flatnonzero(chosen))),
+            (Message.DAY, past.told(Message.DAY)),
+            (Message.CLOCK, past.told(Message.CLOCK)),
+        ):
+            changes += [
+                _Change(place, kind, told.records[told.place == place]) for place in np.unique(told.place).tolist()
+            ]
+        return sorted(changes, key=lambda change: change.place)
+
+    def _held(self) -> dict[tuple[int, int], int]:
+        """What decisions held in the end."""
+        begin = self._begin
+        ids = self._number(np.array([security for security, _, _ in begin.decided], np.int64))
+        held = {
+            (int(number), what): quantity
+            for number, (_, what, quantity) in zip(ids, begin.decided, strict=True)
+            if number
+        }
+        told = self._past.told(Message.DECIDED, securities=self._codes)
+        ours = told.taken(np.flatnonzero(told.place > begin.place)).records
+        for number, record in zip(self._number(ours["security"]).tolist(), ours, strict=True):
+            if number:
+                held[number, int(record["what"])] = int(record["quantity"])
+        return held
+
+
+def _opened(clock: list[list[list[int]]]) -> NDArray[np.void]:
+    """What the time of day had decided, as messages."""
+    every = [(m, w, d, v) for m, of in enumerate(clock) for w, days in enumerate(of) for d, v in enumerate(days)]
+    return np.array(every, DTYPES[Message.CLOCK])
+
+
+def _change(machine: Machine, change: _Change) -> None:
+    if change.kind == Message.DAY:
+        machine.roll(change.records)
+    elif change.kind == Message.CLOCK:
+        for market, what, day, is_open in change.records.tolist():
+            machine.set_clock(market, Clock(what), day, is_open=bool(is_open))
+    else:
+        machine.register(change.kind, change.records)

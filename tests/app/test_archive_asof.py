@@ -1,0 +1,87 @@
+import dataclasses
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from app import world
+from app.archive_asof import asof
+from engine.model import NO_DATE, Clock, Decided, Flag, Kind, Op
+from engine.ring import Message
+from tests.app.archived import archived, now, seen
+from tests.engine.machines import MARKETS, TODAY, events, security_records
+
+_EVENT = st.fixed_dictionaries(
+    {
+        "source": st.integers(1, 2),
+        "seq": st.integers(1, 60),
+        "security": st.integers(1, 3),
+        "book": st.integers(1, 2),
+        "depot": st.integers(0, 1),
+        "kind": st.sampled_from([Kind.FIRM, Kind.CLIENT_FREE, Kind.SLAB_BORROW, Kind.EXTERNAL_FIRM]),
+        "op": st.one_of(st.sampled_from([Op.SET, Op.BUY, Op.PRICE, Op.RESET_BOOK]), st.sampled_from(list(Op))),
+        "quantity": st.integers(-5, 10_000),
+        "settle_date": st.sampled_from([NO_DATE, *range(TODAY - 1, TODAY + 12)]),
+        "flags": st.sampled_from([0, 0, 0, Flag.CANCEL, Flag.START_OF_DAY, Flag.QUANTO]),
+    }
+)
+_STEP = st.one_of(
+    st.lists(_EVENT, min_size=1, max_size=12),
+    st.lists(_EVENT, min_size=1, max_size=12),
+    st.tuples(st.just("decided"), st.integers(1, 3), st.sampled_from(list(Decided)), st.integers(0, 500)),
+    st.tuples(st.just("clock"), st.integers(0, len(MARKETS) - 1), st.integers(0, 4), st.booleans()),
+    st.tuples(st.just("fee"), st.integers(1, 3), st.integers(0, 90_000), st.just(0)),
+    st.tuples(st.just("roll"), st.integers(1, 3), st.just(0), st.just(0)),
+    st.tuples(st.just("rules"), st.integers(0, 1), st.just(0), st.just(0)),
+    st.tuples(st.just("write"), st.integers(0, 1), st.just(0), st.just(0)),
+)
+_OTHER = tuple(
+    dataclasses.replace(document, version=2, text=document.text.replace("weight: 0.5", "weight: 0.25"))
+    for document in world.shipped_documents()
+)
+_BOOKS = (world.rule_book(), world.rule_book(_OTHER))
+
+
+def _do(step: Any, of: Any) -> None:
+    made = of.machine
+    match step:
+        case [dict(), *_]:
+            made.apply(events(*step))
+        case ("decided", security, what, quantity):
+            made.set_decided(security, what, quantity)
+        case ("clock", market, day, is_open):
+            made.set_clock(market, Clock.LENDING_OPEN, day, is_open=is_open)
+        case ("fee", security, fee, _):
+            record = security_records(3)[security - 1 : security]
+            record["fee"] = fee
+            made.register(Message.SECURITIES, record)
+        case ("roll", days, _, _):
+            made.roll((made.tables.array["today"] + days).astype(np.int32))
+        case ("rules", which, _, _):
+            made.publish(_BOOKS[which])
+        case ("write", killed, _, _):
+            of.drain.step(at_once=True)
+            if killed:
+                of.restart_archive()
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    steps=st.lists(_STEP, min_size=6, max_size=25),
+    asked=st.lists(st.tuples(st.integers(0, 24), st.integers(1, 3)), min_size=3, max_size=3),
+)
+def test_what_the_archive_says_of_a_moment_is_what_the_machine_had(steps: Any, asked: Any) -> None:
+    with tempfile.TemporaryDirectory() as folder, archived(Path(folder), "asof-live") as of:
+        made = of.machine
+        had = []
+        for step in steps:
+            _do(step, of)
+            had.append((of.now_ns, {security: now(made, security) for security in (1, 2, 3)}))
+        of.drain.step(at_once=True)
+        for number, security in asked:
+            at_ns, of_all = had[number % len(had)]
+            found = asof(Path(folder), at_ns, f"S{security}")
+            assert seen(found.copy) == of_all[security]
