@@ -97,11 +97,8 @@ class Keeping:
         self.beside(self.quarantine.add, entries)
 
     def refused(self, entries: Sequence[Unreadable]) -> None:
-        """Events that the machine has refused: it has counted them itself."""
-        unknown = [entry for entry in entries if entry.unknown]
-        if unknown:
-            self.parking.park(unknown)
-        self.beside(self.quarantine.add, [entry for entry in entries if not entry.unknown])
+        """What the machine has refused: it has counted it itself, and its number is used up, so it is not parked."""
+        self.beside(self.quarantine.add, entries)
 
     def state(self) -> bytes:
         """For a snapshot."""

@@ -14,7 +14,8 @@ _NAMES: Final = {
     "book": Namespace.BOOK,
     "depot": Namespace.DEPOT,
     "counterparty": Namespace.COUNTERPARTY,
-    "deal": Namespace.DEAL,
+    "unit": Namespace.UNIT,
+    "ccy": Namespace.CURRENCY,
 }
 """Key or column of the wire forms, and what it names."""
 _NO_SHARES: Final = frozenset(
@@ -54,7 +55,7 @@ def concerns(entry: Unreadable) -> Concerns:
             code = row.get(key)
             if isinstance(code, str) and code:
                 wants[int(namespace), code] = None
-        book, security, quantity = row.get("book"), row.get("sec"), row.get("qty")
+        book, security, quantity = row.get("book"), row.get("sec"), row.get("qty", row.get("sd"))
         if isinstance(book, str) and book:
             books[book] = None
         if isinstance(security, str) and isinstance(quantity, int) and row.get("op") not in _NO_SHARES:

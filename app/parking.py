@@ -183,12 +183,7 @@ class Parking:
         self._shown = np.array(list(totals), np.int32)
         if gone or totals:
             quantities = np.array([*totals.values(), *(0 for _ in gone)], np.int64)
-            self._show(np.array([*totals, *gone], np.int32), quantities)
-
-    def _show(self, ids: NDArray[np.int32], quantities: NDArray[np.int64]) -> None:
-        tables = self._machine.tables
-        with tables.writing():
-            tables.array["parked"][ids] = quantities
+            self._machine.set_parked(np.array([*totals, *gone], np.int32), quantities)
 
     # snapshots
 

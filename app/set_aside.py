@@ -13,7 +13,20 @@ from engine.tables import Tables, Word
 from feeds.quarantine import Decoded, Unreadable
 
 log = structlog.get_logger()
-REFUSED: Final = frozenset({"too_old", "past_settlement", "no_settlement_date", "quantity_out_of_range"})
+REFUSED: Final = frozenset(
+    {
+        "too_old",
+        "past_settlement",
+        "no_settlement_date",
+        "quantity_out_of_range",
+        "no_head",
+        "unknown_original",
+        "not_correctable",
+        "unknown_deal",
+        "deal_known",
+        "more_than_open",
+    }
+)
 """Reasons of the machine: the number of such an event is used up, and reading it again changes nothing."""
 
 
