@@ -12,6 +12,7 @@ refused. A line that cannot be used is kept with its number and the reason: load
 import datetime as dt
 import html
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
@@ -141,9 +142,11 @@ class Change:
         return made
 
 
-def records(change: Change, *, first_seq: int, time_ns: int, flags: Flag | None = None) -> list[bytes]:
-    """The change as JSON events of `SOURCE`, numbered from `first_seq`; securities, book and source must be known."""
-    vocabulary = Vocabulary.of([SOURCE], [code.decode() for code in change.codes.tolist()], [BOOK], [])
+def records(
+    change: Change, *, first_seq: int, time_ns: int, flags: Flag | None = None, source: str = SOURCE
+) -> list[bytes]:
+    """The change as JSON events of `source`, numbered from `first_seq`; securities, book and source must be known."""
+    vocabulary = Vocabulary.of([source], [code.decode() for code in change.codes.tolist()], [BOOK], [])
     securities = np.arange(change.codes.size, dtype=np.int32)
     drafts = change.drafts(securities, source=0, book=0, first_seq=first_seq, time_ns=time_ns, flags=flags)
     return json_records(drafts, vocabulary)
@@ -157,6 +160,13 @@ def book() -> NDArray[np.void]:
 def source() -> NDArray[np.void]:
     """The file as a source of events, shape (1,)."""
     return np.array([(SOURCE.encode(), b"published stock-loan availability")], NAMED)
+
+
+def market_of(snapshot: Snapshot, currencies: Sequence[bytes]) -> int:
+    """The file names no market: it is the first whose currency most of its lines are in. `currencies`: of the markets."""
+    found, counts = np.unique(snapshot.records["currency"], return_counts=True)
+    most = bytes(found[np.argmax(counts)]) if found.size else b""
+    return list(currencies).index(most) if most in currencies else 0
 
 
 def codes_of(cons: NDArray[np.int64]) -> NDArray[np.bytes_]:

@@ -86,7 +86,7 @@ class AvailabilityFeed:
         assert self.snapshot is not None, "there is a snapshot to send"
         await self._outlet.reference(
             [
-                (Message.SECURITIES, self.snapshot.securities(self._market_of(self.snapshot))),
+                (Message.SECURITIES, self.snapshot.securities(availability.market_of(self.snapshot, self._currencies))),
                 (Message.BOOKS, availability.book()),
                 (Message.SOURCES, availability.source()),
             ]
@@ -109,12 +109,6 @@ class AvailabilityFeed:
             former = self.snapshot
             if await self.look():
                 await self.send(former)
-
-    def _market_of(self, snapshot: Snapshot) -> int:
-        """The file names no market: it is the first whose currency most of its lines are in."""
-        currencies, counts = np.unique(snapshot.records["currency"], return_counts=True)
-        most = bytes(currencies[np.argmax(counts)]) if currencies.size else b""
-        return self._currencies.index(most) if most in self._currencies else 0
 
     def _entry(self, line: int, reason: Reason, detail: str, raw: bytes) -> Unreadable:
         return Unreadable(f"{TOPIC}:{self._path.name}", 0, line, reason.value, detail, raw)

@@ -29,9 +29,12 @@ _REPEATS_KEPT: Final = 1_000
 class Checked:
     """What is known of a file. It may be loaded where `findings` has no fault."""
 
-    findings: Findings = field(default_factory=Findings)
+    findings: Findings
     frame: Frame | None = None
     rows: int = 0
+    records: int = 0
+    numbers_used: int = 0
+    """How many numbers of the made source its records have."""
     digest: str = ""
     events: int = 0
     """What the records decode to."""
@@ -62,10 +65,9 @@ class Check:
         self._seen = seen
         self._key = tuple(key)
 
-    def run(self, path: Path, *, vouched: bool) -> Checked:
+    def run(self, path: Path, findings: Findings, *, vouched: bool) -> Checked:
         """`vouched`: a checksum beside the file says that it is whole. Raises OSError where it cannot be read."""
-        checked = Checked()
-        findings = checked.findings
+        checked = Checked(findings)
         try:
             checked.frame, portions = read(path, self._form, findings)
             frame = checked.frame
@@ -75,7 +77,7 @@ class Check:
                 self._portion(portion, rows, checked)
                 repeats.add(portion)
                 self._seen(rows.count)
-            checked.rows, checked.digest = rows.count, rows.digest
+            checked.rows, checked.digest, checked.numbers_used = rows.count, rows.digest, rows.numbers_used
             if not findings.fault_count:
                 repeats.tell(findings, made=rows.numbers_made)
             _check_count(frame, checked, vouched=vouched)
@@ -85,23 +87,23 @@ class Check:
         return checked
 
     def _portion(self, portion: Portion, rows: Rows, checked: Checked) -> None:
-        first = rows.count
-        records = rows.records(portion)
-        if len(records) < len(portion.lines):
+        lines, records = rows.records(portion)
+        if not records:
             return
-        decoded = self._decode(first, records)
+        decoded = self._decode(checked.records, records)
         for entry in decoded.unreadable:
-            line = portion.lines[entry.offset - first]
+            line = lines[entry.offset - checked.records]
             if entry.unknown:
                 checked.unknown += entry.events
                 if entry.detail in checked.unknown_codes or len(checked.unknown_codes) < _UNKNOWN_KEPT:
                     checked.unknown_codes[entry.detail] = checked.unknown_codes.get(entry.detail, 0) + 1
             else:
                 checked.findings.fault(line, *_told(entry, self._form))
+        checked.records += len(records)
         checked.events += decoded.size
         checked.reset |= _reset(decoded)
         if not checked.findings.fault_count:
-            self._keep(portion.lines, records)
+            self._keep(lines, records)
 
 
 def _told(entry: Unreadable, form: FileForm) -> tuple[str, str, str]:
@@ -143,7 +145,7 @@ def _check_count(frame: Frame, checked: Checked, *, vouched: bool) -> None:
             0, f"the trailer counts {frame.trailer:,} rows, the file has {rows:,}", "", f"#TRAILER,{frame.trailer}"
         )
     elif frame.trailer is None and frame.format == "CSV" and not vouched:
-        findings.fault(
+        findings.doubt(
             0, "it has no last line #TRAILER,count and no checksum beside it (.sha256, .md5): it may be cut off"
         )
     if not checked.rows and not findings.fault_count:
@@ -181,7 +183,7 @@ class _Repeats:
             if rows[earlier] != rows[later]:
                 findings.fault(line, f"the same {' and '.join(self._named)} as in line {first:,}, with other values")
             elif made:
-                findings.fault(
+                findings.doubt(
                     line,
                     f"repeats line {first:,}: nobody can say whether it came twice or is meant twice; "
                     "give the rows a source and numbers (src, seq)",

@@ -66,6 +66,10 @@ class FileForm:
     """The column that says which sort a row is; "" where there is one only."""
     titles: dict[str, str] | None = None
     """What each sort is, by tag."""
+    default: str = ""
+    """The sort of every row of a file without the column that says it; "": each file must have it."""
+    begins: str = ""
+    """The sort of record that goes before the first row of each book in such a file."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -73,12 +77,14 @@ class FileForm:
         tag = [self.tag] if self.tag else []
         return tuple(dict.fromkeys([*tag, *(column.name for sort in self.sorts.values() for column in sort)]))
 
-    @property
-    def required(self) -> tuple[str, ...]:
-        """Columns that every file must have."""
+    def required(self, header: Sequence[str]) -> tuple[str, ...]:
+        """Columns that a file with these must have."""
+        if self.tag and self.tag not in header:
+            if not self.default:
+                return (self.tag,)
+            return tuple(column.name for column in self.sorts[self.default] if column.required)
         needed = [{column.name for column in sort if column.required} for sort in self.sorts.values()]
-        shared = set.intersection(*needed)
-        return tuple(name for name in self.names if name in shared or name == self.tag)
+        return tuple(name for name in self.names if name in set.intersection(*needed))
 
     @property
     def numbered(self) -> bool:
@@ -133,7 +139,9 @@ def _column(field: inspect.Field, values: dict[str, tuple[str, ...]]) -> Column:
         empty = "null"
     elif field.required and isinstance(type_, inspect.StrType) and not (type_.min_length or type_.pattern or options):
         empty, optional = '""', True
-    default = "" if field.default is NODEFAULT or field.default in {None, ""} else str(field.default)
+    if len(options) == 1 and field.required:  # there is nothing to choose
+        empty, optional = f'"{options[0]}"', True
+    default = "" if field.default is NODEFAULT or field.default in (None, "", ()) else str(field.default)
     least, most, pattern = _limits(type_)
     return Column(name, form, not optional, empty, default, least, most, pattern, options, meaning)
 

@@ -32,6 +32,23 @@ class Findings:
     fault_count: int = 0
     remarks: list[Fault] = field(default_factory=list)
     remark_count: int = 0
+    forced: bool = False
+    """Whether somebody took it on themselves: what is only doubtful is then a remark."""
+    doubtful: int = 0
+    """How many of the faults are doubts."""
+
+    def doubt(self, line: int, detail: str, column: str = "", value: str = "") -> None:
+        """The file is refused, unless somebody who may takes it on themselves."""
+        if self.forced:
+            self.remark(line, f"forced: {detail}", column, value)
+        else:
+            self.doubtful += 1
+            self.fault(line, detail, column, value)
+
+    @property
+    def can_be_forced(self) -> bool:
+        """Whether it is refused, and for nothing but doubts."""
+        return 0 < self.fault_count == self.doubtful
 
     def fault(self, line: int, detail: str, column: str = "", value: str = "") -> None:
         """The file is refused."""

@@ -84,7 +84,7 @@ def check_header(names: Sequence[str], form: FileForm, line: int) -> tuple[str, 
         if name in found[:at]:
             raise FileFaultError(line, "the column comes twice", known[name])
     spelled = tuple(known[name] for name in found)
-    for name in form.required:
+    for name in form.required(spelled):
         if name not in spelled:
             raise FileFaultError(line, f"the column is missing; the file has {', '.join(spelled)}", name)
     if form.numbered and (SOURCE_COLUMN in spelled) != (NUMBER_COLUMN in spelled):

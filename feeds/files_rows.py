@@ -11,6 +11,7 @@ from itertools import repeat
 from typing import Final
 
 import msgspec
+import numpy as np
 
 from feeds.files_cells import READERS, CellError, shown
 from feeds.files_columns import MADE, NUMBER_COLUMN, SOURCE_COLUMN, TIME_COLUMN, Column, FileForm
@@ -19,6 +20,7 @@ from feeds.files_read import Portion
 
 _REMEMBERED: Final = 100_000
 """Different cells of a column that are not read anew."""
+_BOOK: Final = "book"
 _NUMBERS: Final = frozenset({"whole number", "time"})
 _UNFIT: Final = "\0"
 """What the memory has for a cell that cannot be used; no JSON contains it."""
@@ -92,36 +94,49 @@ class Rows:
         self._findings = findings
         self._digest = hashlib.blake2b(form.feed.encode(), digest_size=20)
         self._sorts = {tag: _Sort(columns, header, delimiter, form.tag, tag) for tag, columns in form.sorts.items()}
+        self._begun: set[str] = set()
+        self._begins = bool(form.default and form.begins and form.tag not in header)
         self.count = 0
         """Rows so far."""
         self.numbers_made = form.numbered and NUMBER_COLUMN not in header
+        self.numbers_used = 0
+        """How many numbers of the made source the records have."""
 
     @property
     def digest(self) -> str:
         """Of the content so far."""
         return self._digest.hexdigest()
 
-    def records(self, portion: Portion) -> list[bytes]:
-        """One per row, in order. Where anything is wrong with a row it is among the findings, and the list is shorter."""
-        rows = len(portion.lines)
-        first, self.count = self._made.first_seq + self.count, self.count + rows
-        if not self._form.tag or self._form.tag not in self._header:
-            sort = next(iter(self._sorts.values()))
-            content, records = sort.records(
-                portion.lines, portion.columns, range(first, first + rows), self._made, self._findings
-            )
-        else:
-            content, records = self._by_sort(portion, first)
-        self._digest.update("\n".join([*content, ""]).encode())
-        return [record.encode() for record in records]
+    def records(self, portion: Portion) -> tuple[Sequence[int], list[bytes]]:
+        """The lines and the records they become, in order: one per row, and one before the first row of each book that begins.
 
-    def _by_sort(self, portion: Portion, first: int) -> tuple[list[str], list[str]]:
+        Where anything is wrong with a row it is among the findings, and nothing is returned.
+        """
+        rows = len(portion.lines)
+        self.count += rows
+        begins = self._new_books(portion) if self._begins else []
+        first = self._made.first_seq + self.numbers_used
+        numbers = _numbers(first, rows, [at for at, _ in begins])
+        faults = self._findings.fault_count
+        if not self._form.tag or self._form.tag not in self._header:
+            sort = self._sorts[self._form.default]
+            content, records = sort.records(portion.lines, portion.columns, numbers, self._made, self._findings)
+        else:
+            content, records = self._by_sort(portion, numbers)
+        if self._findings.fault_count > faults:
+            return [], []
+        self._digest.update("\n".join([*content, ""]).encode())
+        self.numbers_used += len(begins) + (rows if self.numbers_made else 0)
+        encoded = [record.encode() for record in records]
+        return (portion.lines, encoded) if not begins else self._with_begins(portion, encoded, begins, first)
+
+    def _by_sort(self, portion: Portion, numbers: Sequence[int]) -> tuple[list[str], list[str]]:
         """Rows of each sort together, and back into their order."""
         tags = [cell.strip() for cell in portion.columns[self._header.index(self._form.tag)]]
-        expected = f"one of {', '.join(self._sorts)}"
         for at, tag in enumerate(tags):
             if tag not in self._sorts:
-                self._findings.fault(portion.lines[at], f"expected {expected}", self._form.tag, shown(tag))
+                expected = f"expected one of {', '.join(self._sorts)}"
+                self._findings.fault(portion.lines[at], expected, self._form.tag, shown(tag))
         content, records = [""] * len(tags), [""] * len(tags)
         for tag, sort in self._sorts.items():
             chosen = [at for at, each in enumerate(tags) if each == tag]
@@ -129,10 +144,54 @@ class Rows:
                 continue
             columns = [[cells[at] for at in chosen] for cells in portion.columns]
             lines = [portion.lines[at] for at in chosen]
-            made = sort.records(lines, columns, [first + at for at in chosen], self._made, self._findings)
+            made = sort.records(lines, columns, [numbers[at] for at in chosen], self._made, self._findings)
             for at, told, record in zip(chosen, *made, strict=False):
                 content[at], records[at] = told, record
-        return content, [record for record in records if record]
+        return content, records
+
+    def _new_books(self, portion: Portion) -> list[tuple[int, str]]:
+        """Where rows of a book come for the first time in this file, and its code."""
+        if _BOOK not in self._header:
+            return []
+        cells = portion.columns[self._header.index(_BOOK)]
+        found = []
+        for cell in dict.fromkeys(cells):
+            book = cell.strip()
+            if book and book not in self._begun:
+                self._begun.add(book)
+                found.append((cells.index(cell), book))
+        return sorted(found)
+
+    def _with_begins(
+        self, portion: Portion, records: list[bytes], begins: list[tuple[int, str]], first: int
+    ) -> tuple[list[int], list[bytes]]:
+        """The records with, before the first of each book, the one that empties it."""
+        lines: list[int] = []
+        made: list[bytes] = []
+        done = 0
+        for count, (at, book) in enumerate(begins):
+            lines += [*portion.lines[done:at], portion.lines[at]]
+            made += records[done:at]
+            number = first + count + (at if self.numbers_made else 0)
+            fields = {
+                SOURCE_COLUMN: self._made.source,
+                NUMBER_COLUMN: number,
+                TIME_COLUMN: self._made.time_ns,
+                _BOOK: book,
+            }
+            made.append(msgspec.json.encode({self._form.tag: self._form.begins} | fields))
+            done = at
+        return [*lines, *portion.lines[done:]], made + records[done:]
+
+
+def _numbers(first: int, rows: int, before: Sequence[int]) -> Sequence[int]:
+    """Numbers for rows, leaving one out before each row of `before`."""
+    if not before:
+        return range(first, first + rows)
+    left_out = np.zeros(rows, np.int64)
+    np.add.at(left_out, list(before), 1)
+    numbers: list[int] = (first + np.arange(rows) + np.cumsum(left_out)).tolist()
+    return numbers
 
 
 class _Sort:
