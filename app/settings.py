@@ -51,6 +51,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The oldest days go earlier where all of it is larger than this."""
     archive_ring_mb: int = 256
     """How much the archive may be behind before it has a gap: at 300,000 events a second 13 s."""
+    snapshot_s: float = 30.0
+    """Seconds between two snapshots of what Kafka has given; 0: none, and a restart reads Kafka from its beginning."""
     frame_ms: int = 50
     """The least time between two frames of one grid."""
     quiet: bool = False

@@ -52,6 +52,9 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--archive-gb", type=float, help="the oldest days go earlier where they are larger than this (20)"
     )
+    parser.add_argument(
+        "--snapshot-s", type=float, metavar="S", help="seconds between two snapshots, with Kafka; 0: none (30)"
+    )
     parser.add_argument("--rows", type=int, help=f"capacity in position rows ({capacity.rows:,})")
     parser.add_argument("--capacity-securities", type=int, help=f"capacity in securities ({capacity.securities:,})")
     parser.add_argument("--capacity-books", type=int, help=f"capacity in books ({capacity.books:,})")

@@ -8,13 +8,15 @@ import signal
 import time
 from typing import Any, Final
 
+import numpy as np
 import structlog
 import uvloop
 
-from app import feed_rules, parking_store, quarantine_store, world
+from app import feed_rules, parking_store, quarantine_store, snapshots, world
 from app.api.service import ApiService
 from app.archive_place import record
 from app.business_days import DayState
+from app.clock import wall
 from app.feed_health import FeedHealth
 from app.health import HealthDesk
 from app.intake import Intake
@@ -25,9 +27,12 @@ from app.quarantine_store import QuarantineStore
 from app.read_again import ReadAgain
 from app.refused import refused
 from app.settings import Settings
+from app.snapshot_files import Contents
+from app.snapshots import Snapshots
 from engine.graph import OnChanged, build
 from engine.model import DAYS, Clock
 from engine.ring import Message, Ring
+from engine.rule_model import Document
 from engine.segment import remove_dead
 from engine.state import Machine
 from engine.tables import Word
@@ -48,25 +53,22 @@ class Engine:
         removed = remove_dead(but=".archive.")  # what the archive has not written yet
         if removed:
             log.info("removed shared memory of dead processes", segments=removed)
-        now = dt.datetime.now(dt.UTC)
+        self._clock = wall()
+        now = dt.datetime.fromtimestamp(self._clock() / 1e9, dt.UTC)
         markets, cache = world.markets(), settings.folder / "calendars"
         self._calendar = world.calendar(markets, now, cache)
-        self.machine = Machine(
-            f"{settings.instance}.tables",
-            settings.capacity,
-            world.rule_book(),  # the desk of rules follows with what is active, before anybody can ask
-            markets,
-            self._calendar,
-            generation=secrets.token_hex(8),
-        )
+        self._topics = (settings.events_topic, settings.reference_topic)
+        self.machine, kept = self._begun()
         self.recorder = record(settings, self.machine)
         self._day: DayState | None = None
-        self._follow_the_day(time.time_ns())
-        self.machine.tables.state[Word.STARTED_NS] = time.time_ns()
+        self._follow_the_day(self._clock())
+        self.machine.tables.state[Word.STARTED_NS] = self._clock()
         self.keeping = Keeping(self.machine, QuarantineStore(settings.folder / quarantine_store.FILE))
         self.publisher, on_changed = _publisher(settings, self.machine)
         graph = build(self.machine, on_changed, self._refuse)
         self.rings = [Ring.create(f"{settings.instance}.ring{i}") for i in range(settings.workers)]
+        if kept is not None:
+            snapshots.go_on(self.rings, self.machine.tables.array["applied"])
         self.intake = Intake(self.machine, graph, self.rings, self.keeping.keep, self._registered)
         read = ReadAgain(self.machine.tables, settings)
         self.keeping.parking = Parking(
@@ -76,15 +78,43 @@ class Engine:
             use=self.intake.use,
             quarantine=self.keeping.set_aside,
             beside=self.keeping.beside,
-            clock=time.time_ns,
+            clock=self._clock,
         )
-        self.keeping.begin(from_broker=settings.kafka is not None)
+        if kept is None:
+            self.keeping.begin(from_broker=settings.kafka is not None)
+        else:
+            self.keeping.restore(kept.parts["keeping"][0].tobytes())
+        self.snapshots = self._snapshots()
         self.feed_health = FeedHealth(self.machine.tables, self.rings, feed_rules.shipped())
         health = HealthDesk(settings, self.machine, self.keeping, self.feed_health, read, self.intake.use)
         closes = world.closes(markets, self._calendar, cache)
-        self.api = ApiService(settings, self.machine, self.rings, closes=closes, health=health)
-        self._topics = (settings.events_topic, settings.reference_topic)
+        self.api = ApiService(settings, self.machine, self.rings, self._clock, closes, health=health)
         self._stopping = asyncio.Event()
+
+    def _begun(self) -> tuple[Machine, Contents | None]:
+        """With Kafka the machine of the newest good snapshot; the simulator's day begins anew with every start."""
+        settings, markets = self.settings, world.markets()
+
+        def make(rules: tuple[Document, ...] | None) -> Machine:
+            # the desk of rules follows with what is active, before anybody can ask
+            name, book = f"{settings.instance}.tables", world.rule_book(rules)
+            return Machine(name, settings.capacity, book, markets, self._calendar, generation=secrets.token_hex(8))
+
+        if settings.kafka is None or not settings.snapshot_s:
+            return make(None), None
+        folder = snapshots.folder_of(settings.folder)
+        return snapshots.begin(make, folder, [market.code for market in markets], self._topics)
+
+    def _snapshots(self) -> Snapshots | None:
+        settings = self.settings
+        if settings.kafka is None or not settings.snapshot_s:
+            return None
+        folder = snapshots.folder_of(settings.folder)
+        return Snapshots(folder, self.machine, self._topics, self._kept_beside, settings.snapshot_s)
+
+    def _kept_beside(self) -> dict[str, Any]:
+        """What belongs to a snapshot and is not the machine's."""
+        return {"keeping": np.frombuffer(self.keeping.state(), np.uint8)}
 
     def _refuse(self, events: Any, outcomes: Any) -> None:
         self.keeping.refused(refused(self.machine.tables, self._topics, events, outcomes))
@@ -96,7 +126,7 @@ class Engine:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
-        self.machine.tick(time.time_ns())
+        self.machine.tick(self._clock())
         await self.api.start()
         _settle_heap()
         gc.disable()  # a full collection of its own choosing stops the writer for 30 ms, a few times a second
@@ -108,6 +138,8 @@ class Engine:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
+            if self.snapshots is not None:
+                self.snapshots.finish(self._clock())
         finally:
             for task in tasks:
                 task.cancel()
@@ -120,9 +152,13 @@ class Engine:
             return
         machine, calendar = self.machine, self._calendar
         self._day = DayState.at(machine.markets, calendar.business_day, calendar.base_date, now_ns)
-        if (self._day.today != machine.tables.array["today"]).any():
-            log.info("a business day begins", days=self._day.today.tolist())
-            machine.roll(self._day.today)
+        before = machine.tables.array["today"]
+        if (self._day.today < before).any():
+            log.error("the clock is behind the business day: the day stays", days=before.tolist())
+        today = np.maximum(self._day.today, before)
+        if (today != before).any():
+            log.info("a business day begins", days=today.tolist())
+            machine.roll(today)
         for market, days in enumerate(self._day.lending_open.tolist()):
             for day, is_open in enumerate(days):
                 machine.set_clock(market, Clock.LENDING_OPEN, day, is_open=is_open)
@@ -130,8 +166,9 @@ class Engine:
     async def _drain(self) -> None:
         while not self._stopping.is_set():
             used = self.intake.drain()
+            copying = self.snapshots is not None and self.snapshots.turn()
             # a turn for requests after every batch; a rest only when there is nothing to do
-            await asyncio.sleep(0 if used else IDLE_S)
+            await asyncio.sleep(0 if used or copying else IDLE_S)
 
     async def _tick(self) -> None:
         settle_s = time.monotonic() + SETTLE_S
@@ -140,8 +177,10 @@ class Engine:
             if time.monotonic() > settle_s:
                 settle_s = time.monotonic() + SETTLE_S
                 _settle_heap()
-            now_ns = time.time_ns()
+            now_ns = self._clock()
             self._follow_the_day(now_ns)
+            if self.snapshots is not None:
+                self.snapshots.tick(now_ns)
             self.machine.tick(now_ns)
             self.keeping.parking.tick()
             self.feed_health.tick(now_ns)
