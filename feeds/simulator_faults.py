@@ -8,7 +8,7 @@ stands for itself.
 
 from dataclasses import dataclass, fields
 from enum import IntEnum
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,6 +72,32 @@ class Expected:
         self.missing += int(drafts["skipped"].sum())
 
 
+class Strayed:
+    """What was sent and names a code that nobody knows, until that is explained: it is applied then."""
+
+    def __init__(self, codes: NDArray[np.bytes_]) -> None:
+        self._codes = codes
+        self._waiting = np.empty((0, 3), np.int64)
+        self._newest: dict[int, int] = {}
+
+    def add(self, code: NDArray[Any], source: NDArray[Any], seq: NDArray[Any]) -> None:
+        """These wait; `code`: index of the code that is not known."""
+        self._waiting = np.concatenate([self._waiting, np.stack([code, source, seq], axis=1)])
+
+    def explain(self, code: bytes) -> int:
+        """The code is known from now on; returns how many were applied because of it."""
+        known = self._codes[self._waiting[:, 0]] == code
+        for _, source, seq in self._waiting[known].tolist():
+            self._newest[source] = max(seq, self._newest.get(source, 0))
+        self._waiting = self._waiting[~known]
+        return int(known.sum())
+
+    @property
+    def missing(self) -> int:
+        """Numbers that still wait, and lie before one that was applied."""
+        return sum(seq < self._newest.get(source, 0) for _, source, seq in self._waiting.tolist())
+
+
 MAX_SKIPPED: Final = 3
 _LATER: Final = 500
 """A repeat comes at most so many events after the first."""
@@ -106,9 +132,10 @@ def mixed(events: Drafts, *extras: tuple[Drafts, NDArray[np.float64]]) -> Drafts
     return taken(joined([events, *(extra for extra, _ in extras)]), np.argsort(place, kind="stable"))
 
 
-def damaged(record: bytes, number: int) -> bytes:
-    """A JSON event made unreadable, in one of several ways by `number`."""
-    return _DAMAGES[number % len(_DAMAGES)](record)
+def damaged(record: bytes, number: int, *, form: bool = False) -> bytes:
+    """A JSON event, or a record of another form, made unreadable in one of several ways by `number`."""
+    damages = _ANYWHERE if form else _DAMAGES
+    return damages[number % len(damages)](record)
 
 
 def _copies(events: Drafts, chosen: NDArray[np.int64], fault: Fault) -> Drafts:
@@ -121,6 +148,13 @@ def _behind(chosen: NDArray[np.int64], size: int, random: np.random.Generator) -
     return np.asarray(np.minimum(chosen + random.integers(0, _LATER, chosen.size), size - 1) + 0.5)
 
 
+_ANYWHERE: Final = (
+    lambda record: record[: len(record) // 2],
+    lambda record: b"\xff\xfe" + record,
+    lambda record: record.replace(b'"seq":', b'"seq":-'),
+    lambda record: record[:-1] + b',"colour":"red"}',
+    lambda _: b"",
+)
 _DAMAGES: Final = (
     lambda record: record[: len(record) // 2],
     lambda record: record.replace(b'"qty":', b'"qty":true,"was":'),

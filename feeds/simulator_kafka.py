@@ -28,6 +28,12 @@ _TAIL: Final = 4_096
 """Records from the end of a partition in which the newest number of its source is looked for."""
 
 
+def key_of(record: reference.Record) -> bytes:
+    """What a record of the reference topic is about: a later one of the same key replaces it."""
+    parts = (getattr(record, name, "") for name in ("code", "book", "market", "security", "kind", "source", "target"))
+    return ":".join([type(record).__name__.lower(), *(str(part) for part in parts if part)]).encode()
+
+
 class Producer:
     """Sends `Records`; an async context manager. Times are milliseconds since 1970."""
 
@@ -76,7 +82,7 @@ class Producer:
 
     async def send_reference(self, topic: str, records: Sequence[reference.Record], now_ms: int) -> None:
         """Each record under its kind and code; returns when all are stored."""
-        keys = [f"{type(record).__name__.lower()}:{record.code}".encode() for record in records]
+        keys = list(map(key_of, records))
         values = [reference.encode(record) for record in records]
         await self._send(topic, 0, values, keys, (), now_ms)
         await self.flush()

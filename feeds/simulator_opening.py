@@ -20,6 +20,7 @@ ROW: Final = np.dtype(
         ("segregated", "<i8"),
         ("ca_pending", "<i8"),
         ("td_break", "<i8"),
+        ("ref", "<i8"),
         ("security", "<i4"),
         ("book", "<i4"),
         ("depot", "<i4"),
@@ -30,7 +31,8 @@ ROW: Final = np.dtype(
 )
 """One row of the position table at start of day: settled shares, and `due` to be received (or, negative, delivered)
 on the business day `due_day` from today. Security, book and depot are indices of the universe; `rate` is a contract's, in
-RATE_UNIT, 0 where nobody has said it; `td_break` is by how much the source's contractual quantity is off. A swap is settled
+RATE_UNIT, 0 where nobody has said it; `td_break` is by how much the source's contractual quantity is off; `ref` the row's
+number from 1, which is also its deal's where it is one. A swap is settled
 shares that are all due on its expiry; an open order is nothing but what will be due."""
 Rows = NDArray[np.void]
 
@@ -135,7 +137,9 @@ def opening_rows(universe: Universe, seed: int, today: int = 0) -> Rows:
     _break(maker, held)
     contracts = [*_contracts(maker, firm, margin), *_external(maker), *_swaps(maker)]
     rows = _once(np.concatenate([held, *contracts, fresh, _orders(maker, held)]))
-    return np.concatenate([rows, _statements(maker, rows)])
+    made: Rows = np.concatenate([rows, _statements(maker, rows)])
+    made["ref"] = np.arange(1, made.size + 1)
+    return made
 
 
 def _once(rows: Rows) -> Rows:

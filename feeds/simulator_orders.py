@@ -10,6 +10,7 @@ import numba as nb
 import numpy as np
 
 from engine.model import Kind, Op
+from feeds import simulator_deals as deals
 from feeds.simulator_drafts import CANCEL, JIT, date, follow, name
 from feeds.simulator_world import World
 
@@ -43,7 +44,7 @@ def order(draft: Any, security: int, chance: Any, world: World) -> bool:
     if chance[2] < _FILLED:
         _fill(draft, at, chance, world)
     else:
-        _take(draft, at, world.order[at].quantity, world)
+        _cancel(draft, at, world)
     return True
 
 
@@ -72,7 +73,17 @@ def _enter(draft: Any, security: int, chance: Any, world: World) -> bool:
     world.orders[_SIZE] = at + 1
     if op == _SELL:
         trader.working += quantity
+    if world.apart:
+        deals.entered(draft, world)
     return True
+
+
+@nb.njit(**JIT)
+def _cancel(draft: Any, at: int, world: World) -> None:
+    ref = world.order[at].ref
+    _take(draft, at, world.order[at].quantity, world)
+    if world.apart:
+        deals.taken(draft, ref, draft.op)
 
 
 @nb.njit(**JIT)
@@ -98,13 +109,17 @@ def _fill(draft: Any, at: int, chance: Any, world: World) -> None:
     opened, trader = world.order[at], world.rows[world.order_row[at]]
     op, lot, quantity = opened.op, world.lot[opened.security], opened.quantity
     if op == _SHORT and trader.held > 0:
-        _take(draft, at, quantity, world)  # he is long by now: a short sale it cannot be
+        _cancel(draft, at, world)  # he is long by now: a short sale it cannot be
         return
     if chance[3] < _IN_FULL:
         quantity = max(min(lot, quantity), np.int64(chance[4] * quantity) // lot * lot)
+    ref, row = opened.ref, world.order_row[at]
     _take(draft, at, quantity, world)
     trader.held += quantity if op == _BUY else -quantity
-    name(follow(draft, op, quantity, draft.settle_date, world), trader)
+    if world.apart:
+        deals.executed(draft, ref, op, row, world)
+    else:
+        name(follow(draft, op, quantity, draft.settle_date, world), trader)
 
 
 @nb.njit(**JIT)

@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.model import Flag, Kind, Op
+from feeds import simulator_deals as deals
 from feeds.simulator_drafts import CANCEL, JIT, date, follow, followed, name, undated
 from feeds.simulator_orders import order, swap
+from feeds.simulator_routes import Step
 from feeds.simulator_world import CONTRACTS, RECALLS, World
 from feeds.wire import Drafts
 
@@ -80,6 +82,9 @@ _KIND_HOLD: Final = int(Kind.PAY_TO_HOLD)
 _KIND_DEPOT: Final = int(Kind.DEPOT)
 _KIND_CONTRACT: Final = tuple(int(kind) for kind, _, _ in CONTRACTS)
 _QUANTO: Final = int(Flag.QUANTO)
+_STEP_OPEN, _STEP_MORE, _STEP_RETURN, _STEP_CLOSE = map(int, (Step.OPEN, Step.INCREASE, Step.RETURN, Step.CLOSE))
+_KEPT: Final = len(CONTRACTS) - 1
+"""The ring of stock that clients pay to have kept."""
 CHANCES: Final = 5
 _FIRST, _SIZE, _USUAL, _ENDED = 0, 1, 2, 3
 _EVEN: Final = 0.5
@@ -121,25 +126,31 @@ def play(plan: Plan, world: World, drafts: Drafts) -> None:
         if followed(draft, following, followings):
             continue
         draft.security = security
+        draft.rate = draft.ref = draft.action = draft.feed = 0
         done = False
         if action == _PRICE:
             done = _tick(draft, security, chance, size, world)
         elif _BORROW <= action <= _LAST_PLEDGE:
-            done = _contract(draft, security, action - _BORROW, chance, world)
+            ring = action - _BORROW
+            done = (
+                _deal_step(draft, security, ring, chance, world)
+                if world.apart
+                else _contract(draft, security, ring, chance, world)
+            )
         elif action == _EXTERNAL:
             done = _offer(draft, security, chance, size, world)
         elif action == _SETTLE:
             done = _settle(draft, world)
         elif action == _CANCEL:
-            done = _undo(draft, chance, world)
+            done = deals.correct(draft, chance, world) if world.apart else _undo(draft, chance, world)
         elif action == _HOLD:
             done = _hold(draft, security, chance, world)
         elif action == _ORDER:
             done = order(draft, security, chance, world)
         elif action == _SWAP:
-            done = swap(draft, security, chance, world)
+            done = _swap_step(draft, security, chance, world) if world.apart else swap(draft, security, chance, world)
         elif action == _RATE:
-            done = _rerate(draft, chance, world)
+            done = deals.rerate(draft, chance, world) if world.apart else _rerate(draft, chance, world)
         elif action == _ENTITLE:
             done = _entitle(draft, chance, world)
         elif action == _STATEMENT:
@@ -168,6 +179,12 @@ def _deal(draft: Any, security: int, chance: Any, size: float, world: World) -> 
     date(draft, market, 1 if quanto else days - late, world.ahead)
     draft.trade_date = world.previous[market] if late else draft.trade_date
     world.rows[row].held = held + draft.quantity if draft.op == _OP_BUY else held - draft.quantity
+    if world.apart:
+        if late:
+            _confirm(draft, 1 if draft.op == _OP_BUY else -1, world)  # settled before it could be corrected
+        else:
+            deals.remember(draft, row, world)
+        return
     at = world.undoables[0] % world.undoable.shape[0]
     world.undoable[at] = draft
     world.undoable_row[at] = row
@@ -312,6 +329,45 @@ def _entitle(draft: Any, chance: Any, world: World) -> bool:
 
 
 @nb.njit(**JIT)
+def _deal_step(draft: Any, security: int, ring: int, chance: Any, world: World) -> bool:
+    """A step of a contract; what of it settles today is confirmed later."""
+    if not deals.contract(draft, security, ring, chance, world):
+        return False
+    if draft.settle_date == world.ahead[world.market[draft.security], 0]:
+        _confirm(draft, _way(draft), world)
+    return True
+
+
+@nb.njit(**JIT)
+def _swap_step(draft: Any, security: int, chance: Any, world: World) -> bool:
+    """A step of a swap; what it changes is settled the same day."""
+    if not deals.swap(draft, security, chance, world):
+        return False
+    _confirm(draft, _way(draft) if draft.op == _OP_INCREASE else -_way(draft), world)
+    return True
+
+
+@nb.njit(**JIT)
+def _way(draft: Any) -> int:
+    """Whether a step of a deal makes it larger (1), or smaller (-1), or neither."""
+    if draft.action in (_STEP_OPEN, _STEP_MORE):
+        return 1
+    return -1 if draft.action in (_STEP_RETURN, _STEP_CLOSE) else 0
+
+
+@nb.njit(**JIT)
+def _confirm(draft: Any, sign: int, world: World) -> None:
+    """Remember what settles today, to be received or, where `sign` is -1, delivered."""
+    state = world.dues
+    if sign and state[_SIZE] < world.due.shape[0]:
+        at = (state[_FIRST] + state[_SIZE]) % world.due.shape[0]
+        world.due[at] = draft
+        world.due[at].quantity = sign * draft.quantity
+        world.due[at].settle_date = world.ahead[world.market[draft.security], 0]
+        state[_SIZE] += 1
+
+
+@nb.njit(**JIT)
 def _expect(draft: Any, world: World) -> None:
     """Remember what settles today."""
     state = world.dues
@@ -363,6 +419,9 @@ def _hold(draft: Any, security: int, chance: Any, world: World) -> bool:
         return False
     if world.rows[row].held > 0 and chance[1] < _USABLE:
         undated(draft, _OP_FREE, np.int64(world.rows[row].held * (0.6 + 0.4 * chance[2])))
+    elif world.apart:
+        done: bool = _deal_step(draft, security, _KEPT, chance, world)
+        return done
     else:
         draft.kind = _KIND_HOLD
         undated(draft, _OP_SET, world.trade[security] * max(0, np.int64(6 * chance[2]) - 3))

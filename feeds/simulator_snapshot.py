@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from engine.model import NO_DATE, Flag, Kind, Op
 from feeds.simulator_opening import Rows
-from feeds.universe import Universe
+from feeds.simulator_routes import Route, Step
+from feeds.universe import Role, Universe
 from feeds.wire import DRAFT, Drafts
 
 _VOLATILE: Final = 0.75
@@ -46,6 +47,54 @@ def opening_events(universe: Universe, rows: Rows, settle: NDArray[np.int32], *,
     return made
 
 
+def opening_steps(universe: Universe, rows: Rows, settle: NDArray[np.int32]) -> list[Drafts]:
+    """The same for feeds of their own, in the order in which to send them: what a part names is there when it comes.
+
+    Quotes and what others state; books and their positions; deals, of which what has settled is confirmed.
+    """
+    rows = rows[(rows["quantity"] != 0) | (rows["due"] != 0)]
+    today, kind = settle[universe.securities["market"][rows["security"]], 0], rows["kind"]
+    stated = (kind == Kind.DEPOT) | ((kind >= Kind.EXTERNAL_EXCLUSIVE) & (kind <= Kind.EXTERNAL_INDICATIVE))
+    held, ordered, swapped = kind < Kind.SYNTHETIC, kind == Kind.OPEN_ORDER, kind == Kind.SYNTHETIC
+    resets = _resets(universe)
+    resets = resets[np.isin(universe.role, [Role.MARGIN, Role.CASH, Role.FIRM])]
+    positions = _of_rows(rows[held], Op.SET, rows["quantity"][held])
+    resets["feed"] = positions["feed"] = Route.POSITIONS
+    ends = swapped & (rows["due_day"] == 0)  # no deal any more, only what is held of it
+    is_deal = ~(stated | held | ends)
+    deals = _of_rows(rows, Op.INCREASE, np.where(ordered, np.abs(rows["due"]), np.abs(rows["quantity"])))
+    deals["op"][(ordered & (rows["due"] < 0)) | (swapped & (rows["quantity"] < 0))] = Op.DECREASE
+    deals["settle_date"] = np.where(swapped | ordered, _on(universe, rows, settle), today)
+    deals["trade_date"], deals["rate"], deals["action"] = today, rows["rate"], Step.OPEN
+    deals["feed"] = np.where(swapped | (kind >= Kind.SWAP_PLEDGE_0), Route.SWAPS, Route.CONTRACTS)
+    deals["feed"][ordered] = Route.ORDERS
+    settled = deals[is_deal & ~ordered].copy()
+    settled["op"] = np.where(settled["op"] == Op.INCREASE, Op.SETTLE_RECEIPT, Op.SETTLE_DELIVERY)
+    settled["settle_date"], settled["trade_date"] = settled["trade_date"], NO_DATE
+    settled["ref"] = settled["rate"] = settled["action"] = settled["feed"] = 0
+    due = is_deal & ~ordered & ~swapped & (rows["due"] != 0)
+    more = deals[due].copy()
+    more["quantity"], more["settle_date"] = rows["due"][due], _on(universe, rows, settle)[due]
+    more["action"] = Step.INCREASE
+    last = _of_rows(rows[ends], Op.SET, rows["quantity"][ends])
+    last["feed"] = Route.SWAPS
+    others = _of_rows(rows[stated], Op.SET, rows["quantity"][stated])
+    parts = [
+        np.concatenate([*_quotes(universe), others]),
+        np.concatenate([resets, positions]),
+        np.concatenate([deals[is_deal], more, last, settled]),
+    ]
+    for part in parts:
+        part["flags"] = Flag.START_OF_DAY
+        part["trade_date"][part["action"] == Step.NONE] = NO_DATE
+    return parts
+
+
+def _on(universe: Universe, rows: Rows, settle: NDArray[np.int32]) -> NDArray[np.int32]:
+    """The date of `due_day` of each row."""
+    return np.asarray(settle[universe.securities["market"][rows["security"]], rows["due_day"]])
+
+
 def _quotes(universe: Universe) -> list[Drafts]:
     """Prices; yesterday's closes; net asset values of funds; volatilities of what is traded most."""
     step, fund = universe.step, universe.fund
@@ -69,7 +118,7 @@ def _of_securities(op: Op, security: NDArray[np.int64], quantity: NDArray[np.int
 
 def _of_rows(rows: Rows, op: Op, quantity: NDArray[np.int64]) -> Drafts:
     made = np.zeros(rows.size, DRAFT)
-    for name in ("security", "book", "depot", "kind"):
+    for name in ("security", "book", "depot", "kind", "ref"):
         made[name] = rows[name]
     made["op"], made["quantity"], made["settle_date"] = op, quantity, NO_DATE
     return made

@@ -3,9 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.model import NO_DATE, Op
+from engine.model import NO_DATE, Kind, Op
 from feeds.calendars import TradingDays
 from feeds.simulator_drafts import CANCEL
+from feeds.simulator_routes import Route, Step
 from feeds.simulator_world import World
 from feeds.wire import DRAFT, Drafts
 
@@ -18,6 +19,8 @@ def turn(world: World, days: TradingDays) -> Drafts:
     world.ahead[:], world.previous[:] = days.ahead, days.previous
     world.undoables[0] = 0  # a trade of yesterday is corrected by another one
     redate(world.following, world)
+    if world.apart:
+        return np.concatenate([_closed(world), _lapse(world, began)])
     _expire(world)
     return _lapse(world, began)
 
@@ -40,8 +43,27 @@ def _lapse(world: World, began: NDArray[np.bool_]) -> Drafts:
     world.orders[0] = kept
     lapsed: Drafts = order[gone]
     lapsed["op"] = np.where(lapsed["op"] == Op.BUY, Op.INCREASE, Op.DECREASE)
-    lapsed["flags"] = CANCEL
+    if world.apart:
+        lapsed["feed"], lapsed["action"] = Route.ORDERS, Step.CANCEL
+    else:
+        lapsed["flags"] = CANCEL
     return lapsed
+
+
+def _closed(world: World) -> Drafts:
+    """Swaps of former days end as deals do."""
+    count = int(world.swaps[0])
+    swap = world.swap[:count].copy()
+    gone = swap["settle_date"] < world.ahead[world.market[swap["security"]], 0]
+    kept = count - int(np.count_nonzero(gone))
+    world.swap[:kept] = swap[~gone]
+    world.swaps[0] = kept
+    closed: Drafts = swap[gone]
+    closed["op"] = np.where(closed["quantity"] > 0, Op.INCREASE, Op.DECREASE)
+    closed["quantity"] = np.abs(closed["quantity"])
+    closed["settle_date"] = closed["trade_date"] = world.ahead[world.market[closed["security"]], 0]
+    closed["feed"], closed["action"], closed["kind"] = Route.SWAPS, Step.CLOSE, Kind.SYNTHETIC
+    return closed
 
 
 def _expire(world: World) -> None:

@@ -18,10 +18,12 @@ CONTRACTS: Final = (
     (Kind.SLAB_LOAN, 1, Role.SLAB),
     (Kind.REPO_PLEDGE_0, RECALLS, Role.REPO),
     (Kind.SWAP_PLEDGE_0, RECALLS, Role.REPO),
+    (Kind.PAY_TO_HOLD, 1, Role.MARGIN),
 )
 """What is opened and given back: the first of how many kinds, and whose books it is in. One ring for each."""
 _TRADERS: Final = (Kind.CLIENT_SEGREGATED, Kind.CLIENT_FREE, Kind.FIRM)
 _LENDERS: Final = (Kind.EXTERNAL_EXCLUSIVE, Kind.EXTERNAL_FIRM, Kind.EXTERNAL_INDICATIVE)
+_DEALS: Final = (Kind.SYNTHETIC, Kind.OPEN_ORDER)
 _DESKS: Final = 3
 _RING: Final = 1 << 16
 _UNDOABLE: Final = 1 << 12
@@ -103,17 +105,22 @@ class World(NamedTuple):
     """What comes next, whatever is planned: the rest of what takes several events."""
     followings: NDArray[np.int64]
     """(2,): the next one, and how many there are."""
+    numbers: NDArray[np.int64]
+    """(2,): the last deal's number, and how many trades there were."""
+    apart: bool
+    """Deals are steps in feeds of their own, not events of their rows."""
 
 
-def world_of(universe: Universe, rows: Rows, days: TradingDays) -> World:
-    """The world at start of day."""
+def world_of(universe: Universe, rows: Rows, days: TradingDays, *, apart: bool = False) -> World:
+    """The world at start of day. `apart`: see `World`."""
     traders, lenders = (np.isin(rows["kind"], [int(kind) for kind in kinds]) for kinds in (_TRADERS, _LENDERS))
     acting = np.concatenate([_by_security(rows[traders]), _by_security(rows[lenders])])
     count, split = universe.securities.size, int(np.count_nonzero(traders))
     markets = universe.securities["market"].astype(np.int64)
     desk = [[_desks(universe, role, market) for market in range(len(universe.markets))] for _, _, role in CONTRACTS]
     contract, contracts = _open_contracts(rows, days, markets)
-    due, dues = _open_settlements(rows, days, markets)
+    # deals that end today do so in a feed of their own
+    due, dues = _open_settlements(rows[~np.isin(rows["kind"], _DEALS)] if apart else rows, days, markets)
     actors = np.zeros(acting.size, ACTOR)
     for name in ("security", "book", "depot", "kind"):
         actors[name] = acting[name]
@@ -156,6 +163,8 @@ def world_of(universe: Universe, rows: Rows, days: TradingDays) -> World:
         swaps=np.array([swap.size, max(_LEAST_CONTRACTS, swap.size)]),
         following=np.zeros(_FOLLOWING, DRAFT),
         followings=np.zeros(2, np.int64),
+        numbers=np.array([rows.size, 0]),
+        apart=apart,
     )
 
 
@@ -182,9 +191,10 @@ def _places(drafts: Drafts) -> Drafts:
 
 def _as_drafts(rows: Rows, quantity: NDArray[np.int64], settle_date: NDArray[np.int32]) -> Drafts:
     made = np.zeros(rows.size, DRAFT)
-    for name in ("security", "book", "depot", "kind"):
+    for name in ("security", "book", "depot", "kind", "ref", "rate"):
         made[name] = rows[name]
     made["quantity"], made["settle_date"] = quantity, settle_date
+    made["op"] = np.where(quantity > 0, Op.INCREASE, Op.DECREASE)
     return made
 
 

@@ -44,7 +44,9 @@ _TRADE_USD: Final = 15_000
 _LARGEST_USD: Final = 2e12
 _SMALLEST_SHARES: Final = 5_000_000
 _STRAYS: Final = 64
-_FX_UNIT: Final = 1_000_000_000
+_STRAY_BOOKS: Final = 16
+FX_UNIT: Final = 1_000_000_000
+"""What one unit of the reporting currency is worth."""
 _CLASSES: Final = {
     Classification.EQUITY: 0.86,
     Classification.ETF: 0.08,
@@ -114,6 +116,7 @@ class Universe:
     """Of each depot the book in which its statements are kept."""
     strays: Text
     """Well-formed codes that nobody has reference data for."""
+    stray_books: Text
 
     @property
     def published(self) -> int:
@@ -274,6 +277,7 @@ def _priced(
         depot_of=depot_of,
         custody=np.flatnonzero(role == Role.CUSTODIAN).astype(np.int32),
         strays=isin(joined(country(markets[0].code), written(scattered(_STRAYS, 10**7, 4_711), "0123456789", 7), "XX")),
+        stray_books=np.array([f"NEW{number + 1:03d}" for number in range(_STRAY_BOOKS)], "S24"),
     )
 
 
@@ -298,10 +302,15 @@ def _characterise(made: Universe, manners: Sequence[Listing], random: np.random.
 def _currencies(markets: Sequence[Market], manners: Sequence[Listing]) -> NDArray[np.void]:
     """The currencies of the markets, once each; a dollar is the unit of what they are worth."""
     known = {
-        market.currency: (market.currency.encode(), manner.day_count, round(manner.usd * _FX_UNIT))
+        market.currency: (market.currency.encode(), manner.day_count, round(manner.usd * FX_UNIT))
         for market, manner in zip(markets, manners, strict=True)
     }
     return np.array(list(known.values()), CURRENCY)
+
+
+def unit_of(role: Role, market: str, number: int) -> str:
+    """The aggregation unit of a book of that role and number in a market; "" where it has none."""
+    return f"{market}-{_UNITS[role]}-{number % 3 + 1}" if role in _UNITS else ""
 
 
 def _depots(manners: Sequence[Listing]) -> tuple[NDArray[np.void], NDArray[np.int32]]:
@@ -329,7 +338,7 @@ def _books(
             market = markets[home].code
             entity = manners[home].entity
             client = funds[number * 11 % _CLIENTS] if role in (Role.MARGIN, Role.CASH) else entity
-            unit = f"{market}-{_UNITS[role]}-{number % 3 + 1}" if role in _UNITS else ""
+            unit = unit_of(role, market, number)
             code = f"{prefix}-{market}-{number // len(markets) + 1}" if len(prefix) > 1 else f"{prefix}{number + 1:04d}"
             rows.append((code.encode(), client.encode(), entity.encode(), unit.encode()))
             roles.append(role)

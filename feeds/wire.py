@@ -45,6 +45,8 @@ DRAFT: Final = np.dtype(
 """`skipped`: sequence numbers of the source left out just before this event; `fault`: feeds.simulator_faults.Fault; `feed`: a
 number of `feeds.simulator_routes`. `ref`: the number of the event that this one corrects, or, where `action` is one of
 `engine.model.DealAction` + 1, of the deal it is a step of; `rate`: what the deal costs, in RATE_UNIT."""
+CORRECTS: Final = 17
+"""The `action` of a draft that corrects another one."""
 Drafts = NDArray[np.void]
 """Shape (n,), dtype `DRAFT`, in the order of sending."""
 
@@ -68,10 +70,10 @@ def words_of(drafts: Drafts) -> NDArray[np.int64]:
 
 _KEYS: Final = (
     b'{"src":', b',"seq":', b',"ts":', b',"op":', b',"sec":', b',"book":', b',"depot":', b',"kind":', b',"trade":',
-    b',"settle":', b',"qty":', b',"flags":',
+    b',"settle":', b',"qty":', b',"flags":', b',"corrects":',
 )  # fmt: skip
-_SRC, _SEQ, _TS, _OP, _SEC, _BOOK, _DEPOT, _KIND, _TRADE, _SETTLE, _QTY, _FLAGS = range(len(_KEYS))
-_LONGEST_NUMBERS: Final = 20 * 4 + 12 * 2 + 8
+_SRC, _SEQ, _TS, _OP, _SEC, _BOOK, _DEPOT, _KIND, _TRADE, _SETTLE, _QTY, _FLAGS, _CORRECTS = range(len(_KEYS))
+_LONGEST_NUMBERS: Final = 20 * 5 + 12 * 2 + 8
 """More than all numbers, dates and the end of a record take."""
 _BLOCK: Final = 16_384
 _JIT: Final[dict[str, Any]] = {"cache": True, "nogil": True}
@@ -160,6 +162,9 @@ _SCHEMA: Final = pa.schema(
     ]
 )
 
+_CORRECTING: Final = _SCHEMA.append(pa.field("corrects", pa.int64()))
+"""Where an event of the record corrects another one."""
+
 
 def _arrow_record(drafts: Drafts, vocabulary: Vocabulary) -> bytes:
     sources, securities, books, depots = vocabulary.arrow
@@ -177,9 +182,13 @@ def _arrow_record(drafts: Drafts, vocabulary: Vocabulary) -> bytes:
         _numbers(drafts["quantity"], pa.int64()),
         _numbers(drafts["flags"], pa.uint8()),
     ]
+    schema, corrects = _SCHEMA, drafts["action"] == CORRECTS
+    if corrects.any():
+        schema = _CORRECTING
+        columns.append(_numbers(drafts["ref"], pa.int64(), np.packbits(corrects, bitorder="little")))
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, _SCHEMA) as stream:
-        stream.write_batch(pa.RecordBatch.from_arrays(columns, schema=_SCHEMA))
+    with pa.ipc.new_stream(sink, schema) as stream:
+        stream.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
     return bytes(sink.getvalue())
 
 
@@ -310,6 +319,8 @@ def _format(
         at = _put_date(out, _put(out, at, keys, _SETTLE), draft.settle_date)
         at = _put_number(out, _put(out, at, keys, _QTY), draft.quantity)
         at = _put_number(out, _put(out, at, keys, _FLAGS), np.int64(draft.flags))
+        if draft.action == CORRECTS:
+            at = _put_number(out, _put(out, at, keys, _CORRECTS), draft.ref)
         out[at] = 125
         at += 1
         ends[i + 1] = at
