@@ -18,7 +18,7 @@ from app.archive_names import Names, NothingError
 from app.archive_reader import Past
 from engine.events import EventArray
 from engine.explain_rows import SecurityCopy, copy_of
-from engine.model import Capacity, Clock, Decided, Market, Op
+from engine.model import Capacity, Clock, Decided, Flag, Market, Op
 from engine.recognise import APPLIED
 from engine.ring import DTYPES, Message
 from engine.rule_model import Document
@@ -49,6 +49,8 @@ class AsOf:
     snapshot_ns: int
     events: int
     decided: dict[str, int]
+    written_ns: int
+    """Up to when the archive was written by the time of asking."""
     gaps: tuple[Missing, ...]
 
 
@@ -86,7 +88,9 @@ class _Small:
         self._begin = past.parts[-1].generation.begin
         self._markets = tuple(msgspec.convert(self._begin.markets, list[Market]))
         self._names = Names(past.table("securities"), self._markets)
-        self._ids = np.array([self._names.find(text)], np.int64)
+        asked = self._names.find(text)
+        self._ids = self._related(asked)
+        self._one = int(np.searchsorted(self._ids, asked)) + 1
         self._codes = [self._names.code(number) for number in self._ids.tolist()]
         self._events = self._read()
 
@@ -95,36 +99,48 @@ class _Small:
         with self._machine() as machine:
             self._register(machine)
             self._tell(machine)
-            held = machine.tables.array["decided"][1]
+            held = machine.tables.array["decided"][self._one]
             return AsOf(
-                copy=copy_of(machine.tables, 1),
+                copy=copy_of(machine.tables, self._one),
                 generation=self._begin.generation,
                 place=place,
                 at_ns=at_ns,
                 snapshot_ns=0,
                 events=self._events.place.size,
                 decided={what.name.lower(): int(held[what]) for what in Decided if held[what]},
+                written_ns=self._past.parts[-1].generation.written_ns,
                 gaps=tuple(self._past.gaps()),
             )
+
+    def _related(self, asked: int) -> NDArray[np.int64]:
+        """The security and those whose rows became its own, or the other way: ids, which are in the order of arrival."""
+        moves = self._past.told(Message.MOVES).records
+        pairs = [{self._names.of(bytes(move[end]).decode()) for end in ("source", "target")} - {0} for move in moves]
+        found, before = {asked}, 0
+        while len(found) > before:
+            before = len(found)
+            found.update(*(pair for pair in pairs if pair & found))
+        return np.array(sorted(found), np.int64)
 
     def _read(self) -> Told:
         """Everything that was applied to rows and prices of the securities, and to books as a whole; numbered from 1."""
         kinds = (("events", Message.EVENTS), ("prices", Message.EVENTS), ("effects", Message.EFFECTS))
         found = [self._past.told(kind, name, securities=self._codes) for name, kind in kinds]
+        found[-1].records["flags"] &= ~np.uint8(Flag.QUANTO)  # they are dated as they settle
         whole = joined(found, Message.EVENTS).ordered()
         events: EventArray = whole.records
         about = np.isin(events["security"], self._ids) | (events["op"] == Op.RESET_BOOK)
         whole = whole.taken(np.flatnonzero(about & (whole.outcome == APPLIED)))
         events = whole.records
         events["security"] = self._number(events["security"])
+        events["flags"] &= ~np.uint8(Flag.PART)  # what they belong to was applied, too
         events["source"], events["seq"] = _SOURCE, np.arange(1, events.size + 1)
         return whole
 
     def _number(self, ids: NDArray[Any]) -> NDArray[np.int64]:
         """The small machine's ids; 0 for others."""
-        order = np.argsort(self._ids)
-        at = np.minimum(np.searchsorted(self._ids[order], ids), len(order) - 1)
-        number: NDArray[np.int64] = np.where(self._ids[order][at] == ids, order[at] + 1, 0)
+        at = np.minimum(np.searchsorted(self._ids, ids), len(self._ids) - 1)
+        number: NDArray[np.int64] = np.where(self._ids[at] == ids, at + 1, 0)
         return number
 
     @contextmanager
@@ -188,6 +204,7 @@ class _Small:
             (Message.SECURITIES, securities.taken(np.flatnonzero(chosen))),
             (Message.DAY, past.told(Message.DAY)),
             (Message.CLOCK, past.told(Message.CLOCK)),
+            (Message.MOVES, past.told(Message.MOVES)),
         ):
             changes += [
                 _Change(place, kind, told.records[told.place == place]) for place in np.unique(told.place).tolist()
@@ -223,5 +240,7 @@ def _change(machine: Machine, change: _Change) -> None:
     elif change.kind == Message.CLOCK:
         for market, what, day, is_open in change.records.tolist():
             machine.set_clock(market, Clock(what), day, is_open=bool(is_open))
+    elif change.kind == Message.MOVES:
+        machine.move(change.records)
     else:
         machine.register(change.kind, change.records)

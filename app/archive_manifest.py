@@ -170,6 +170,16 @@ class Manifest:
             rows = self._database.execute(sql, (repaired,)).fetchall()
         return [Missing._make((*row[:6], msgspec.json.decode(row[6], type=Gap), row[7])) for row in rows]
 
+    def sizes(self, prefix: str) -> tuple[int, int, int, int]:
+        """Files and bytes, of all and of those whose path begins with `prefix`."""
+        sql = (
+            "SELECT count(*), coalesce(sum(bytes), 0), coalesce(sum(substr(path, 1, length(?1)) = ?1), 0), "
+            "coalesce(sum(bytes * (substr(path, 1, length(?1)) = ?1)), 0) FROM file"
+        )
+        with self._lock:
+            found = self._database.execute(sql, (prefix,)).fetchone()
+        return int(found[0]), int(found[1]), int(found[2]), int(found[3])
+
     def lineage(self, at_ns: int) -> list[Part]:
         """What made the machine that lived at a time: parts of generations, the oldest first, each place once."""
         lived = [generation for generation in self.generations() if generation.started_ns <= at_ns]

@@ -36,5 +36,9 @@ class Names:
             raise NothingError(f"no security was known by {text!r} then")
         return self._id[text]
 
+    def of(self, code: str) -> int:
+        """The id of the security with this very code or identifier; 0 for none."""
+        return self._id.get(code, 0)
+
     def code(self, number: int) -> str:
         return self._code[number]

@@ -13,6 +13,7 @@ COMMANDS: Final = {
     "users": "add, list and remove the people who may log in",
     "token": "make a token for the API, good for a while",
     "quarantine": "list or export records that could not be used",
+    "asof": "what the inventory of a security was at a moment",
     "bench": "measure this machine",
 }
 

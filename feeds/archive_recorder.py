@@ -109,6 +109,8 @@ class Recorder:
         if self._gap is not None and kind in _BULK and not self._told():
             self._leave_out(place, self._gap.why)
             return
+        if outcome is None and kind == Message.EFFECTS:
+            outcome = np.zeros(payload.size, np.uint8)  # there are only those that were applied
         parts = (payload,) if outcome is None else (payload, outcome)
         need = sum(part.nbytes for part in parts) + 128 + (self._bulk_room if kind in _BULK else 0)
         if 2 * need > self._ring.size_bytes:
