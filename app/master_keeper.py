@@ -2,6 +2,8 @@
 
 import asyncio
 import datetime as dt
+import hashlib
+import threading
 import time
 from collections.abc import Callable, Sequence
 from importlib.resources import files
@@ -10,16 +12,18 @@ from typing import Any, Final, Protocol
 import msgspec
 import numpy as np
 import structlog
+from msgspec import structs
 from numpy.typing import NDArray
 
 from app.master_database import MasterStoreError
-from app.master_store import MasterStore
+from app.master_store import MasterStore, Place
 from engine.model import Market
 from engine.ring import MOVE, NAME, Message
 from feeds.master import Change, Master
 from feeds.master_decisions import Decided
 from feeds.master_door import Answer, Taken
 from feeds.master_golden import Rules, counterparty_rows, rows
+from feeds.master_records import Security
 from feeds.master_rulings import DecisionError, undoes
 from feeds.quarantine import Unreadable
 from feeds.vocabulary import Vocabulary, Words
@@ -51,7 +55,7 @@ def shipped(markets: Sequence[Market]) -> tuple[Rules, Vocabulary]:
 
 
 class Keeper:
-    """Opened by its constructor, which makes the master of what was kept. `take` and `look` are one thread's at a time.
+    """Opened by its constructor, which makes the master of what was kept. Threads take turns.
 
     What cannot be written down has not happened: the master is made anew from what was.
     """
@@ -61,7 +65,8 @@ class Keeper:
         self._markets = {market.code: index for index, market in enumerate(markets)}
         self._rules, self._words = shipped(markets)
         self._clock = clock
-        self._turn = asyncio.Lock()
+        self._turn = threading.Lock()
+        self._tell_again: set[str] = set()
         self._again_ns = 0
         self._open()
 
@@ -75,30 +80,59 @@ class Keeper:
         """Everything, for a machine that knows nothing yet."""
         return self._messages(self.master.everything())
 
-    def known_to(self, ends: dict[int, int]) -> None:
-        """How far the topic goes: one that ends before what was used of it is another topic, and is used from its start."""
-        for partition, end in ends.items():
-            if self._places.get(partition, 0) > end:
-                log.warning("the reference topic is another one than before: read from its start", partition=partition)
-                self._places[partition] = 0
-
     def take(self, records: Sequence[Taken]) -> Answer:
-        """See `feeds.master_door.Door`. Raises `MasterStoreError`."""
-        fresh = [one for one in records if one.at is None or one.at[1] >= self._places.get(one.at[0], 0)]
-        places: dict[int, int] = {}
-        for one in fresh:
-            if one.at is not None:
-                places[one.at[0]] = max(places.get(one.at[0], 0), one.at[1] + 1)
-        now_ns = self._clock()
-        change = self.master.take([(one.number, one.record) for one in fresh], now_ns)
-        self._write(change, now_ns, places)
-        self._places |= places
-        return Answer(self._messages(change), change.refused)
+        """See `feeds.master_door.Door`. Any thread. Raises `MasterStoreError`."""
+        alone = self._turn.acquire(blocking=False)
+        if not alone:
+            self._turn.acquire()
+        try:
+            now_ns = self._clock()
+            places = self._advanced(records)
+            fresh = [one for one in records if self._is_fresh(one)]
+            change = self.master.take([(one.number, one.record) for one in fresh], now_ns)
+            self._write(change, now_ns, places)
+            self._places |= places
+            if not alone:
+                self._tell_again.update(
+                    change.golden
+                )  # the one before may still be on its way: which comes last is open
+            return Answer(self._messages(change), change.refused)
+        finally:
+            self._turn.release()
+
+    def _advanced(self, records: Sequence[Taken]) -> dict[tuple[int, int], Place]:
+        """How far partitions will have been used; one that begins otherwise than before is another topic, and used anew."""
+        places: dict[tuple[int, int], Place] = {}
+        for one in records:
+            if one.at is None:
+                continue
+            feed, partition, offset = one.at
+            before = self._places.get((feed, partition))
+            if before is not None and before.first == offset and before.digest != _digest(one):
+                log.warning("a topic is another one than before: used from its start", feed=feed, partition=partition)
+                del self._places[feed, partition]
+                before = None
+            known = places.get((feed, partition), before) or Place(0, offset, _digest(one))
+            places[feed, partition] = structs.replace(known, next=max(known.next, offset + 1))
+        return {where: place for where, place in places.items() if place != self._places.get(where)}
+
+    def _is_fresh(self, one: Taken) -> bool:
+        """Whether a record has not been taken before: read again, an old one must not replace what came after it."""
+        if one.at is None:
+            return True
+        place = self._places.get(one.at[:2])
+        if place is None or one.at[2] >= place.next:
+            return True
+        record = one.record
+        return isinstance(record, Security) and record.source not in self.master.claims.get(record.code, {})
 
     def look(self) -> list[tuple[Message, NDArray[Any]]]:
         """Carry out what people have decided, and begin the day that has begun. Raises `MasterStoreError`."""
+        with self._turn:
+            return self._look(self._clock())
+
+    def _look(self, now_ns: int) -> list[tuple[Message, NDArray[Any]]]:
         messages: list[tuple[Message, NDArray[Any]]] = []
-        now_ns = self._clock()
         if (today := _day(now_ns)) != self.master.today:
             change = self.master.roll(today, now_ns)
             self._write(change, now_ns)
@@ -122,28 +156,25 @@ class Keeper:
             messages += self._messages(change)
         if now_ns >= self._again_ns:
             self._again_ns = now_ns + int(AGAIN_S * _NS)
-            messages += self._messages(Change(moves=list(self.master.rulings.merges.values())))
+            merged = self.master.rulings.merged
+            golden = {code: self.master.golden[code] for code in self._tell_again if code not in merged}
+            self._tell_again.clear()
+            messages += self._messages(Change(golden=golden, moves=list(self.master.rulings.merges.values())))
         return messages
-
-    async def taking(self, records: Sequence[Taken]) -> Answer:
-        """`take`, beside the loop and in turn."""
-        async with self._turn:
-            return await asyncio.to_thread(self.take, records)
 
     async def follow(self, outlet: Told) -> None:
         """Let decisions reach the machine, for as long as the worker lives."""
         while True:
             await asyncio.sleep(LOOK_S)
             try:
-                async with self._turn:
-                    messages = await asyncio.to_thread(self.look)
+                messages = await asyncio.to_thread(self.look)
             except MasterStoreError as error:
                 log.warning("decisions on securities cannot be looked for", reason=str(error))
                 continue
             if messages:
                 await outlet.reference(messages)
 
-    def _write(self, change: Change, now_ns: int, places: dict[int, int] | None = None) -> None:
+    def _write(self, change: Change, now_ns: int, places: dict[tuple[int, int], Place] | None = None) -> None:
         try:
             self._store.write(change, now_ns, places)
         except BaseException:
@@ -180,6 +211,10 @@ def _move(decided: Decided) -> tuple[bytes, bytes, bytes, bytes, int]:
     what = decided.decision
     time_ns = -decided.at_ns if undoes(what) else decided.at_ns
     return what.source.encode(), what.target.encode(), what.book.encode(), what.depot.encode(), time_ns
+
+
+def _digest(one: Taken) -> str:
+    return hashlib.blake2b(msgspec.json.encode(one.record), digest_size=8).hexdigest()
 
 
 def _day(at_ns: int) -> dt.date:

@@ -124,10 +124,13 @@ COUNTERPARTIES: Final = sa.Table(
 PLACES: Final = sa.Table(
     "master_places",
     METADATA,
+    sa.Column("feed", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("partition", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("next", sa.BigInteger, nullable=False),
+    sa.Column("first", sa.BigInteger, nullable=False),
+    sa.Column("digest", sa.String(16), nullable=False),
 )
-"""Up to where the reference topic has been used."""
+"""Up to where a partition has been used, and the first record that was seen of it: by that another topic is told."""
 
 MOVED: Final = sa.Table(
     "master_moved",

@@ -32,12 +32,20 @@ _CHECKPOINT_AT: Final = 10_000
 
 
 class Wanted(Struct, frozen=True):
-    """A decision that nobody has carried out yet; the state of one that somebody has: `refused` and `at_ns`."""
+    """A decision that nobody has carried out yet."""
 
     entry: int
     at_ns: int
     who: str
     decision: Decision
+
+
+class Place(Struct, frozen=True):
+    """The next offset to use of a partition; the first that was ever seen of it, and a digest of the record there."""
+
+    next: int
+    first: int
+    digest: str
 
 
 class MasterStore(MasterDatabase):
@@ -71,16 +79,17 @@ class MasterStore(MasterDatabase):
                 kept.counterparties[code] = msgspec.json.decode(document, type=Counterparty)
         return kept
 
-    def places(self) -> dict[int, int]:
-        """Partition of the reference topic -> the next offset to use."""
+    def places(self) -> dict[tuple[int, int], Place]:
+        """How far each partition of each feed has been used."""
         with self._asking(), self._engine.connect() as connection:
-            return {row.partition: row.next for row in connection.execute(sa.select(tables.PLACES))}
+            rows = connection.execute(sa.select(tables.PLACES)).all()
+        return {(row.feed, row.partition): Place(row.next, row.first, row.digest) for row in rows}
 
     def write(
         self,
         change: Change,
         at_ns: int,
-        places: Mapping[int, int] | None = None,
+        places: Mapping[tuple[int, int], Place] | None = None,
         refused: Sequence[tuple[Decided, str]] = (),
     ) -> None:
         """A change, how far the topic has been used with it, and decisions that could not be carried out."""
@@ -105,7 +114,7 @@ class MasterStore(MasterDatabase):
 
 
 def _rows(
-    change: Change, at_ns: int, places: Mapping[int, int], refused: Sequence[tuple[Decided, str]]
+    change: Change, at_ns: int, places: Mapping[tuple[int, int], Place], refused: Sequence[tuple[Decided, str]]
 ) -> Iterator[tuple[sa.Table, list[dict[str, Any]]]]:
     """What a change writes, by table."""
     yield (
@@ -170,7 +179,13 @@ def _rows(
         ],
     )
     yield tables.COUNTERPARTIES, [{"code": code, "document": _text(one)} for code, one in change.counterparties.items()]
-    yield tables.PLACES, [{"partition": partition, "next": offset} for partition, offset in places.items()]
+    yield (
+        tables.PLACES,
+        [
+            {"feed": feed, "partition": partition, "next": at.next, "first": at.first, "digest": at.digest}
+            for (feed, partition), at in places.items()
+        ],
+    )
 
 
 def _text(value: object) -> str:

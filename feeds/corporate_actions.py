@@ -99,7 +99,7 @@ def _announce(columns: Columns, origin: Origin, master: Door | None, decoded: De
     for at in np.flatnonzero(columns.good).tolist():
         number = int(columns.numbers[at])
         said = Security(columns["sec"][at], event_date=columns["event_date"][at], source=SOURCE)
-        taken.append(Taken(said, at, (int(origin.partitions[number]), int(origin.offsets[number]))))
+        taken.append(Taken(said, at, origin.place(number)))
     answer = master.take(taken)
     decoded.messages.extend(answer.messages)
     for at, reason, detail in answer.refused:

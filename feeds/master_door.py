@@ -13,11 +13,11 @@ from feeds.quarantine import Reason
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A record, its number in the poll, and its place in the topic: (partition, offset); None where it has none."""
+    """A record, its number in the poll, and its place: (feed, partition, offset); None where it has none."""
 
     record: Record
     number: int = 0
-    at: tuple[int, int] | None = None
+    at: tuple[int, int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,6 +92,10 @@ class Origin:
         """The origin of the records at `chosen`, in that order."""
         return type(self)(self.topic, self.topic_index, self.partitions[chosen], self.offsets[chosen], self.received_ns)
 
+    def place(self, record: int) -> tuple[int, int, int]:
+        """Feed, partition and offset of the record of that number."""
+        return self.topic_index, int(self.partitions[record]), int(self.offsets[record])
+
     def unreadable(self, record: int, reason: Reason, detail: str, raw: bytes, events: int = 1) -> Unreadable:
         """The entry for the record of that number."""
         partition, offset = int(self.partitions[record]), int(self.offsets[record])

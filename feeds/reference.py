@@ -166,7 +166,7 @@ def decode(values: Sequence[bytes], markets: Sequence[Market], origin: Origin, m
         try:
             record = _DECODER.decode(value)
             if master is not None and isinstance(record, MASTERED):
-                taken.append(Taken(record, number, (int(origin.partitions[number]), int(origin.offsets[number]))))
+                taken.append(Taken(record, number, origin.place(number)))
                 continue
             layout = _LAYOUTS.get(type(record))
             if layout is None:
