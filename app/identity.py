@@ -30,6 +30,8 @@ class Role(StrEnum):
 
 WRITERS: Final = frozenset({Role.TRADER, Role.OPS})
 """They ask for locates and write rules."""
+REVIEWERS: Final = frozenset({Role.OPS, Role.ADMIN})
+"""They decide on locates that rules leave to a person."""
 CHECKERS: Final = frozenset({Role.ADMIN})
 """They approve rules that others made."""
 

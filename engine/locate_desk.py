@@ -11,7 +11,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from engine.locate_judgement import Facts, Inventory, Outcome, judge
+from engine.locate_judgement import Facts, Inventory, Outcome, judge, judge_by_hand
 from engine.locate_rules import LocateRules
 from engine.locates import LIVE, NEXT, Change, Locate, LocateRequest, LocateType, Reason, State
 from engine.model import Decided
@@ -123,6 +123,7 @@ class LocateDesk:
             expires_ns=expires_ns,
             as_of_ns=evidence.as_of_ns,
             fee=facts.fee,
+            created_by=facts.created_by,
             changed_by=facts.decided_by,
         )
         self._next += 1
@@ -143,6 +144,31 @@ class LocateDesk:
 
     def expire(self, sequence: int, now_ns: int) -> Change:
         return self.end(sequence, State.EXPIRED, now_ns, "clock")
+
+    def decide_by_hand(self, sequence: int, quantity: int, now_ns: int, facts: Facts, remark: str = "") -> Change:
+        """A person approves so much of a pending request, or rejects it (0). Raises as `end`, and what `judge_by_hand` does."""
+        locate = self._undecided(sequence)
+        security = self._id(locate.request.security)
+        if not security:
+            raise WrongStateError(f"{locate.request.security} is not known at the moment")
+        outcome = judge_by_hand(self._inventory, self._rules, locate.request, security, quantity, now_ns, facts)
+        return self._redecided(locate, outcome, now_ns, facts, remark)
+
+    def ask(self, sequence: int, question: str, now_ns: int, by: str) -> Change:
+        """A person wants to know more before deciding: it stays pending, with the question. Raises as `decide_by_hand`."""
+        locate = self._undecided(sequence)
+        self._moving.add(sequence)
+        after = replace(locate, updated_ns=now_ns, changed_by=by, remark=question)
+        self._open[sequence] = after
+        return Change(locate, after, None)
+
+    def _undecided(self, sequence: int) -> Locate:
+        locate = self.get(sequence)
+        if sequence in self._moving:
+            raise LocateBusyError(sequence)
+        if locate.state != State.PENDING:
+            raise WrongStateError(f"the locate is {locate.state} already")
+        return locate
 
     def end(self, sequence: int, state: State, now_ns: int, by: str = "", remark: str = "") -> Change:
         """Raises `NoSuchLocateError`, `LocateBusyError`, or `WrongStateError` where this end is not open to it."""
@@ -274,6 +300,10 @@ class LocateDesk:
             return ()
         if outcome.reason == Reason.SECURITY_NOT_FOUND:
             return ()  # known when it was asked for: the reference data is not back yet
+        return (self._redecided(locate, outcome, now_ns, facts),)
+
+    def _redecided(self, locate: Locate, outcome: Outcome, now_ns: int, facts: Facts, remark: str = "") -> Change:
+        """A pending request with its new decision, which takes what it takes."""
         evidence = outcome.evidence
         after = replace(
             locate,
@@ -287,13 +317,14 @@ class LocateDesk:
             updated_ns=now_ns,
             as_of_ns=evidence.as_of_ns,
             changed_by=facts.decided_by,
+            remark=remark,
         )
         self._moving.add(locate.sequence)
         if after.open:
             self._drop(locate)
             self._open[locate.sequence] = after
             self._take(after)
-        return (Change(locate, after, evidence),)
+        return Change(locate, after, evidence)
 
     def _fingerprint(self, code: str) -> tuple[object, ...]:
         """Differs whenever a decision on the security might."""

@@ -3,8 +3,10 @@
 from typing import Protocol
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from engine.locate_rules import (
+    BY_HAND,
     NO_DECISION,
     NO_RATIO,
     Action,
@@ -52,6 +54,7 @@ class Facts(Struct, frozen=True):
     fee: int | None = None
     feed_positions: tuple[FeedPosition, ...] = ()
     decided_by: str = "rules"
+    created_by: str = ""
 
 
 class Outcome(Struct, frozen=True):
@@ -95,6 +98,46 @@ def judge(
         state, reason, approved = _verdict(request, basis)
     else:
         basis, state, reason, approved = _Basis(), State.REJECTED, Reason.SECURITY_NOT_FOUND, 0
+    return _outcome(inventory, request, basis, state, reason, approved, now_ns, facts)
+
+
+def judge_by_hand(
+    inventory: Inventory,
+    rules: LocateRules,
+    request: LocateRequest,
+    security: int,
+    quantity: int,
+    now_ns: int,
+    facts: Facts,
+) -> Outcome:
+    """What `facts.decided_by` decides: 0 rejects, less than what was asked for approves in part.
+
+    A person may decide where rules do not, also on stale inputs, but not grant what is not there: raises `ValueError` for more
+    than was asked for, or more than what is left in the pool by its decrement.
+    """
+    if not 0 <= quantity <= request.quantity:
+        raise ValueError(f"{request.quantity:,} shares are asked for, not {quantity:,}")
+    basis = replace(_basis(inventory, rules, request, security, 0, now_ns), rule=BY_HAND)
+    left, taken = basis.pool, decrement(basis.ratio.ratio_basis_points, quantity)
+    if taken > max(0, left):
+        raise ValueError(f"{quantity:,} shares would take {taken:,} from the pool, which has {max(0, left):,} left")
+    state, reason = State.REJECTED, Reason.MANUAL_REJECT
+    if quantity:
+        state = State.APPROVED if quantity == request.quantity else State.PARTIALLY_APPROVED
+    return _outcome(inventory, request, basis, state, None if quantity else reason, quantity, now_ns, facts)
+
+
+def _outcome(
+    inventory: Inventory,
+    request: LocateRequest,
+    basis: _Basis,
+    state: State,
+    reason: Reason | None,
+    approved: int,
+    now_ns: int,
+    facts: Facts,
+) -> Outcome:
+    """The decision with what it was made on."""
     taken = decrement(basis.ratio.ratio_basis_points, approved)
     evidence = Evidence(
         decision_rule=RuleUsed(basis.rule.id, basis.rule.version),

@@ -71,6 +71,7 @@ class Subject(Struct, frozen=True):
 
 
 NO_DECISION: Final = DecisionRule(id="none", version=1, note="No rule matches: a person decides.", action=Action.PEND)
+BY_HAND: Final = DecisionRule(id="by_hand", version=1, note="A person decided.", action=Action.PEND)
 NO_RATIO: Final = DecrementRule(id="none", version=1, note="No rule matches: all of it.", ratio_basis_points=WHOLE)
 
 

@@ -151,6 +151,8 @@ class Locate(Struct, frozen=True, kw_only=True):
     as_of_ns: int
     fee: int | None
     """Ten-thousandths of a percent a year; None where unknown."""
+    created_by: str = ""
+    """Whose token asked for it."""
     changed_by: str = ""
     remark: str = ""
     """Why it was changed last, in the words of who did it."""

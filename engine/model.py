@@ -427,6 +427,8 @@ class Market:
     """When its business day begins, in its own time."""
     lending_cutoff: str | None = None
     """Until when stock can be lent for the same day, in its own time; None: all day."""
+    two_people: bool = False
+    """Whether who asks for a locate may not approve it by hand."""
     quanto_days: int = 0
     """By how many days a quanto trade dated for the next day settles later."""
 

@@ -51,9 +51,25 @@ class LocateAnswer(Struct, frozen=True, kw_only=True):
     reference: str
     requested_by: str
     comment: str
+    created_by: Annotated[str, Meta(description="Whose token asked for it.")]
     changed_by: str
     remark: str
     evidence: Annotated[str, Meta(description="Where the evidence and the history are.")]
+
+
+class ActionAnswer(Struct, frozen=True, kw_only=True):
+    """What became of one step of many."""
+
+    id: str
+    status: Annotated[int, Meta(description="What the step alone would have been answered with.")]
+    locate: LocateAnswer | None
+    problem: Annotated[str | None, Meta(description="Why it was not taken.")]
+
+
+class ActionsAnswer(Struct, frozen=True, kw_only=True):
+    """A result for each locate, in the order asked for."""
+
+    results: list[ActionAnswer]
 
 
 class LocatePage(Struct, frozen=True, kw_only=True):
@@ -207,6 +223,7 @@ def locate_answer(locate: Locate) -> LocateAnswer:
         reference=request.reference,
         requested_by=request.requested_by,
         comment=request.comment,
+        created_by=locate.created_by,
         changed_by=locate.changed_by,
         remark=locate.remark,
         evidence=f"/api/v1/locates/{name}/evidence",

@@ -68,19 +68,40 @@ class Decisions:
         """Whether locates and inventory no longer agree: nothing is decided any more."""
         return self._recorder.broken is not None
 
-    async def submit(self, requests: Sequence[LocateRequest], *, single: bool, key: Key | None) -> Reply:
-        """Decide lines. Raises `ProblemError`; then nothing was granted."""
-        return await self._once(key, lambda: self._submit(requests, single, key))
+    async def submit(self, requests: Sequence[LocateRequest], *, single: bool, key: Key | None, by: str = "") -> Reply:
+        """Decide lines; `by`: whose token asks. Raises `ProblemError`; then nothing was granted."""
+        return await self._once(key, lambda: self._submit(requests, single, key, by))
 
     async def end(self, sequence: int, state: State, by: str, remark: str) -> Locate:
         """Release or cancel; asking again for what has happened changes nothing. Raises `ProblemError`."""
+        return await self._move(sequence, lambda now_ns: self.desk.end(sequence, state, now_ns, by, remark), state)
+
+    async def decide_by_hand(self, sequence: int, quantity: int | None, by: str, remark: str) -> Locate:
+        """A person approves so much of a pending request (None: all of it, 0: rejects it). Raises `ProblemError`."""
+
+        def decided(now_ns: int) -> Change:
+            locate = self.desk.get(sequence)
+            if quantity != 0:
+                self._refuse_own(locate, by)
+            facts = Facts(locate.asked_as, locate.fee, self._feed_positions(), by)
+            wanted = locate.request.quantity if quantity is None else quantity
+            return self.desk.decide_by_hand(sequence, wanted, now_ns, facts, remark)
+
+        return await self._move(sequence, decided, State.REJECTED if quantity == 0 else None)
+
+    async def ask(self, sequence: int, question: str, by: str) -> Locate:
+        """A person wants to know more before deciding. Raises `ProblemError`."""
+        return await self._move(sequence, lambda now_ns: self.desk.ask(sequence, question, now_ns, by))
+
+    async def _move(self, sequence: int, step: Callable[[int], Change], state: State | None = None) -> Locate:
+        """Take a step, on disk before it returns. One that led to `state` before is not an error."""
         while True:
             self._recorder.refuse_if_broken()
             try:
-                change = self.desk.end(sequence, state, self.clock(), by, remark)
+                change = step(self.clock())
             except LocateBusyError:
                 await asyncio.wait([self._recorder.moving[sequence]])
-            except WrongStateError as error:
+            except (WrongStateError, ValueError) as error:
                 raise ProblemError(409, "conflict", str(error)) from error
             except NoSuchLocateError as error:
                 ended = await self._kept(sequence)
@@ -92,6 +113,16 @@ class Decisions:
             else:
                 await self._recorder.record([change])
                 return change.after
+
+    def _refuse_own(self, locate: Locate, by: str) -> None:
+        """Where the market asks for two people, who asked is not the one who approves."""
+        security = self._securities.find(locate.request.security)
+        if (
+            security
+            and self._inventory.market(security).two_people
+            and by in (locate.created_by, locate.request.requested_by)
+        ):
+            raise ProblemError(403, "forbidden", "this market asks for a second person: who asked cannot approve")
 
     async def tick(self, now_ns: int) -> None:
         """Expire what is due and try pending requests again. Raises `LocateInvariantError` once the desk is broken."""
@@ -126,14 +157,14 @@ class Decisions:
         except JournalError as error:
             raise unavailable(error) from error
 
-    async def _submit(self, requests: Sequence[LocateRequest], single: bool, key: Key | None) -> Reply:  # noqa: FBT001
+    async def _submit(self, requests: Sequence[LocateRequest], single: bool, key: Key | None, by: str) -> Reply:  # noqa: FBT001
         changes: list[Change] = []
         decided: list[Locate] = []
         try:
             for number, request in enumerate(requests):
                 if number and number % LINES_PER_TURN == 0:
                     await asyncio.sleep(0)
-                changes += self._decide(request)
+                changes += self._decide(request, by)
                 decided.append(changes[-1].after)
         except BaseException:
             for change in reversed(changes):
@@ -143,7 +174,7 @@ class Decisions:
         await self._recorder.record(changes, reply.kept_under(key, self.clock()))
         return reply
 
-    def _decide(self, request: LocateRequest) -> list[Change]:
+    def _decide(self, request: LocateRequest, by: str) -> list[Change]:
         """The decision, last; before it those on older requests for the same security."""
         self._recorder.refuse_if_broken()
         now_ns = self.clock()
@@ -160,7 +191,7 @@ class Decisions:
             older = (
                 self.desk.retry_pending(now_ns, facts, request.security) if self.desk.waiting(request.security) else []
             )
-            return [*older, self.desk.decide(request, now_ns, expires_ns, facts)]
+            return [*older, self.desk.decide(request, now_ns, expires_ns, replace(facts, created_by=by))]
         except LocateDeskFullError as error:
             raise ProblemError(503, "unavailable", str(error)) from error
         except LocateInvariantError as error:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final
 import msgspec
 from tornado import web
 
-from app.api import feeds, orders, rules
+from app.api import feeds, orders, reviews, rules
 from app.api.answers import (
     AvailabilityPage,
     HistoryAnswer,
@@ -20,7 +20,7 @@ from app.api.answers import (
 from app.api.base import Base, Context
 from app.api.explain import Explain
 from app.api.metrics import MEDIA_TYPE as METRICS_TYPE
-from app.api.parameters import Parameters, number
+from app.api.parameters import Parameters, number, sequence_or_missing
 from app.api.problems import ProblemError
 from app.api.requests import end_request, lines
 from app.identity import WRITERS
@@ -45,7 +45,9 @@ class Locates(Base):
         began = time.perf_counter()
         body = self.checked_body()
         asked, single = lines(body, LocateRequest)
-        reply = await self.context.decisions.submit(asked, single=single, key=self.idempotency_key(body))
+        reply = await self.context.decisions.submit(
+            asked, single=single, key=self.idempotency_key(body), by=self.identity.user
+        )
         self.answer(reply.body, reply.status)
         self.context.metrics.latency(time.perf_counter() - began)
 
@@ -218,14 +220,6 @@ class Nothing(Open):
     post = put = delete = patch = head = options = get
 
 
-def sequence_or_missing(text: str) -> int:
-    """The number of a locate's id. Raises a 404."""
-    sequence = sequence_of(text)
-    if sequence is None:
-        raise ProblemError(404, "not-found", f"no locate {text}")
-    return sequence
-
-
 def sequence_of_cursor(text: str) -> int:
     """Where the page before ended. Raises ValueError."""
     sequence = sequence_of(text)
@@ -263,6 +257,7 @@ def make_app(context: Context) -> web.Application:
     return web.Application(
         [
             (r"/api/v1/locates", Locates, given),
+            *((pattern, handler, given) for pattern, handler in reviews.RESOURCES),
             (r"/api/v1/locates/([^/]+)", Locate, given),
             (r"/api/v1/locates/([^/]+)/evidence", Evidence, given),
             (r"/api/v1/locates/([^/]+)/(release|cancel)", End, given),

@@ -13,7 +13,7 @@ from app.api.openapi_orders import ORDER_TYPES, order_paths
 from app.api.openapi_parts import content, operation, parameter, ref
 from app.api.openapi_rules import RULE_TYPES, rule_paths
 from app.api.problems import KINDS, Problem
-from app.api.requests import MAX_LINES, EndRequest
+from app.api.requests import MAX_LINES, ActionsRequest, ApproveRequest, AskRequest, EndRequest, RejectRequest
 from engine.explain_split import By
 from engine.locates import LocateRequest, State
 from engine.model import DAYS, Temperature
@@ -21,8 +21,13 @@ from engine.model import DAYS, Temperature
 _TYPES: Final = (
     LocateRequest,
     EndRequest,
+    ApproveRequest,
+    RejectRequest,
+    AskRequest,
+    ActionsRequest,
     answers.LocateAnswer,
     answers.LocatePage,
+    answers.ActionsAnswer,
     answers.HistoryAnswer,
     answers.Availability,
     answers.AvailabilityPage,
@@ -141,6 +146,30 @@ def _paths() -> dict[str, Any]:
                 parameters=[_ID],
             )
         },
+        "/api/v1/locates/{id}/approve": {
+            "post": _review("Approve a pending request, in full or in part", locate, "ApproveRequest")
+        },
+        "/api/v1/locates/{id}/reject": {"post": _review("Reject a pending request", locate, "RejectRequest")},
+        "/api/v1/locates/{id}/ask": {"post": _review("Ask before deciding; it stays pending", locate, "AskRequest")},
+        "/api/v1/locates/actions": {
+            "post": operation(
+                "The same step for many locates",
+                {
+                    "200": content("All of them, or none, could take it.", "ActionsAnswer"),
+                    "207": content("Some could not take it: see each.", "ActionsAnswer"),
+                },
+                (400, 422, 503),
+                requestBody={
+                    "required": True,
+                    "content": {
+                        "application/json": {
+                            "schema": ref("ActionsRequest"),
+                            "example": {"action": "approve", "ids": ["L0000000001"]},
+                        }
+                    },
+                },
+            )
+        },
         "/api/v1/locates/{id}/release": {"post": _ending("Give back what is not needed", locate, ended)},
         "/api/v1/locates/{id}/cancel": {"post": _ending("Withdraw a locate, or a pending request", locate, ended)},
         "/api/v1/availability": {
@@ -190,6 +219,12 @@ def _paths() -> dict[str, Any]:
 
 def _list_of(name: str) -> dict[str, Any]:
     return {"type": "array", "items": ref(name), "minItems": 1, "maxItems": MAX_LINES}
+
+
+def _review(summary: str, locate: dict[str, Any], body: str) -> dict[str, Any]:
+    example = {"comment": "For which sale?"} if body == "AskRequest" else {}
+    asked = {"content": {"application/json": {"schema": ref(body), "example": example}}}
+    return operation(summary, locate, (400, 404, 409, 422, 503), parameters=[_ID], requestBody=asked)
 
 
 def _ending(summary: str, locate: dict[str, Any], ended: dict[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Final, TypeVar
 
+from app.api.answers import sequence_of
 from app.api.base import Base
 from app.api.problems import Fault, ProblemError
 
@@ -38,3 +39,11 @@ def number(text: str, least: int, most: int) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS and least <= int(text) <= most):
         raise ValueError(f"Expected {least:,} to {most:,}")
     return int(text)
+
+
+def sequence_or_missing(text: str) -> int:
+    """The number of a locate's id. Raises a 404."""
+    sequence = sequence_of(text)
+    if sequence is None:
+        raise ProblemError(404, "not-found", f"no locate {text}")
+    return sequence

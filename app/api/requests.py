@@ -1,13 +1,13 @@
 """Bodies of requests -> typed lines, or a problem that names every field that is wrong."""
 
 from functools import cache
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
 
 from app.api.problems import Fault, ProblemError, pointer
-from engine.locates import Name, Remark
+from engine.locates import Name, Quantity, Remark
 
 T = TypeVar("T", bound=Struct)
 
@@ -37,6 +37,35 @@ class RevertRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     to: Annotated[int, Meta(ge=1)]
     comment: Comment = ""
+
+
+class ApproveRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How much a person grants of a pending request; all that is asked for where it is not said."""
+
+    quantity: Quantity | None = None
+    comment: Remark = ""
+
+
+class RejectRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Why a person refuses."""
+
+    comment: Remark = ""
+
+
+class AskRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a person wants to know before deciding."""
+
+    comment: Annotated[str, Meta(min_length=1, max_length=400, pattern=r"^[^\x00-\x1f\x7f]*$")]
+
+
+class ActionsRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The same for many locates."""
+
+    action: Annotated[
+        Literal["approve", "reject", "ask", "release", "cancel"], Meta(description="What to do with each.")
+    ]
+    ids: Annotated[list[str], Meta(min_length=1, max_length=1_000, description="Ids of locates, each once.")]
+    comment: Remark = ""
 
 
 class EndRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
