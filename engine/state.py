@@ -207,7 +207,7 @@ class Machine:
             replaced = np.ascontiguousarray(records["corrects"])
             written = corrections.expand(dated, replaced, outcome, effects, self.memory.ledger, self._book)
             changed, full = self._run(effects[:written], np.zeros(written, np.uint8), recognised=True)
-            self._count(events, outcome)
+            self._count(events, outcome, parts=True)
             self.tables.state[Word.CORRECTED] += int(np.count_nonzero(outcome == recognise.APPLIED))
         self._logged(Message.CORRECTIONS, records, outcome)
         self._logged(Message.EFFECTS, effects[:written])
@@ -223,7 +223,7 @@ class Machine:
             dated = self._new(events, outcome)
             effects, table = self.deals.step(dated, records, outcome, self.memory.ledger, self._book)
             changed, full = self._run(effects, np.zeros(effects.size, np.uint8), recognised=True)
-            self._count(events, outcome)
+            self._count(events, outcome, parts=True)
         self._logged(Message.DEALS, records, outcome)
         self._logged(Message.EFFECTS, effects)
         limit = self.capacity.deals
@@ -489,7 +489,7 @@ class Machine:
         """Apply events and recalculate what they touched. `recognised`: their numbers are noted already, they can all be
         applied, and they are counted elsewhere. Returns the ids of what changed, and what is full, if anything is."""
         state = self.tables.state
-        dirty, whole, at = 0, True, 0
+        dirty, whole, at, parts = 0, True, 0, False
         mark = int(state[Word.BATCHES]) + 1
         while at < events.size and whole:
             end = _cut(events, at)
@@ -511,7 +511,7 @@ class Machine:
                 self._remember(part)
             else:
                 corrections.keep(dated, became, self.memory.ledger)
-                self._count(part, became)
+                self._count(part, became, parts=parts)
                 self._remember(part if not became.any() else part[became == recognise.APPLIED])
             dirty, whole, at = counts.dirty, counts.stopped_at < 0, end
         state[Word.BATCHES] = mark
@@ -520,14 +520,13 @@ class Machine:
         limit = self.capacity.rows
         return changed, "" if whole else f"positions: all {limit:,} rows are in use; start with --rows {2 * limit}"
 
-    def _count(self, events: EventArray, outcome: NDArray[np.uint8]) -> None:
-        """What became of events, in the counters: an event and its parts are one."""
+    def _count(self, events: EventArray, outcome: NDArray[np.uint8], *, parts: bool) -> None:
+        """What became of events, in the counters: an event and its `parts`, if there are any, are one."""
         if not events.size:
             return
         state = self.tables.state
         state[Word.LAST_EVENT_NS] = max(int(state[Word.LAST_EVENT_NS]), int(events["time_ns"].max()))
-        parts = events["flags"] & Flag.PART != 0
-        became = outcome[~parts] if parts.any() else outcome
+        became = outcome[events["flags"] & Flag.PART == 0] if parts else outcome
         duplicates = int(np.count_nonzero(became == recognise.DUPLICATE))
         rejected = int(np.count_nonzero(became > recognise.DUPLICATE))
         state[Word.DUPLICATES] += duplicates
