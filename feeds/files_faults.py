@@ -20,7 +20,7 @@ class Fault(Struct, frozen=True, omit_defaults=True):
     def __str__(self) -> str:
         place = f"line {self.line:,}" if self.line else "the file"
         named = f", column {self.column}" if self.column else ""
-        value = f": {self.value!r}" if self.value or self.column else ""
+        value = f": {self.value!r}" if self.value else ""
         return f"{place}{named}{value}: {self.detail}"
 
 

@@ -7,16 +7,18 @@ engine that starts again goes on where the state ends. A record that is handed o
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import structlog
 
-from engine.ring import PARTITIONS, PROGRESS, TOPICS, Message, Ring
+from engine.ring import PARTITIONS, PROGRESS, TOPICS, Ring
 from feeds.files_log import FileLog, Records
 from feeds.outlet import Outlet
 from feeds.quarantine import Decoded, Origin
+from feeds.registry import FEEDS, Reader
 
 log = structlog.get_logger()
 
@@ -24,12 +26,11 @@ TOPIC_INDEX: Final = TOPICS - 2
 """The row of `progress` of the log of files; its partition 0 is the position."""
 PARTITION: Final = PARTITIONS - 1
 """What stands as the partition of an event that came in a file: of its feed's topic, offset = its position in the log."""
-_DATED: Final = frozenset({Message.EVENTS, Message.DEALS, Message.CORRECTIONS})
 _LOOK_S: Final = 0.1
 _AGAIN_S: Final = 2.0
 
-Decode: TypeAlias = Callable[[int, Sequence[bytes], Origin], Decoded]
-"""Number of the feed, records, where they come from -> what they hold. Never raises for what is in a record."""
+Decode: TypeAlias = Callable[[Sequence[bytes], Origin], Decoded]
+"""Records of one feed, where they come from -> what they hold. Never raises for what is in a record."""
 
 
 def origin_of(topic: str, feed: int, first: int, count: int, received_ns: int) -> Origin:
@@ -71,15 +72,15 @@ class FilesFeed:
                 await asyncio.sleep(_AGAIN_S)
 
     async def _hand_over(self, records: Records) -> None:
-        topic = self._topics[records.feed] if records.feed < len(self._topics) else f"feed {records.feed}"
-        origin = origin_of(topic, records.feed, records.first, len(records.values), time.time_ns())
-        decoded = self._decode(records.feed, records.values, origin)
+        origin = origin_of(self._topics[records.feed], records.feed, records.first, len(records.values), time.time_ns())
         progress = np.array([(TOPIC_INDEX, 0, 0, records.end)], PROGRESS)
-        if any(kind not in _DATED for kind, _ in decoded.messages):
-            # codes that what follows may name: the engine must know them first
-            await self._outlet.reference(decoded.messages, decoded.unreadable, progress)
+        if FEEDS[records.feed].reader == Reader.FIRST:  # what others name; with the security master it takes its time
+            decoded = await asyncio.to_thread(self._decode, records.values, origin)
+            await self._outlet.reference(decoded.messages, decoded.unreadable)
+            decoded = replace(decoded, messages=[], unreadable=[])
         else:
-            await self._outlet.decoded(decoded, progress=progress)
+            decoded = self._decode(records.values, origin)
+        await self._outlet.decoded(decoded, progress=progress)
         self._outlet.ring.progress[TOPIC_INDEX, 0] = records.end
         await asyncio.sleep(0)  # the other feeds of this worker have their turn after every portion
 

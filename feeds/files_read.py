@@ -23,6 +23,8 @@ PORTION: Final = 8_192
 """Rows."""
 SUFFIXES: Final = (".csv", ".txt", ".tsv", ".parquet")
 _DELIMITERS: Final = (",", ";", "\t", "|")
+_NEAR: Final = 0.5
+"""How much alike a name must be to be meant: `quantity` means `qty`."""
 _TRAILER: Final = "#TRAILER"
 _COUNT: Final = re.compile(r"#TRAILER[,;\t|: ]+([0-9]{1,12})", re.IGNORECASE)
 _MARKS: Final = (
@@ -75,8 +77,8 @@ def check_header(names: Sequence[str], form: FileForm, line: int) -> tuple[str, 
         if not name:
             raise FileFaultError(line, f"column {at + 1} of the header has no name")
         if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            hint = f"; is it {near[0]}?" if near else ""
+            near = difflib.get_close_matches(name, known, 1, _NEAR)
+            hint = f"; is it {near[0]}?" if near else "."
             raise FileFaultError(
                 line, f"there is no such column in files of {form.feed}{hint} Known are {', '.join(form.names)}",
                 shown(names[at].strip()),

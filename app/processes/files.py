@@ -1,4 +1,4 @@
-"""The files process: checks what is dropped, beside the engine and the workers, and writes what is good into the log of files."""
+"""The files process: checks what is dropped, beside engine and workers, and writes what is good into the log of files."""
 
 import gc
 import os
