@@ -15,8 +15,9 @@ import structlog
 from msgspec import structs
 from numpy.typing import NDArray
 
-from app.master_database import MasterStoreError
+from app.master_database import MasterStoreError, url_of
 from app.master_store import MasterStore, Place
+from app.settings import Settings
 from engine.model import Market
 from engine.ring import MOVE, NAME, Message
 from feeds.master import Change, Master
@@ -57,11 +58,20 @@ def shipped(markets: Sequence[Market]) -> tuple[Rules, Vocabulary]:
 class Keeper:
     """Opened by its constructor, which makes the master of what was kept. Threads take turns.
 
-    What cannot be written down has not happened: the master is made anew from what was.
+    What cannot be written down has not happened: the master is made anew from what was. `simulated`: the securities of a
+    simulated day, which are in the machine already: only what differs from those is told; places in topics mean nothing.
     """
 
-    def __init__(self, store: MasterStore, markets: Sequence[Market], clock: Callable[[], int] = time.time_ns) -> None:
+    def __init__(
+        self,
+        store: MasterStore,
+        markets: Sequence[Market],
+        clock: Callable[[], int] = time.time_ns,
+        simulated: NDArray[np.void] | None = None,
+    ) -> None:
         self._store = store
+        self._simulated = simulated
+        self._begun = simulated is None
         self._markets = {market.code: index for index, market in enumerate(markets)}
         self._rules, self._words = shipped(markets)
         self._clock = clock
@@ -87,8 +97,8 @@ class Keeper:
             self._turn.acquire()
         try:
             now_ns = self._clock()
-            places = self._advanced(records)
-            fresh = [one for one in records if self._is_fresh(one)]
+            places = self._advanced(records) if self._simulated is None else {}
+            fresh = [one for one in records if self._is_fresh(one)] if self._simulated is None else records
             change = self.master.take([(one.number, one.record) for one in fresh], now_ns)
             self._write(change, now_ns, places)
             self._places |= places
@@ -96,9 +106,16 @@ class Keeper:
                 self._tell_again.update(
                     change.golden
                 )  # the one before may still be on its way: which comes last is open
+            if not self._begun:
+                self._begun, change = True, self._with_everything(change)
             return Answer(self._messages(change), change.refused)
         finally:
             self._turn.release()
+
+    def _with_everything(self, change: Change) -> Change:
+        whole = self.master.everything()
+        whole.refused = change.refused
+        return whole
 
     def _advanced(self, records: Sequence[Taken]) -> dict[tuple[int, int], Place]:
         """How far partitions will have been used; one that begins otherwise than before is another topic, and used anew."""
@@ -174,6 +191,15 @@ class Keeper:
             if messages:
                 await outlet.reference(messages)
 
+    def _told_securities(self, told: NDArray[np.void]) -> NDArray[np.void]:
+        """Of a simulated day, those that are in the machine and otherwise there."""
+        if self._simulated is None:
+            return told
+        known = {code: at for at, code in enumerate(self._simulated["code"].tolist()) if code}
+        there = [known.get(code, 0) for code in told["code"].tolist()]
+        same = [at == 0 or row == self._simulated[at] for row, at in zip(told, there, strict=True)]
+        return told[~np.array(same, np.bool_)]
+
     def _write(self, change: Change, now_ns: int, places: dict[tuple[int, int], Place] | None = None) -> None:
         try:
             self._store.write(change, now_ns, places)
@@ -186,7 +212,9 @@ class Keeper:
         messages: list[tuple[Message, NDArray[Any]]] = []
         golden = [one.record for one in change.golden.values()]
         if golden:
-            messages.append((Message.SECURITIES, rows(golden, self._markets)))
+            told = self._told_securities(rows(golden, self._markets))
+            if told.size:
+                messages.append((Message.SECURITIES, told))
         if change.moves:
             messages.append((Message.MOVES, np.array([_move(one) for one in change.moves], MOVE)))
         own = {
@@ -211,6 +239,13 @@ def _move(decided: Decided) -> tuple[bytes, bytes, bytes, bytes, int]:
     what = decided.decision
     time_ns = -decided.at_ns if undoes(what) else decided.at_ns
     return what.source.encode(), what.target.encode(), what.book.encode(), what.depot.encode(), time_ns
+
+
+async def opened(settings: Settings, markets: Sequence[Market], outlet: Told) -> Keeper:
+    """The keeper of a worker that reads topics; everything it knows has been told when it is there."""
+    keeper = await asyncio.to_thread(lambda: Keeper(MasterStore(url_of(settings)), markets))
+    await outlet.reference(keeper.begin())
+    return keeper
 
 
 def _digest(one: Taken) -> str:
