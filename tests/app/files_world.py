@@ -135,9 +135,10 @@ class World:
         names = ("td", "sd", "intraday_buy", "intraday_sell")
         return {name: int(chosen[name].sum()) for name in names} if chosen.size else None
 
-    def state(self) -> tuple[Any, ...]:
-        """All positions, and what was counted."""
-        rows = self.machine.tables.array["position"][: self.machine.tables.count(Word.ROWS)]
+    def state(self) -> tuple[object, ...]:
+        """All positions, in no order."""
+        rows = self.machine.tables.array["position"][: self.machine.tables.count(Word.ROWS)].copy()
+        rows["next_in_security"] = rows["next_in_book"] = 0
         return tuple(sorted(row.tobytes() for row in rows))
 
 
