@@ -127,7 +127,11 @@ class FilesStore:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._engine = sa.create_engine(f"sqlite:///{path}")
         sa.event.listen(self._engine, "connect", _prepare)
-        _META.create_all(self._engine)
+        with self._engine.begin() as connection:  # another process may be doing the same
+            for table in _META.sorted_tables:
+                connection.execute(sa.schema.CreateTable(table, if_not_exists=True))
+                for index in table.indexes:
+                    connection.execute(sa.schema.CreateIndex(index, if_not_exists=True))
 
     def add(self, report: FileReport) -> None:
         """A file that was taken; gives the report its id."""

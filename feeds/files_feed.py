@@ -29,8 +29,8 @@ PARTITION: Final = PARTITIONS - 1
 _LOOK_S: Final = 0.1
 _AGAIN_S: Final = 2.0
 
-Decode: TypeAlias = Callable[[Sequence[bytes], Origin], Decoded]
-"""Records of one feed, where they come from -> what they hold. Never raises for what is in a record."""
+Decode: TypeAlias = Callable[[int, Sequence[bytes], Origin], Decoded]
+"""Number of the feed, records, where they come from -> what they hold. Never raises for what is in a record."""
 
 
 def origin_of(topic: str, feed: int, first: int, count: int, received_ns: int) -> Origin:
@@ -54,32 +54,35 @@ class FilesFeed:
         return int(self._outlet.ring.progress[TOPIC_INDEX, 0])
 
     async def catch_up(self) -> int:
-        """Hand over what is accepted and was not handed over; returns how many records that were."""
+        """Hand over what is accepted and was not handed over; returns how many records that were.
+
+        A part that cannot be read is said loudly and stays where it is: nothing is left out.
+        """
         began = self.position
-        for records in self._log.records(began):
-            await self._hand_over(records)
+        try:
+            for records in self._log.records(began):
+                await self._hand_over(records)
+        except (OSError, pa.ArrowException) as error:
+            log.error("the log of files cannot be read", error=str(error), position=self.position)  # noqa: TRY400
+            await asyncio.sleep(_AGAIN_S)
         return self.position - began
 
     async def run(self) -> None:
-        """Follow the log for ever. A part that cannot be read is said loudly and tried again; nothing is left out."""
+        """Follow the log for ever."""
         while True:
-            try:
-                if handed := await self.catch_up():
-                    log.info("records of files handed over", records=handed, position=self.position)
-                await asyncio.sleep(_LOOK_S)
-            except (OSError, pa.ArrowException) as error:
-                log.error("the log of files cannot be read", error=str(error), position=self.position)  # noqa: TRY400
-                await asyncio.sleep(_AGAIN_S)
+            if handed := await self.catch_up():
+                log.info("records of files handed over", records=handed, position=self.position)
+            await asyncio.sleep(_LOOK_S)
 
     async def _hand_over(self, records: Records) -> None:
         origin = origin_of(self._topics[records.feed], records.feed, records.first, len(records.values), time.time_ns())
         progress = np.array([(TOPIC_INDEX, 0, 0, records.end)], PROGRESS)
         if FEEDS[records.feed].reader == Reader.FIRST:  # what others name; with the security master it takes its time
-            decoded = await asyncio.to_thread(self._decode, records.values, origin)
+            decoded = await asyncio.to_thread(self._decode, records.feed, records.values, origin)
             await self._outlet.reference(decoded.messages, decoded.unreadable)
             decoded = replace(decoded, messages=[], unreadable=[])
         else:
-            decoded = self._decode(records.values, origin)
+            decoded = self._decode(records.feed, records.values, origin)
         await self._outlet.decoded(decoded, progress=progress)
         self._outlet.ring.progress[TOPIC_INDEX, 0] = records.end
         await asyncio.sleep(0)  # the other feeds of this worker have their turn after every portion

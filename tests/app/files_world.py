@@ -87,7 +87,8 @@ class World:
             await asyncio.sleep(0)
         handing.result()
 
-    def _decode(self, values: Any, origin: Origin) -> Decoded:
+    def _decode(self, feed: int, values: Any, origin: Origin) -> Decoded:
+        assert feed == origin.topic_index
         return decode(values, [()] * len(values), self.symbols, origin, self.machine.markets)
 
     def drop(self, feed: str, name: str, content: str | bytes, *, vouched: bool = False) -> Path:
