@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 API_CLIENTS = 256
-SHARED = ("grid/dom.js", "grid/formats.js", "grid/pages.js", "grid/status.js")
-"""What the page Rules takes from the grid's scripts."""
+SHARED = ("grid/dom.js", "grid/formats.js", "grid/pages.js", "grid/status.js", "page/rest.js")
+"""What the pages Rules and Health take from scripts that are not their own."""
 FORWARDED = r"/(?:api|health)/.*|/metrics"
 
 
@@ -81,9 +81,28 @@ def make(settings: Settings) -> "Server":
             )
         )
 
+    def health() -> "Template":
+        from panel import state  # noqa: PLC0415  see above
+
+        from layouts.health import HealthContext, page  # noqa: PLC0415  see above
+
+        login = visitor()
+        around = frame("/feeds", login)
+        return page(
+            HealthContext(
+                template=(assets.FOLDER / "pages" / "health.html").read_text(),
+                assets=assets.address(),
+                modules=assets.modules("health_page/", "rules_page/dialog.js", *SHARED),
+                session=desk.session(login),
+                theme=_argument(state.session_args, "theme"),
+                navigation=around.navigation,
+                account=around.account,
+            )
+        )
+
     server = get_server(
-        {"/inventory": inventory, "/rules": rules},
-        title={"/inventory": "IMS · Inventory", "/rules": "IMS · Rules"},
+        {"/inventory": inventory, "/rules": rules, "/feeds": health},
+        title={"/inventory": "IMS · Inventory", "/rules": "IMS · Rules", "/feeds": "IMS · Health"},
         port=settings.port,
         address=settings.host,
         websocket_origin=websocket_origins(settings.host, settings.port),

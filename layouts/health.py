@@ -1,0 +1,50 @@
+"""The page Health: every feed, process and store of the service, and the records that wait or were set aside.
+
+Like the page Rules it is text and tables, without Bokeh models: its own scripts (assets/health_page) ask the REST API with a
+token of the page's user, and there is decided who may do what.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import panel as pn
+
+from layouts.components.session_link import SessionLink
+
+THEMES = ("dark", "light")
+
+
+@dataclass(frozen=True, slots=True)
+class HealthContext:
+    """What the page server knows of the page that it is asked for."""
+
+    template: str
+    """Text of the page's Jinja template."""
+    assets: str
+    """Address of the assets folder, without a slash at its end."""
+    modules: tuple[str, ...]
+    """Scripts, in the assets folder, that a browser may fetch ahead."""
+    session: dict[str, Any]
+    """Token for the API, how long it is good for, and whose it is."""
+    theme: str
+    """As the address asks for it; anything but a known name lets the browser decide."""
+    navigation: str
+    account: str
+
+
+def page(context: HealthContext) -> pn.Template:
+    """One session's page. Call it inside the session."""
+    template = pn.Template(context.template)
+    template.add_panel("link", SessionLink())
+    variables = {
+        "assets": context.assets,
+        "config": json.dumps({"session": context.session}).replace("<", "\\u003c"),
+        "modules": context.modules,
+        "theme": context.theme if context.theme in THEMES else "",
+        "navigation": context.navigation,
+        "account": context.account,
+    }
+    for name, value in variables.items():
+        template.add_variable(name, value)
+    return template
