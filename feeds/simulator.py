@@ -152,6 +152,16 @@ class Simulator:
         self.expected.events += applied
         self.expected.missing += self._strayed.missing - before
 
+    def places(self, topic: str | Sequence[str]) -> dict[str, tuple[str, int]]:
+        """The topic and partition of each source, in their order."""
+        names = [topic] * len(Route) if isinstance(topic, str) else topic
+        own = [(names[route], at) for route in self.spread.routes for at in range(self.spread.partitions[route])]
+        strays = Route.TRADES if self.apart else Route.EVENTS
+        lent = Route.EXTERNAL if self.apart else Route.EVENTS
+        own += [(names[strays], at) for at in range(self.partitions)]
+        own += [(names[lent], at % self.spread.partitions[lent]) for at in range(self.partitions)]
+        return dict(zip(self.sources, own, strict=False))
+
     def turn(self, days: TradingDays) -> None:
         """A business day ends: what comes after this is of `days`."""
         lapsed = turn(self._world, days)

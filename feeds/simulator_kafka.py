@@ -5,7 +5,8 @@ producer is idempotent, so what a retry sends again is stored once and the accou
 """
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -15,15 +16,17 @@ import pyarrow as pa
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError
-from numpy.typing import NDArray
 
 from feeds import reference
+from feeds.partitions import partitions_of
 from feeds.simulator import Records
+from feeds.simulator_asides import Aside
 
 BATCH_BYTES: Final = 512 << 10
 _REQUEST_BYTES: Final = 4 << 20
 _IN_FLIGHT: Final = 64
 """Batches handed to the client and not yet stored; beyond it the sender waits."""
+_JSON: Final = (("enc", b"json"),)
 _TAIL: Final = 4_096
 """Records from the end of a partition in which the newest number of its source is looked for."""
 
@@ -67,18 +70,23 @@ class Producer:
 
     async def make_topics(self, events: str, reference_topic: str, partitions: int) -> int:
         """Create the topics that are missing; returns how many partitions the events have, which may be from before."""
+        counts = await self.make_each({events: partitions, reference_topic: 1}, compacted=reference_topic)
+        return counts[events]
+
+    async def make_each(self, partitions: Mapping[str, int], compacted: str) -> dict[str, int]:
+        """The same for any topics, of which one keeps the newest record of each key."""
         admin = AIOKafkaAdminClient(bootstrap_servers=self._servers)
         await admin.start()
         try:
             kept = {"cleanup.policy": "compact"}
-            for topic in (NewTopic(events, partitions, 1), NewTopic(reference_topic, 1, 1, topic_configs=kept)):
-                try:
-                    await admin.create_topics([topic])
-                except TopicAlreadyExistsError:
-                    continue
+            there = await admin.list_topics()
+            for topic in partitions.keys() - set(there):
+                configs = kept if topic == compacted else None
+                with contextlib.suppress(TopicAlreadyExistsError):
+                    await admin.create_topics([NewTopic(topic, partitions[topic], 1, topic_configs=configs)])
         finally:
             await admin.close()
-        return len(await self._producer.partitions_for(events))
+        return {topic: len(await self._producer.partitions_for(topic)) for topic in partitions}
 
     async def send_reference(self, topic: str, records: Sequence[reference.Record], now_ms: int) -> None:
         """Each record under its kind and code; returns when all are stored."""
@@ -97,13 +105,27 @@ class Producer:
         while self._waiting:
             await self._collect(asyncio.ALL_COMPLETED)
 
-    async def newest(self, topic: str, prefix: str, partitions: int) -> NDArray[np.int64]:
-        """Per partition p, the newest number that source `prefix-p` has at its end; 0 where there is none."""
-        found = np.zeros(partitions, np.int64)
+    async def send_asides(
+        self, topics: Sequence[str], asides: Sequence[Aside], partitions: Sequence[int], now_ns: int
+    ) -> None:
+        """Records without numbers, each to where its key belongs."""
+        for aside in asides:
+            key = np.array([aside.key.encode()])
+            partition = int(partitions_of(key, partitions[aside.route])[0])
+            await self._send(
+                topics[aside.route], partition, [aside.value(now_ns)], [key[0]], _JSON, now_ns // 1_000_000
+            )
+
+    async def newest(self, sources: Mapping[str, tuple[str, int]]) -> dict[str, int]:
+        """The newest number that each source has at the end of its topic and partition; 0 where there is none."""
+        found = dict.fromkeys(sources, 0)
+        named: dict[TopicPartition, list[str]] = {}
+        for source, place in sources.items():
+            named.setdefault(TopicPartition(*place), []).append(source)
         consumer = AIOKafkaConsumer(bootstrap_servers=self._servers, enable_auto_commit=False)
         await consumer.start()
         try:
-            places = [TopicPartition(topic, partition) for partition in range(partitions)]
+            places = list(named)
             consumer.assign(places)
             ends = await consumer.end_offsets(places)
             for place in places:
@@ -111,11 +133,11 @@ class Producer:
             left = {place for place in places if ends[place] > 0}
             while left:
                 for place, records in (await consumer.getmany(*left, timeout_ms=1_000)).items():
-                    name = f"{prefix}-{place.partition}"
-                    numbers = [
-                        _number(record.value or b"", dict(record.headers).get("enc"), name) for record in records
-                    ]
-                    found[place.partition] = max(int(found[place.partition]), *numbers)
+                    for record in records:
+                        encoding = dict(record.headers).get("enc")
+                        for source in named[place]:
+                            number = _number(record.value or b"", encoding, source)
+                            found[source] = max(found[source], number)
                 positions = [(place, await consumer.position(place)) for place in left]
                 left -= {place for place, position in positions if position >= ends[place]}
         finally:

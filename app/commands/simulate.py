@@ -21,11 +21,15 @@ from app import world
 from app.business_days import Turning
 from app.listings import listings
 from app.settings import Settings, SettingsError
+from feeds import reference
 from feeds.availability import AvailabilityError, load
 from feeds.calendars import TradingDays
 from feeds.currencies import in_units_of
+from feeds.registry import feed_named, topics
 from feeds.simulator import ENCODINGS, Simulator
+from feeds.simulator_asides import baskets, vendors
 from feeds.simulator_faults import FaultRates
+from feeds.simulator_routes import Route, Spread
 from feeds.universe import Universe, build
 from feeds.wire import Drafts
 
@@ -51,8 +55,13 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--kafka", metavar="HOST:PORT", default="127.0.0.1:9092", help="bootstrap servers (127.0.0.1:9092)"
     )
-    parser.add_argument("--partitions", type=int, help="of the events topic, if it is made (kafka 4, memory 1)")
-    parser.add_argument("--events-topic", default="ims.events", help="topic of events (ims.events)")
+    parser.add_argument("--partitions", type=int, help="of topics that say much, if they are made (kafka 4, memory 1)")
+    parser.add_argument(
+        "--one-topic", action="store_true", help="everything as events in one topic, not a topic a feed"
+    )
+    parser.add_argument(
+        "--events-topic", default="ims.events", help="topic of events, after which the others are named (ims.events)"
+    )
     parser.add_argument("--reference-topic", default="ims.reference", help="topic of reference data (ims.reference)")
     parser.add_argument("--source", default="sim", help="prefix of the sources' names (sim)")
     parser.add_argument("--availability", metavar="FILE", help="a published stock-loan availability file")
@@ -80,6 +89,9 @@ def run(args: argparse.Namespace) -> int:
 
     try:
         return asyncio.run(_to_kafka(source, args))
+    except ValueError as error:
+        print(f"ims simulate: {error}", file=sys.stderr)  # noqa: T201
+        return 2
     except KafkaError as error:
         print(f"ims simulate: Kafka at {args.kafka}: {error}", file=sys.stderr)  # noqa: T201
         return 2
@@ -118,7 +130,21 @@ class Source:
 
     def simulator(self, partitions: int, newest: Any = ()) -> Simulator:
         faults = FaultRates.usual() if self._args.faults == "on" else FaultRates()
-        return Simulator(self.universe, self.days, self._args.seed, partitions, faults, self._args.source, newest)
+        return Simulator(
+            self.universe,
+            self.days,
+            self._args.seed,
+            partitions,
+            faults,
+            self._args.source,
+            newest,
+            apart=not self._args.one_topic,
+        )
+
+    def everything(self, simulator: Simulator) -> list[reference.Record]:
+        """Reference data; where every feed is sent, also baskets, and what vendors say of some securities."""
+        more = [] if self._args.one_topic else [*baskets(self.universe), *vendors(self.universe)]
+        return [*simulator.reference(), *more]
 
     def events(self, simulator: Simulator, count: int) -> Drafts:
         """The next `count` events, of the business days that it is now."""
@@ -174,16 +200,24 @@ def _print(summary: dict[str, Any]) -> None:
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(summary), indent=2).decode() + "\n")
 
 
+def _topics(args: argparse.Namespace) -> str | list[str]:
+    """The topic of every feed by its route, or the one of all events."""
+    if args.one_topic:
+        return str(args.events_topic)
+    named = topics(args.events_topic, args.reference_topic)
+    return [named[feed_named(route.feed).index] for route in Route]
+
+
 def _to_memory(source: Source, args: argparse.Namespace) -> int:
     from app.simulated import Receiver  # noqa: PLC0415  the engine is needed here only
 
-    simulator = source.simulator(args.partitions or 1)
+    simulator, topic = source.simulator(args.partitions or 1), _topics(args)
     receiver = Receiver(f"simulate-{os.getpid()}", source.universe.markets, source.calendar)
     try:
         receiver.reference(simulator.reference())
         if not args.no_start_of_day:
             for drafts in simulator.start_of_day(time.time_ns()):
-                receiver.records(simulator.records(drafts, args.events_topic, args.encoding, args.batch))
+                receiver.records(simulator.records(drafts, topic, args.encoding, args.batch))
         source.start()
         while not source.done:
             count = source.due()
@@ -191,7 +225,8 @@ def _to_memory(source: Source, args: argparse.Namespace) -> int:
                 time.sleep(TICK_S)
                 continue
             drafts = source.events(simulator, count)
-            receiver.records(simulator.records(drafts, args.events_topic, args.encoding, args.batch))
+            receiver.records(simulator.records(drafts, topic, args.encoding, args.batch))
+            receiver.asides(simulator, simulator.asides())
             source.sent(count)
         summary = source.summary(simulator)
         observed, rejected = receiver.observed(), receiver.rejected
@@ -206,20 +241,30 @@ def _to_memory(source: Source, args: argparse.Namespace) -> int:
 async def _to_kafka(source: Source, args: argparse.Namespace) -> int:
     from feeds.simulator_kafka import Producer  # noqa: PLC0415  the client is needed here only
 
+    topic = _topics(args)
     async with Producer(args.kafka) as producer:
-        partitions = await producer.make_topics(args.events_topic, args.reference_topic, args.partitions or 4)
-        newest = await producer.newest(args.events_topic, args.source, partitions)
-        simulator = source.simulator(partitions, newest)
+        partitions = args.partitions or 4
+        if isinstance(topic, str):
+            partitions = await producer.make_topics(topic, args.reference_topic, partitions)
+        else:
+            wanted = dict(zip(topic[1:], Spread.of(partitions, apart=True).partitions[1:], strict=True))
+            made = await producer.make_each(wanted, args.reference_topic)
+            if made != wanted:
+                raise ValueError(f"topics have other partitions than --partitions {partitions} makes: {made}")
+        newest = await producer.newest(source.simulator(partitions).places(topic))
+        simulator = source.simulator(partitions, list(newest.values()))
 
         async def send(drafts: Any) -> None:
-            for records in simulator.records(drafts, args.events_topic, args.encoding, args.batch):
+            for records in simulator.records(drafts, topic, args.encoding, args.batch):
                 await producer.send(records, time.time_ns() // 1_000_000)
 
         if not args.no_start_of_day:
-            await producer.send_reference(args.reference_topic, simulator.reference(), time.time_ns() // 1_000_000)
+            await producer.send_reference(
+                args.reference_topic, source.everything(simulator), time.time_ns() // 1_000_000
+            )
             for drafts in simulator.start_of_day(time.time_ns()):
                 await send(drafts)
-            await producer.flush()
+                await producer.flush()
         source.start()
         while not source.done:
             count = source.due()
@@ -227,9 +272,14 @@ async def _to_kafka(source: Source, args: argparse.Namespace) -> int:
                 await asyncio.sleep(TICK_S)
                 continue
             await send(source.events(simulator, count))
+            if not isinstance(topic, str):
+                asides = simulator.asides()
+                await producer.send_asides(topic, asides, simulator.spread.partitions, time.time_ns())
+                for aside in asides:
+                    simulator.explained(aside)
             source.sent(count)
         await producer.flush()
         summary = source.summary(simulator)
-    summary |= {"kafka": args.kafka, "partitions": partitions, "after": newest.tolist()}
+    summary |= {"kafka": args.kafka, "partitions": partitions, "after": newest}
     _print(summary)
     return 0

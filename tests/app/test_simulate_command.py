@@ -21,7 +21,9 @@ from feeds import reference
 from feeds.json_events import Event
 from feeds.partitions import partitions_of
 from feeds.quarantine import Origin
+from feeds.registry import feed_named, topics
 from feeds.simulator_kafka import _number
+from feeds.simulator_routes import APART, Route, Spread
 
 SMALL = ("--securities", "300", "--seed", "3", "--rate", "0")
 
@@ -120,7 +122,7 @@ async def stored(bootstrap: str, topic: str, partitions: int) -> dict[int, list[
 
 def test_to_kafka_everything_is_stored_once_keyed_and_in_order(capsys: pytest.CaptureFixture[str], kafka: str) -> None:
     topics = ("--events-topic", "simulate.json", "--reference-topic", "simulate.json.ref")
-    to_kafka = ("--to", "kafka", "--kafka", kafka, "--partitions", "3", *topics)
+    to_kafka = ("--to", "kafka", "--kafka", kafka, "--partitions", "3", "--one-topic", *topics)
     code, said = simulate(capsys, *to_kafka, "--events", "8000")
     assert code == 0
     records = asyncio.run(stored(kafka, "simulate.json", 3))
@@ -156,7 +158,7 @@ def test_to_kafka_everything_is_stored_once_keyed_and_in_order(capsys: pytest.Ca
 def second_run_goes_on(capsys: pytest.CaptureFixture[str], to_kafka: tuple[str, ...], last: dict[str, int]) -> None:
     for encoding in ("arrow", "arrow"):
         _, said = simulate(capsys, *to_kafka, "--events", "3000", "--encoding", encoding, "--batch", "100")
-        assert said["after"] == [last[f"sim-{partition}"] for partition in range(3)]
+        assert [said["after"][f"sim-{partition}"] for partition in range(3)] == [last[f"sim-{at}"] for at in range(3)]
         bootstrap = to_kafka[3]
         values = asyncio.run(stored(bootstrap, "simulate.json", 3))
         last = {f"sim-{partition}": newest(some, f"sim-{partition}") for partition, some in values.items()}
@@ -175,9 +177,49 @@ def test_reference_data_arrives_as_the_reference_reader_wants_it(
     capsys: pytest.CaptureFixture[str], kafka: str
 ) -> None:
     topics = ("--events-topic", "simulate.few", "--reference-topic", "simulate.few.ref")
-    simulate(capsys, "--to", "kafka", "--kafka", kafka, "--partitions", "1", *topics, "--events", "0")
+    simulate(capsys, "--to", "kafka", "--kafka", kafka, "--partitions", "1", "--one-topic", *topics, "--events", "0")
     records = asyncio.run(stored(kafka, "simulate.few.ref", 1))[0]
     values = [record.value for record in records]
     decoded = reference.decode(values, world.markets(), Origin.of("simulate.few.ref", len(values)))
     assert not decoded.unreadable
     assert sum(array.size for _, array in decoded.messages) == len(values)
+
+
+def test_every_feed_has_a_topic_and_all_that_is_in_it_is_accounted_for(
+    capsys: pytest.CaptureFixture[str], kafka: str
+) -> None:
+    to_kafka = ("--to", "kafka", "--kafka", kafka, "--partitions", "3", "--events-topic", "each.events")
+    code, said = simulate(
+        capsys, *to_kafka, "--reference-topic", "each.reference", "--events", "30000", "--batch", "50"
+    )
+    assert code == 0
+    counts = dict(zip(Route, Spread.of(3, apart=True).partitions, strict=True))
+    topics_of = topics("each.events", "each.reference")
+    sent: Counter[Route] = Counter()
+    for route in Route:
+        if counts[route]:
+            feed = feed_named(route.feed)
+            some = asyncio.run(stored(kafka, topics_of[feed.index], counts[route]))
+            sent[route] = sum(map(len, some.values()))
+            if route in APART:
+                numbers_grow(said["sources"], route, some)
+    assert min(sent[route] for route in Route if counts[route]) > 0
+    expected = said["expected"]
+    asides = sum(
+        len(records)
+        for records in asyncio.run(stored(kafka, topics_of[feed_named("corporate_actions").index], 1)).values()
+    )
+    assert asides > 0
+    numbered = sum(sent[route] for route in APART)
+    announced = numbered - sum(expected[name] for name in ("events", "duplicates", "unreadable", "unknown"))
+    assert 0 <= announced <= 5, "announcements are not numbered with the rest"
+
+
+def numbers_grow(sources: list[str], route: Route, records: dict[int, list[Any]]) -> None:
+    """What has a number in a partition comes of its own source, in order but for what is sent again."""
+    for partition, some in records.items():
+        source = f"sim-{route.feed}-{partition}"
+        assert source in sources
+        newest = [number for record in some if (number := _number(record.value, b"json", source))]
+        again = sum(later <= max(newest[:at]) for at, later in enumerate(newest) if at)
+        assert again <= 0.02 * len(newest) + 5, (route, partition)

@@ -20,7 +20,7 @@ from engine.symbols import Symbols
 from engine.tables import Word
 from feeds.calendars import TradingDays
 from feeds.outlet import Outlet
-from feeds.quarantine import Reason, Unreadable
+from feeds.quarantine import Unreadable
 from feeds.simulator import Simulator
 from feeds.simulator_faults import Expected, FaultRates
 from feeds.universe import build as build_universe
@@ -47,12 +47,13 @@ class Desk:
         self._intake = Intake(self.machine, graph, self.rings, self.unreadable.extend)
         self._task: asyncio.Task[None] | None = None
 
-    def simulator(self, partitions: int, newest: Sequence[int] = (), securities: int = 300) -> Simulator:
+    def simulator(
+        self, partitions: int, newest: Sequence[int] = (), securities: int = 300, *, apart: bool = False
+    ) -> Simulator:
         """A day with many faults. `newest`: the numbers that its sources have used before."""
         days = TradingDays.of(self._calendar.business_day, self._calendar.base_date, self._calendar.today)
-        return Simulator(
-            build_universe(self.markets, listings(), securities, 1), days, 1, partitions, FAULTS, newest=newest
-        )
+        universe = build_universe(self.markets, listings(), securities, 1)
+        return Simulator(universe, days, 1, partitions, FAULTS, newest=newest, apart=apart)
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._drain())
@@ -76,7 +77,7 @@ class Desk:
     def observed(self) -> Expected:
         """What was counted, as the simulator counts what it sent; a record that was read twice counts once."""
         kept = {(entry.topic, entry.partition, entry.offset, entry.reason): entry for entry in self.unreadable}
-        unknown = sum(entry.events for entry in kept.values() if entry.reason == Reason.UNKNOWN_SECURITY)
+        unknown = sum(entry.events for entry in kept.values() if entry.unknown)
         return Expected(
             events=self.count(Word.EVENTS),
             duplicates=self.count(Word.DUPLICATES),

@@ -7,11 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from engine.ring import FeedWord
 from engine.tables import Word
 from feeds.embedded import SOURCES, EmbeddedFeed, Pace
 from feeds.outlet import NUMBERS
+from feeds.registry import FEEDS
 from feeds.simulator import Simulator
 from tests.feeds.desk import Desk, until
+
+EACH = (
+    "reference prices trades settlements depots external attributes positions orders contracts swaps corporate_actions fx"
+).split()
 
 
 def _feed(desk: Desk, simulator: Simulator, rate: int, encoding: str = "json") -> EmbeddedFeed:
@@ -29,28 +35,39 @@ async def _running(feed: EmbeddedFeed) -> AsyncIterator[None]:
 
 
 @pytest.mark.parametrize("encoding", ["json", "arrow"])
+@pytest.mark.parametrize("apart", [False, True])
 async def test_every_event_passes_the_decoder_and_is_accounted_for(
-    instance: str, tmp_path: Path, encoding: str
+    instance: str, tmp_path: Path, encoding: str, *, apart: bool
 ) -> None:
     async with Desk(instance, tmp_path) as desk:
-        simulator = desk.simulator(partitions=1)
+        simulator = desk.simulator(partitions=1, apart=apart)
         async with _running(_feed(desk, simulator, 20_000, encoding)):
             await until(lambda: desk.count(Word.READY) == 1, "ready after the start of day")
             opening = desk.count(Word.EVENTS)
             await until(lambda: desk.count(Word.EVENTS) > opening + 5_000, "a day's events")
         await until(lambda: desk.observed() == simulator.expected, f"{simulator.expected}")
         assert desk.rejected == []
+        of_feeds = desk.rings[0].feeds
+        read = [feed for feed in range(len(FEEDS)) if of_feeds[feed, FeedWord.PARTITIONS]]
+        assert [FEEDS[feed].name for feed in read] == (EACH if apart else ["events", "reference"])
+        if apart:
+            assert (of_feeds[read, FeedWord.ALIVE_NS] > 0).all()
+            assert of_feeds[read, FeedWord.EVENTS].sum() >= simulator.expected.events
+            assert (
+                of_feeds[read, FeedWord.UNREADABLE].sum() == simulator.expected.unreadable + simulator.expected.unknown
+            )
 
 
 async def test_a_worker_that_starts_again_begins_the_day_anew(instance: str, tmp_path: Path) -> None:
     async with Desk(instance, tmp_path) as desk:
-        first = desk.simulator(partitions=1)
+        first = desk.simulator(partitions=1, apart=True)
+        assert len(first.sources) == SOURCES - 1, "the last is the availability file's"
         async with _running(_feed(desk, first, 5_000)):
             await until(lambda: desk.count(Word.EVENTS) > first.expected.events - 10 > 1_000, "some of the day")
         await until(lambda: desk.rings[0].drained, "drained")
         before = desk.count(Word.DUPLICATES)
         newest = desk.rings[0].progress[NUMBERS, : SOURCES - 1].tolist()
-        second = desk.simulator(partitions=1, newest=newest)
+        second = desk.simulator(partitions=1, newest=newest, apart=True)
         async with _running(_feed(desk, second, 1_000)):
             await until(lambda: second.expected.events > 3_000, "the second day")
         await until(lambda: desk.rings[0].drained, "drained")
