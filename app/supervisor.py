@@ -51,7 +51,7 @@ class Supervisor:
         self.engine = Child("engine", "engine")
         self.workers = [Child(f"worker{i}", "worker", {"IMS_WORKER": str(i)}) for i in range(settings.workers)]
         self.archive = [Child("archive", "archive")] if settings.archive else []
-        self.faces = [Child(name, name) for name in ("gateway", "analyst", "pages")]
+        self.faces = [Child(name, name) for name in ("gateway", "analyst", "files", "pages")]
         self._watches: list[asyncio.Task[None]] = []
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
