@@ -80,6 +80,6 @@ def read(text: str, names: Sequence[str] | None = None) -> tuple[FeedRule, ...]:
 
 
 @cache
-def shipped() -> tuple[FeedRule, ...]:
-    """The rules that the program comes with; a feed's place is its number. Raises `FeedRulesError`."""
-    return read(files("assets").joinpath("feeds.yaml").read_text())
+def shipped(names: tuple[str, ...] | None = None) -> tuple[FeedRule, ...]:
+    """The rules that the program comes with; a feed's place is its number. Raises `FeedRulesError`, see `read`."""
+    return read(files("assets").joinpath("feeds.yaml").read_text(), names)

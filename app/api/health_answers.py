@@ -96,13 +96,14 @@ class SnapshotHealth(Struct, frozen=True, kw_only=True):
     size_bytes: int | None
     pause_ms: Annotated[float | None, Meta(description="The longest the writer was stopped for it.")]
     kept: int
+    skipped: Annotated[int, Meta(description="Damaged files that were passed over at start.")] = 0
     problem: str = ""
 
 
 class ArchiveHealth(Struct, frozen=True, kw_only=True):
     """How far the archive is."""
 
-    state: Annotated[str, Meta(description="live, behind, down or off.")]
+    state: Annotated[str, Meta(description="live, behind, gap (something is missing), down or off.")]
     behind_ms: int | None
     backlog_bytes: int
     written_at: Moment

@@ -18,7 +18,8 @@ from app.archive_place import record
 from app.business_days import DayState
 from app.clock import wall
 from app.feed_health import FeedHealth
-from app.health import HealthDesk
+from app.health import HealthDesk, Others
+from app.health_others import of_archive, of_snapshots
 from app.intake import Intake
 from app.keeping import Keeping
 from app.parking import Parking
@@ -36,6 +37,7 @@ from engine.rule_model import Document
 from engine.segment import remove_dead
 from engine.state import Machine
 from engine.tables import Word
+from feeds.registry import FEEDS
 
 log = structlog.get_logger()
 IDLE_S: Final = 0.002
@@ -85,10 +87,13 @@ class Engine:
         else:
             self.keeping.restore(kept.parts["keeping"][0].tobytes())
         self.snapshots = self._snapshots()
-        self.feed_health = FeedHealth(self.machine.tables, self.rings, feed_rules.shipped())
-        health = HealthDesk(settings, self.machine, self.keeping, self.feed_health, read, self.intake.use)
+        self.feed_health = FeedHealth(self.machine.tables, self.rings, feed_rules.shipped(tuple(f.name for f in FEEDS)))
+        others = Others(of_snapshots(self.snapshots, self._clock), of_archive(settings, self._clock))
+        parts = (self.machine, self.keeping, self.feed_health, read, self.intake.use)
+        health = HealthDesk(settings, *parts, others=others, clock=self._clock)
         closes = world.closes(markets, self._calendar, cache)
         self.api = ApiService(settings, self.machine, self.rings, self._clock, closes, health=health)
+        others.exceptions = lambda: self.api.master.open_count
         self._stopping = asyncio.Event()
 
     def _begun(self) -> tuple[Machine, Contents | None]:

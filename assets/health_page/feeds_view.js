@@ -6,8 +6,6 @@ import { address } from "./state.js";
 import { link, LiveTable } from "./table.js";
 import { count, moment, rate, roughly, since, stateOf } from "./words.js";
 
-const tone = (value, level) => (value > 0 ? level : "none");
-
 /** `page.state`, for the addresses of links. */
 export function feedsTable(page) {
   const sparks = new Map();
@@ -18,18 +16,25 @@ export function feedsTable(page) {
     return line.host;
   };
   const off = (feed) => feed.state === "off";
-  const counted = (td, feed, view, value, level, tip) =>
-    value ? link(td, { href: address({ ...page.state, view, feed: feed.feed }), text: count(value), title: tip, tone: tone(value, level) }) : off(feed) ? "" : "0";
+  const counted = (td, feed, view, value, level, tip) => {
+    td.classList.toggle("zero", !value);
+    if (!value) return off(feed) ? "" : "0";
+    return link(td, { href: address({ ...page.state, view, feed: feed.feed }), text: count(value), title: tip, tone: level });
+  };
+  const lag = (td, feed) => {
+    td.classList.toggle("zero", !feed.lag);
+    return off(feed) ? "" : count(feed.lag);
+  };
   const columns = [
     { id: "state", title: "State", tip: "Late: longer than its limit not known to be complete", cell: (feed, td) => state(td, feed) },
     { id: "feed", title: "Feed", cell: (feed, td) => name(td, feed, page) },
-    { id: "lag", title: "Lag", tip: "Records that are there and not yet read", num: true, cell: (feed) => (off(feed) ? "" : count(feed.lag)) },
-    { id: "late", title: "Complete as of", tip: "How long ago its source last answered and all of it was read; the bar fills up to the limit", num: true, cell: (feed, td) => late(td, feed) },
+    { id: "lag", title: "Lag", tip: "Records that are there and not yet read", num: true, cell: (feed, td) => lag(td, feed) },
+    { id: "late", title: "Last good", tip: "How long ago its source last answered and all of it was read; the bar fills up to the limit", num: true, cell: (feed, td) => late(td, feed) },
     { id: "limit", title: "Limit", tip: "Later than this, it is stale", num: true, cell: (feed) => roughly(feed.limit_s * 1000) },
+    { id: "good", title: "At, UTC", tip: "When it was last known to be complete", num: true, cell: (feed) => (off(feed) ? "" : moment(feed.last_good, page.now)) },
     { id: "age", title: "Newest", tip: "Since its newest record came; a feed that has nothing to say is not late", num: true, cell: (feed) => (off(feed) ? "" : since(feed.age_ms)) },
     { id: "rate", title: "Rec/s", tip: "Records a second", num: true, cell: (feed) => (off(feed) ? "" : rate(feed.rate)) },
     { id: "spark", title: "2 min", tip: "Records a second over the last two minutes", cell: (feed) => (off(feed) ? "" : spark(feed)) },
-    { id: "good", title: "Last good", tip: "When it was last known to be complete, UTC", num: true, cell: (feed) => (off(feed) ? "" : moment(feed.last_good, page.now)) },
     { id: "gaps", title: "Gaps", tip: "Sequence numbers that have not come, over all its sources", num: true, cell: (feed, td) => counted(td, feed, "gaps", feed.gaps, "bad", "Which numbers") },
     { id: "quarantined", title: "Quarantined", tip: "Events of records that could not be used", num: true, cell: (feed, td) => counted(td, feed, "quarantine", feed.quarantined, "warn", "Which records") },
     { id: "parked", title: "Parked", tip: "Records that wait for reference data", num: true, cell: (feed, td) => counted(td, feed, "parked", feed.parked, "warn", "Which records") },

@@ -107,6 +107,7 @@ function cardsOf(status, page) {
             ["Size", size(snapshot.size_bytes)],
             ["Writer stopped for", snapshot.pause_ms === null ? "–" : `${snapshot.pause_ms.toFixed(1)} ms`, warn(snapshot.pause_ms > 20, "bad")],
             ["Kept", count(snapshot.kept)],
+            ["Damaged, passed over", count(snapshot.skipped ?? 0), warn(snapshot.skipped)],
           ],
         }
       : { state: "off", rows: [["Newest", "no snapshots here"]] },
@@ -127,10 +128,10 @@ function cardsOf(status, page) {
       state: parked.problem ? "stale" : "live",
       problem: parked.problem,
       rows: [
-        ["Parked records", `${count(parked.records)} of at most ${count(parked.limit_records)}`, warn(parked.records), to("parked")],
+        ["Parked records", `${count(parked.records)} / ${count(parked.limit_records)}`, warn(parked.records), to("parked")],
         ["Parked shares", count(parked.shares), warn(parked.shares)],
         ["Oldest parked", moment(parked.oldest, page.now)],
-        ["Quarantined", `${count(quarantine.entries)} of at most ${count(quarantine.limit_entries)}`, warn(quarantine.entries), to("quarantine")],
+        ["Quarantined", `${count(quarantine.entries)} / ${count(quarantine.limit_entries)}`, warn(quarantine.entries), to("quarantine")],
         ["Dropped, it was full", count(quarantine.dropped), warn(quarantine.dropped, "bad")],
       ],
     },

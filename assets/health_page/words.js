@@ -8,6 +8,7 @@ export const STATES = {
   behind: { icon: "◐", text: "Behind" },
   stale: { icon: "▲", text: "STALE" },
   missing: { icon: "■", text: "MISSING" },
+  gap: { icon: "▲", text: "Gap" },
   down: { icon: "■", text: "DOWN" },
   off: { icon: "○", text: "Off" },
 };
@@ -53,7 +54,7 @@ export function verdict(status) {
   if (named("stale").length) parts.push(`${named("stale").join(", ")} stale`);
   const down = status.processes.filter(({ state }) => state === "down").map(({ process }) => process);
   if (down.length) parts.push(`${down.join(", ")} down`);
-  if (status.archive && ["behind", "down"].includes(status.archive.state)) parts.push(`archive ${status.archive.state}`);
+  if (status.archive && ["behind", "gap", "down"].includes(status.archive.state)) parts.push(`archive ${status.archive.state}`);
   if (status.archive?.gaps) parts.push(`${status.archive.gaps} gaps in the archive`);
   for (const problem of [status.snapshot?.problem && `snapshots: ${status.snapshot.problem}`, status.parked.problem && `parking: ${status.parked.problem}`]) {
     if (problem) parts.push(problem);

@@ -1,0 +1,351 @@
+"""The page Health in every state that it may be in, as somebody sees it who watches six screens."""
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from app.bench import running, services
+from app.identity import Role
+from app.settings import Settings
+from app.users_store import FILE, Users
+from tests.e2e.desk_page import NONE, DeskPage, desk_page
+from tests.e2e.scripted_health import Script, ScriptedHealth, good, parked, process, quarantined
+from tests.e2e.test_rules_page import CONTRASTS
+
+PASSWORD = "a long password"
+PEOPLE = {"olga": [Role.OPS], "tom": [Role.TRADER]}
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """A running page server that knows two people; its API is the test's."""
+    folder, port = tmp_path_factory.mktemp("data"), services.free_port()
+    users = Users(folder / FILE)
+    for name, roles in PEOPLE.items():
+        users.add(name, PASSWORD, roles)
+    made = Settings(instance=f"health-{port}", port=port, data=str(folder))
+    command = [sys.executable, "-m", "app.child", "pages"]
+    environment = os.environ | {"IMS_SETTINGS": made.to_json()}
+    with subprocess.Popen(
+        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "READY\n"
+        yield made
+        process.terminate()
+
+
+@pytest.fixture(scope="module")
+def browser(chromium_path: str) -> Iterator[Browser]:
+    with running.browser() as opened:
+        yield opened
+
+
+@pytest.fixture
+def script(settings: Settings) -> Script:
+    return Script(settings.secret)
+
+
+@pytest.fixture
+def api(settings: Settings, script: Script) -> Iterator[Script]:
+    with serving(settings, script):
+        yield script
+
+
+@contextlib.contextmanager
+def serving(settings: Settings, script: Script) -> Iterator[None]:
+    scripted = ScriptedHealth(script, settings.api_port)
+    scripted.start()
+    try:
+        yield
+    finally:
+        scripted.stop()
+
+
+@pytest.fixture(scope="module")
+def cookies(browser: Browser, settings: Settings) -> dict[str, Any]:
+    """Everybody's login, made once by hand."""
+    kept = {}
+    for name in PEOPLE:
+        with desk_page(browser) as desk:
+            desk.open(f"http://127.0.0.1:{settings.port}/feeds")
+            desk.page.fill("#user", name)
+            desk.page.fill("#password", PASSWORD)
+            desk.page.click("button[type=submit]")
+            desk.page.wait_for_selector("#feeds")
+            kept[name] = desk.page.context.cookies()
+    return kept
+
+
+@pytest.fixture
+def person(browser: Browser, settings: Settings, cookies: dict[str, Any]) -> Iterator[Callable[..., DeskPage]]:
+    """Opens the page as somebody: `person("olga", "?view=parked")`."""
+    with contextlib.ExitStack() as stack:
+
+        def opened(name: str = "olga", query: str = "", **options: Any) -> DeskPage:
+            desk = stack.enter_context(desk_page(browser, **options))
+            desk.page.context.add_cookies(cookies[name])
+            return desk.open(f"http://127.0.0.1:{settings.port}/feeds{query}")
+
+        yield opened
+
+
+def cell(desk: DeskPage, feed: str, column: str) -> Any:
+    return desk.page.locator(f"#feeds tr[data-key={feed}] [data-column={column}]")
+
+
+def test_a_service_in_order_is_told_in_one_green_line(api: Script, person: Callable[..., DeskPage]) -> None:
+    desk = person()
+    assert "LIVE" in desk.wait_status("live")
+    expect(desk.page.locator("#verdict")).to_have_text("All feeds are complete")
+    expect(cell(desk, "prices", "state")).to_have_text("● Live")
+    expect(cell(desk, "prices", "rate")).to_have_text("148,000")
+    expect(cell(desk, "locates", "state")).to_have_text("○ Off")
+    expect(desk.page.locator(".service [data-key=engine] [data-column=memory]")).to_have_text("812 MB")
+    expect(desk.page.locator("[aria-label=Snapshots] dd").nth(3)).to_have_text("8.4 ms")
+    desk.picture("health-live")
+    assert desk.value(CONTRASTS) == []
+    desk.page.click("#theme")
+    desk.picture("health-live-light")
+    assert desk.value(CONTRASTS) == []
+    assert desk.errors == []
+
+
+def test_a_stale_feed_says_what_is_in_doubt(api: Script, person: Callable[..., DeskPage]) -> None:
+    api.status["stale"] = ["SHARES"]
+    api.change(
+        "trades", state="stale", late_ms=47_200, lag=812_004, age_ms=47_900, rate=0, rates=[50_000] * 40 + [0] * 20
+    )
+    api.change("orders", state="behind", late_ms=4_100, lag=12_400)
+    desk = person()
+    desk.wait_status("stale")
+    expect(desk.page.locator("#verdict")).to_contain_text("Trades stale")
+    expect(desk.page.locator("#verdict")).to_contain_text("no locate is approved without a person")
+    expect(cell(desk, "trades", "state")).to_have_text("▲ STALE")
+    expect(cell(desk, "trades", "late")).to_have_text("47s")
+    desk.picture("health-stale")
+    assert desk.value(CONTRASTS) == []
+    desk.page.click("#theme")
+    desk.picture("health-stale-light")
+    assert desk.value(CONTRASTS) == []
+    api.status = good()
+    desk.wait_status("live")
+    expect(cell(desk, "trades", "state")).to_have_text("● Live")
+
+
+def test_late_prices_put_values_in_doubt_and_not_shares(api: Script, person: Callable[..., DeskPage]) -> None:
+    api.status["stale"] = ["MONEY"]
+    api.change("prices", state="stale", late_ms=95_000)
+    desk = person()
+    desk.page.wait_for_selector("#verdict[data-level=bad]")
+    expect(desk.page.locator("#verdict")).to_contain_text("values are in doubt")
+    assert "MONEY" in desk.page.inner_text("#status")
+
+
+def test_a_gap_opens_to_the_numbers_that_have_not_come(api: Script, person: Callable[..., DeskPage]) -> None:
+    api.status["missing"] = 1_203
+    api.change("trades", gaps=1_203)
+    ranges = [
+        {"first": 881_201, "last": 882_400},
+        {"first": 882_511, "last": 882_511},
+        {"first": 883_000, "last": 883_001},
+    ]
+    api.sources["trades"] = [
+        {"source": "gateway-2", "newest": 4_510_233, "missing": 0, "gaps": []},
+        {"source": "gateway-1", "newest": 883_940, "missing": 1_203, "gaps": ranges},
+    ]
+    desk = person()
+    cell(desk, "trades", "gaps").locator("a").click()
+    rows = desk.page.locator("#gaps tbody tr")
+    expect(rows.first).to_contain_text("gateway-1")
+    expect(rows.first).to_contain_text(f"881,201 {NONE} 882,400 (1,200)")
+    assert "feed=trades" in desk.page.url
+    desk.picture("health-gaps")
+    assert desk.value(CONTRASTS) == []
+    desk.page.keyboard.press("Escape")
+    desk.page.wait_for_selector(".service")
+    desk.page.go_back()
+    expect(rows.first).to_contain_text("gateway-1")
+
+
+def test_parked_records_are_opened_retried_and_given_up(api: Script, person: Callable[..., DeskPage]) -> None:
+    api.records["parked"] = [parked(n, f"XS00{n:08d}") for n in range(1, 31)]
+    api.status["parked"] |= {"records": 30, "events": 30, "shares": 465_000, "oldest": "2026-11-20T14:01:00Z"}
+    api.change("trades", parked=30)
+    desk = person("olga", "?view=parked")
+    page = desk.page
+    rows = page.locator("#records tbody tr")
+    expect(rows).to_have_count(30)
+    expect(rows.first).to_contain_text("security XS0000000001")
+    expect(rows.first).to_contain_text("ims.trades[1]@120001")
+    expect(page.locator("[data-do=retry]")).to_have_attribute("aria-disabled", "true")
+    rows.nth(2).locator("button").click()
+    expect(page.locator(".raw pre")).to_contain_text('"sec": "XS0000000003"')
+    rows.nth(0).locator("input").check()
+    rows.nth(1).locator("input").check()
+    desk.picture("health-parked")
+    assert desk.value(CONTRASTS) == []
+    page.click("[data-do=retry]")
+    expect(page.locator("#notice")).to_have_text("0 used, 2 still cannot be used")
+    rows.nth(0).locator("input").check()
+    page.click("[data-do=discard]")
+    page.fill("dialog textarea", "sent by mistake")
+    desk.picture("health-discard")
+    page.click("dialog button[type=submit]")
+    expect(rows).to_have_count(29)
+    assert api.done[-1] == ("parked discard", "olga", {"ids": [1], "comment": "sent by mistake"})
+    page.keyboard.press("Escape")
+    expect(page.locator(".raw")).to_be_hidden()
+
+
+def test_only_ops_and_admin_may_retry_and_discard(api: Script, person: Callable[..., DeskPage]) -> None:
+    api.records["parked"] = [parked(1, "XS1")]
+    desk = person("tom", "?view=parked")
+    desk.page.locator("#records tbody input").check()
+    button = desk.page.locator("[data-do=discard]")
+    expect(button).to_have_attribute("title", "Only ops or admin may do this")
+    button.click(force=True)
+    expect(desk.page.locator("#notice")).to_have_text("Only ops or admin may do this")
+    assert api.done == []
+
+
+def test_the_quarantine_shows_what_came_where_and_why(api: Script, person: Callable[..., DeskPage]) -> None:
+    entries = [
+        quarantined(3, "malformed", "JSON is malformed: expected ',' or '}' (byte 17)", '{"src":"feed-9" <b>oops</b>'),
+        quarantined(2, "invalid_field", "no op 'BYU'", '{"src":"feed-9","seq":4,"op":"BYU"}'),
+        quarantined(1, "too_old", "older than the window of known sequence numbers", '{"src":"feed-9","seq":1}'),
+    ]
+    api.records["quarantine"] = entries
+    api.status["quarantine"] |= {"entries": 3, "events": 3, "dropped": 1_200}
+    api.change("prices", quarantined=3)
+    desk = person()
+    cell(desk, "prices", "quarantined").locator("a").click()
+    row = desk.page.locator("#records tbody tr").first
+    expect(row).to_contain_text("ims.prices[2]@77003")
+    expect(row).to_contain_text("malformed: JSON is malformed")
+    row.locator("button").click()
+    expect(desk.page.locator(".raw pre")).to_have_text('{"src":"feed-9" <b>oops</b>')
+    desk.picture("health-quarantine")
+    assert desk.value(CONTRASTS) == []
+
+
+def test_an_archive_that_is_behind_and_a_process_that_is_down_are_in_the_first_line(
+    api: Script, person: Callable[..., DeskPage]
+) -> None:
+    api.status["archive"] |= {"state": "behind", "behind_ms": 312_000, "backlog_bytes": 900 << 20, "gaps": 2}
+    api.status["archive"]["problem"] = "No space left on device"
+    api.status["processes"][2] = process("worker0", state="down", pid=0, up_ms=None, restarts=4, memory_bytes=None) | {
+        "processor_s": None
+    }
+    api.status["snapshot"] |= {"problem": "No space left on device", "pause_ms": 31.0}
+    api.status["exceptions"] = 12
+    desk = person()
+    verdict = desk.page.locator("#verdict")
+    expect(verdict).to_contain_text("worker0 down · archive behind · 2 gaps in the archive")
+    expect(desk.page.locator(".service [data-key=worker0]")).to_contain_text("DOWN")
+    expect(desk.page.locator(".card[aria-label=Archive]")).to_contain_text("No space left on device")
+    desk.picture("health-archive-behind")
+    assert desk.value(CONTRASTS) == []
+
+
+def test_nothing_to_show_is_said_in_words(api: Script, person: Callable[..., DeskPage]) -> None:
+    api.status |= {"processes": [], "snapshot": None, "archive": None, "exceptions": None, "ready": False}
+    for each in api.status["feeds"]:
+        each.update(state="off", partitions=0, rates=[], last_good=None, late_ms=None, age_ms=None)
+    desk = person()
+    desk.wait_status("starting")
+    expect(desk.page.locator("#verdict")).to_contain_text("Starting")
+    expect(desk.page.locator(".service .nothing")).to_be_visible()
+    desk.picture("health-no-data")
+    desk.page.click("[data-view=parked]")
+    expect(desk.page.locator(".records .nothing")).to_contain_text("Nothing waits")
+    desk.page.click("[data-view=gaps]")
+    expect(desk.page.locator("#view .nothing")).to_contain_text("No source has sent")
+    assert desk.value(CONTRASTS) == []
+
+
+def test_a_feed_that_does_not_exist_is_said_to_be_none(api: Script, person: Callable[..., DeskPage]) -> None:
+    desk = person("olga", "?view=gaps&feed=nonsense")
+    expect(desk.page.locator("#view .nothing")).to_have_text("no feed nonsense")
+
+
+def test_before_the_first_answer_the_page_says_that_it_reads(api: Script, person: Callable[..., DeskPage]) -> None:
+    api.hold.clear()
+    desk = person()
+    expect(desk.page.locator("#feeds")).to_contain_text("Reading how every feed fares")
+    desk.picture("health-loading")
+    api.hold.set()
+    desk.wait_status("live")
+
+
+def test_an_engine_that_is_away_greys_what_is_from_before(
+    settings: Settings, script: Script, person: Callable[..., DeskPage]
+) -> None:
+    with serving(settings, script):
+        desk = person()
+        desk.wait_status("live")
+    desk.wait_status("down")
+    expect(desk.page.locator("#verdict")).to_contain_text("what is shown is from before")
+    expect(cell(desk, "prices", "rate")).to_have_text("148,000")
+    desk.picture("health-engine-down")
+    with serving(settings, script):
+        desk.wait_status("live")
+        expect(desk.page.locator("#verdict")).to_have_text("All feeds are complete")
+
+
+def test_a_page_server_that_is_away_is_said_to_be(api: Script, person: Callable[..., DeskPage]) -> None:
+    desk = person()
+    desk.wait_status("live")
+    desk.page.context.set_offline(True)
+    desk.wait_status("disconnected")
+    desk.picture("health-disconnected")
+    desk.page.context.set_offline(False)
+    desk.wait_status("live")
+
+
+def test_an_engine_that_has_stopped_moving_is_no_live_one(api: Script, person: Callable[..., DeskPage]) -> None:
+    api.status["heartbeat_age_ms"] = 9_000
+    desk = person()
+    desk.wait_status("stale")
+    assert "ENGINE STUCK" in desk.page.inner_text("#status")
+
+
+def test_arrows_walk_through_the_numbers_and_enter_opens_them(api: Script, person: Callable[..., DeskPage]) -> None:
+    desk = person()
+    api.change("prices", quarantined=3)
+    api.change("orders", parked=9)
+    expect(cell(desk, "orders", "parked").locator("a")).to_have_text("9")
+    cell(desk, "prices", "feed").locator("a").focus()
+    desk.page.keyboard.press("ArrowRight")
+    assert desk.value("document.activeElement.textContent") == "3"
+    desk.page.keyboard.press("ArrowLeft")
+    desk.page.keyboard.press("ArrowDown")
+    assert desk.value("document.activeElement.textContent") == "Trades"
+    desk.page.keyboard.press("Enter")
+    desk.page.wait_for_selector("#gaps, #view .nothing")
+    assert "feed=trades" in desk.page.url
+
+
+def test_what_has_the_focus_keeps_it_while_numbers_change(api: Script, person: Callable[..., DeskPage]) -> None:
+    api.records["parked"] = [parked(n, f"XS{n}") for n in range(1, 4)]
+    desk = person("olga", "?view=parked")
+    desk.page.locator("#records tbody input").nth(1).focus()
+    api.records["parked"] = api.records["parked"][1:]
+    api.status["parked"]["records"] = 2
+    expect(desk.page.locator("#records tbody tr")).to_have_count(2)
+    assert desk.value("document.activeElement.closest('tr').dataset.id") == "2"
+
+
+@pytest.mark.parametrize("width", [1280, 2560])
+def test_it_fits_narrow_and_wide_screens(api: Script, person: Callable[..., DeskPage], width: int) -> None:
+    desk = person(viewport={"width": width, "height": 900 if width < 2000 else 1300})
+    desk.wait_status("live")
+    wide = desk.value("document.querySelector('#feeds').scrollWidth - document.querySelector('#feeds').clientWidth")
+    assert wide <= 0
+    desk.picture(f"health-{width}")
