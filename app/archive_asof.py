@@ -23,7 +23,7 @@ from engine.recognise import APPLIED
 from engine.ring import DTYPES, Message
 from engine.rule_model import Document
 from engine.state import Calendar, Machine
-from feeds.archive_records import Told, joined
+from feeds.archive_records import STATE_COLUMNS, Told, joined
 
 _REFERENCE: Final = (
     Message.CURRENCIES,
@@ -124,9 +124,10 @@ class _Small:
 
     def _read(self) -> Told:
         """Everything that was applied to rows and prices of the securities, and to books as a whole; numbered from 1."""
-        kinds = (("events", Message.EVENTS), ("prices", Message.EVENTS), ("effects", Message.EFFECTS))
-        found = [self._past.told(kind, name, securities=self._codes) for name, kind in kinds]
-        found[-1].records["flags"] &= ~np.uint8(Flag.QUANTO)  # they are dated as they settle
+        kinds = (("events", Message.EVENTS), ("effects", Message.EFFECTS), ("prices", Message.EVENTS))
+        found = [self._past.told(kind, name, securities=self._codes, columns=STATE_COLUMNS) for name, kind in kinds]
+        found[1].records["flags"] &= ~np.uint8(Flag.QUANTO)  # they are dated as they settle
+        found[2] = _last_ones(found[2])
         whole = joined(found, Message.EVENTS).ordered()
         events: EventArray = whole.records
         about = np.isin(events["security"], self._ids) | (events["op"] == Op.RESET_BOOK)
@@ -226,6 +227,23 @@ class _Small:
             if number:
                 held[number, int(record["what"])] = int(record["quantity"])
         return held
+
+
+def _last_ones(prices: Told) -> Told:
+    """Of prices only the last of each sort and security, and those with the latest time: the others leave no trace."""
+    quotes = prices.taken(np.flatnonzero(prices.outcome == APPLIED))
+    records = quotes.records
+    about = (
+        records["security"].astype(np.int64) << 9
+        | records["op"].astype(np.int64) << 1
+        | (records["flags"] & Flag.START_OF_DAY != 0)
+    )
+    latest = np.lexsort((records["time_ns"], about))
+    keep = np.zeros(len(records), bool)
+    keep[len(records) - 1 - np.unique(about[::-1], return_index=True)[1]] = True
+    ends = np.flatnonzero(np.diff(about[latest], append=-1))
+    keep[latest[ends]] = True
+    return quotes.taken(np.flatnonzero(keep))
 
 
 def _opened(clock: list[list[list[int]]]) -> NDArray[np.void]:

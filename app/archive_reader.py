@@ -43,13 +43,15 @@ class Past:
                 if file.last >= part.first and file.first <= part.last and file.first_ns <= self.at_ns:
                     yield part, file
 
-    def table(self, name: str, *, securities: Sequence[str] | None = None) -> list[pa.Table]:
-        """What there is of a kind of files. Raises `DamagedError`."""
-        columns = EVENT_COLUMNS if name in _OF_EVENTS else None
+    def table(
+        self, name: str, *, securities: Sequence[str] | None = None, columns: Sequence[str] = EVENT_COLUMNS
+    ) -> list[pa.Table]:
+        """What there is of a kind of files; of events these columns. Raises `DamagedError`."""
+        wanted = columns if name in _OF_EVENTS else None
         chosen = securities if name in archive_files.KEYED else None
         tables = []
         for part, file in self.files(name):
-            table = archive_files.read(self._folder / file.path, file.bytes, securities=chosen, columns=columns)
+            table = archive_files.read(self._folder / file.path, file.bytes, securities=chosen, columns=wanted)
             if file.first < part.first or file.last > part.last or file.last_ns > self.at_ns:
                 within = pc.and_(
                     pc.and_(pc.greater_equal(table["place"], part.first), pc.less_equal(table["place"], part.last)),
@@ -59,9 +61,16 @@ class Past:
             tables.append(table)
         return tables
 
-    def told(self, kind: Message, name: str | None = None, *, securities: Sequence[str] | None = None) -> Told:
+    def told(
+        self,
+        kind: Message,
+        name: str | None = None,
+        *,
+        securities: Sequence[str] | None = None,
+        columns: Sequence[str] = EVENT_COLUMNS,
+    ) -> Told:
         """Records of a kind (`name`: of another kind of file), in the order in which the machine was told."""
-        tables = self.table(name or kind.name.lower(), securities=securities)
+        tables = self.table(name or kind.name.lower(), securities=securities, columns=columns)
         return archive_records.joined([archive_records.told(kind, table) for table in tables], kind).ordered()
 
     def texts(self, kind: Message) -> list[tuple[int, int, str]]:

@@ -3,7 +3,7 @@
 import os
 import sqlite3
 import time
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -82,7 +82,7 @@ class Watch:
         if self._manifest is not None:
             self._manifest.close()
 
-    def _told(self, now_ns: int) -> dict[str, object]:
+    def _told(self, now_ns: int) -> dict[str, Any]:
         """From the engine's ring."""
         ring = self._living()
         if ring is None:
@@ -90,7 +90,7 @@ class Watch:
         words = dict(zip(ArchiveWord, words_of(ring).tolist(), strict=True))
         open_messages = max(0, words[ArchiveWord.PLACE] - words[ArchiveWord.WRITTEN])
         since = words[ArchiveWord.WRITTEN_NS] or int(ring.segment.meta["started_ns"])
-        told: dict[str, object] = {
+        told: dict[str, Any] = {
             "alive": now_ns - max(words[ArchiveWord.FLUSHED_NS], int(ring.segment.meta["started_ns"])) < _DEAD_NS
             or bool(words[ArchiveWord.FAILURES]),
             "behind_bytes": ring.backlog_bytes,
@@ -122,7 +122,7 @@ class Watch:
                 found.close()
         return self._ring
 
-    def _kept(self, now_ns: int) -> dict[str, object]:
+    def _kept(self, now_ns: int) -> dict[str, Any]:
         """From the manifest."""
         folder = folder_of(self._settings)
         if self._manifest is None:

@@ -17,6 +17,8 @@ MANY: Final = 24
 """So many small files of an hour and kind become one, even while the hour lasts."""
 LARGE_ROWS: Final = 4_000_000
 """No file becomes larger by being put together with others."""
+_SMALL_ROWS: Final = 500_000
+"""Larger ones are left as they are: putting them together would cost more than it gives."""
 _SETTLED_NS: Final = 60_000_000_000
 _DAY_NS: Final = 24 * HOUR_NS
 
@@ -83,6 +85,8 @@ def _together(files: Sequence[ArchiveFile], now_ns: int) -> list[list[ArchiveFil
     """Files that belong together, each group in the order in which they were told."""
     by_place: dict[tuple[str, int, int], list[ArchiveFile]] = defaultdict(list)
     for file in files:
+        if file.rows > _SMALL_ROWS:
+            continue
         by_place[file.name, file.generation, file.first_ns // HOUR_NS].append(file)
     groups = []
     for (_, _, hour), of in by_place.items():

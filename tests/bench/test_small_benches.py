@@ -44,3 +44,9 @@ def test_latency_follows_prices_from_the_broker_to_the_cell(capsys: pytest.Captu
     size = ["--encoding", encoding, "--rate", "2000", "--probes", "10", "--runs", "1"]
     report = _bench(capsys, "latency", *size)
     assert report[f"{encoding}_p99_ms"] >= report[f"{encoding}_p50_ms"] > 0
+
+
+def test_archive_knows_what_it_wrote(capsys: pytest.CaptureFixture[str]) -> None:
+    report = _bench(capsys, "archive", *"--events 40000 --books 20 --securities 60 --rows 2000".split())
+    assert report["busiest_events"] > 0
+    assert report["bytes_per_event"] > 0
