@@ -92,6 +92,12 @@ class MasterBooks(MasterDatabase):
             own = sa.select(tables.CLAIMS.c.code).where(tables.CLAIMS.c.code == text).limit(1)
             return connection.execute(own).scalar()
 
+    def leads(self, code: str) -> set[str]:
+        """All texts that lead to a security."""
+        chosen = sa.select(tables.NAMES.c.text).where(tables.NAMES.c.code == code)
+        with self._asking(), self._engine.connect() as connection:
+            return {row.text for row in connection.execute(chosen)}
+
     def claims(self, code: str) -> dict[str, Claim]:
         """What each source says of a security."""
         chosen = sa.select(tables.CLAIMS).where(tables.CLAIMS.c.code == code)

@@ -6,7 +6,6 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable, Sequence
-from importlib.resources import files
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -16,6 +15,7 @@ from msgspec import structs
 from numpy.typing import NDArray
 
 from app.master_database import MasterStoreError, url_of
+from app.master_rules import master_rules, vocabulary
 from app.master_store import MasterStore, Place
 from app.settings import Settings
 from engine.model import Market
@@ -23,11 +23,10 @@ from engine.ring import MOVE, NAME, Message
 from feeds.master import Change, Master
 from feeds.master_decisions import Decided
 from feeds.master_door import Answer, Taken
-from feeds.master_golden import Rules, counterparty_rows, rows
+from feeds.master_golden import counterparty_rows, rows
 from feeds.master_records import Security
 from feeds.master_rulings import DecisionError, undoes
 from feeds.quarantine import Unreadable
-from feeds.vocabulary import Vocabulary, Words
 
 log = structlog.get_logger()
 LOOK_S: Final = 0.25
@@ -45,14 +44,6 @@ class Told(Protocol):
     ) -> None:
         """Hand over; returns when the machine has used it."""
         ...
-
-
-def shipped(markets: Sequence[Market]) -> tuple[Rules, Vocabulary]:
-    """Priorities and words that come with the program."""
-    folder = files("assets")
-    rules = msgspec.yaml.decode(folder.joinpath("master.yaml").read_bytes(), type=Rules)
-    words = msgspec.yaml.decode(folder.joinpath("vocabulary.yaml").read_bytes(), type=Words)
-    return rules, Vocabulary.of(words, markets)
 
 
 class Keeper:
@@ -73,7 +64,7 @@ class Keeper:
         self._simulated = simulated
         self._begun = simulated is None
         self._markets = {market.code: index for index, market in enumerate(markets)}
-        self._rules, self._words = shipped(markets)
+        self._rules, self._words = master_rules(), vocabulary(markets)
         self._clock = clock
         self._turn = threading.Lock()
         self._tell_again: set[str] = set()

@@ -18,9 +18,11 @@ from app.api.problems import Fault, ProblemError
 from app.api.recording import Key
 from app.api.securities import Securities
 from app.api.server import Waits
+from app.files_store import FilesStore
 from app.health import HealthDesk
 from app.identity import Identity, Role
 from app.journal import JournalError
+from app.master_desk import MasterDesk
 from app.rules_desk import RulesDesk
 
 log = structlog.get_logger()
@@ -48,6 +50,10 @@ class Context:
     """Who is being waited for."""
     health: HealthDesk | None = None
     """Feeds, what waits and what was set aside; None where nobody watches them."""
+    files: FilesStore | None = None
+    """Batch files and how they fared; None where none are loaded."""
+    master: MasterDesk | None = None
+    """People at the security master; None where there is none."""
 
 
 class Base(web.RequestHandler):

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final
 import msgspec
 from tornado import web
 
-from app.api import feeds, orders, reviews, rules
+from app.api import feeds, files, master, orders, reviews, rules
 from app.api.answers import (
     AvailabilityPage,
     HistoryAnswer,
@@ -266,7 +266,13 @@ def make_app(context: Context) -> web.Application:
             (r"/api/v1/explain/([^/]+)/([^/]+)", Explain, given),
             *(
                 (pattern, handler, given)
-                for pattern, handler in (*rules.RESOURCES, *orders.RESOURCES, *feeds.RESOURCES)
+                for pattern, handler in (
+                    *rules.RESOURCES,
+                    *orders.RESOURCES,
+                    *feeds.RESOURCES,
+                    *master.RESOURCES,
+                    *files.RESOURCES,
+                )
             ),
             (f"(?:{documents})", Document, given),
             (r"/health/live", Live, given),

@@ -9,6 +9,8 @@ import msgspec
 from app.api import answers
 from app.api.explain_answers import ExplainAnswer
 from app.api.openapi_feeds import FEED_TYPES, feed_paths
+from app.api.openapi_files import FILE_TYPES, file_paths
+from app.api.openapi_master import MASTER_TYPES, master_paths
 from app.api.openapi_orders import ORDER_TYPES, order_paths
 from app.api.openapi_parts import content, operation, parameter, ref
 from app.api.openapi_rules import RULE_TYPES, rule_paths
@@ -34,6 +36,8 @@ _TYPES: Final = (
     ExplainAnswer,
     *RULE_TYPES,
     *FEED_TYPES,
+    *MASTER_TYPES,
+    *FILE_TYPES,
     *ORDER_TYPES,
     Problem,
 )
@@ -87,7 +91,7 @@ def openapi() -> dict[str, Any]:
         },
         "servers": [{"url": "/"}],
         "security": [{"token": []}],
-        "paths": _paths() | order_paths(_KEY) | rule_paths() | feed_paths(),
+        "paths": _paths() | order_paths(_KEY) | rule_paths() | feed_paths() | file_paths() | master_paths(),
         "components": {
             "schemas": schemas,
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},

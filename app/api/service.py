@@ -24,8 +24,14 @@ from app.api.openapi import documents
 from app.api.order_decisions import OrderDecisions
 from app.api.securities import Securities
 from app.api.server import Server, Waits
+from app.files_store import FILE as FILES_FILE
+from app.files_store import FilesStore
 from app.health import HealthDesk
 from app.journal import Journal, JournalError
+from app.master_books import MasterBooks
+from app.master_database import url_of
+from app.master_desk import MasterDesk
+from app.master_rules import master_rules
 from app.rules_desk import RulesDesk
 from app.rules_documents import opened
 from app.rules_machine import doors
@@ -115,6 +121,8 @@ class ApiService:
             store, machine.book, doors(machine, locates, self.desk, self._analyst, self.journal, clock)
         )
         self._access = Access(settings.api_token, settings.secret, Users(settings.folder / FILE), clock)
+        self.master = MasterDesk(MasterBooks(url_of(settings)), master_rules(), machine, clock)
+        self._files = FilesStore(settings.folder / FILES_FILE)
         self._waits = Waits()
         context = Context(
             access=self._access,
@@ -127,6 +135,8 @@ class ApiService:
             documents=documents(),
             waits=self._waits,
             health=health,
+            files=self._files,
+            master=self.master,
         )
         self._server = Server(make_app(context), waits=self._waits, max_body_size=DRAIN_BYTES)
         self._count()
@@ -142,6 +152,7 @@ class ApiService:
         """Expire, try again, forget old keys, put rules in force. Raises `LocateInvariantError`: the process must then stop."""
         self._waits.sweep()
         self.rules.tick()
+        self.master.tick(now_ns)
         await self.decisions.tick(now_ns)
         await self.orders.tick(now_ns)
         if now_ns >= self._next_forget_ns:
@@ -159,7 +170,9 @@ class ApiService:
         await self._server.close_all_connections()
         await self.rules.close()
         self._analyst.close()
+        self.master.close()
         self._access.close()
+        self._files.close()
         self.journal.close()
 
     def _changed(self, changes: Sequence[Change]) -> None:
