@@ -1,7 +1,7 @@
 """Kafka consumers without a group, which wait for their broker and their topics instead of failing."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -57,28 +57,33 @@ async def connected(bootstrap: str) -> AsyncIterator[AIOKafkaConsumer]:
         await consumer.stop()
 
 
-async def partitions_of(consumer: AIOKafkaConsumer, topic: str) -> list[int]:
-    """The partitions of a topic, in order; waits until it is there (and never makes it)."""
+async def present(consumer: AIOKafkaConsumer, topics: Sequence[str]) -> dict[str, list[int]]:
+    """Those of the topics that are there, and their partitions in order; waits until one is there (and never makes any)."""
     waited_s = 0.0
     while True:
         try:
-            if topic in await consumer.topics():
-                # asking for an offset makes the client follow the topic's metadata from now on
-                await consumer.end_offsets([TopicPartition(topic, 0)])
-                return sorted(consumer.partitions_for_topic(topic))
-            missing = "the topic does not exist yet"
+            there = await consumer.topics()
+            found = {topic: await _partitions(consumer, topic) for topic in topics if topic in there}
+            if found:
+                return found
+            missing = "none of them exists yet"
         except KafkaError as error:
             missing = str(error) or type(error).__name__
         if waited_s % _MINUTE_S == 0:
-            log.warning("waiting for a topic", topic=topic, why=missing)
+            log.warning("waiting for a topic", topics=list(topics), why=missing)
         await asyncio.sleep(_TOPIC_S)
         waited_s += _TOPIC_S
 
 
-async def end_of(consumer: AIOKafkaConsumer, topic: str, partitions: list[int]) -> dict[int, int]:
+async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> list[int]:
+    # asking for an offset makes the client follow the topic's metadata from now on
+    await consumer.end_offsets([TopicPartition(topic, 0)])
+    return sorted(consumer.partitions_for_topic(topic))
+
+
+async def end_of(consumer: AIOKafkaConsumer, places: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
     """The offset behind the last committed record of each partition."""
-    ends = await consumer.end_offsets([TopicPartition(topic, partition) for partition in partitions])
-    return {place.partition: offset for place, offset in ends.items()}
+    return dict(await consumer.end_offsets(list(places))) if places else {}
 
 
 async def first_to_end(*coroutines: Coroutine[Any, Any, None]) -> None:

@@ -1,7 +1,7 @@
-"""The reference topic: currencies, securities, books, depots and sources, read by the first worker for all of them.
+"""Topics that the first worker reads for all of them: reference data, corporate actions, exchange rates.
 
-How far it has been used by the engine is kept in the first worker's ring (`progress[TOPIC_INDEX, 0]`), where the other
-workers see it: events are decoded only when the reference data that existed before them is known.
+How far the reference topic has been used by the engine is kept in the first worker's ring (`progress[REFERENCE, 0]`), where
+the other workers see it: events are decoded only when the reference data that existed before them is known.
 """
 
 import asyncio
@@ -12,66 +12,115 @@ from typing import Final
 
 import numpy as np
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
 from engine.model import Market
 from engine.ring import Ring
-from feeds import reference
-from feeds.kafka_client import connected, partitions_of
+from engine.symbols import Symbols
+from feeds.decode import decode
+from feeds.kafka_client import connected, end_of, first_to_end, present
+from feeds.kafka_watch import AnewError, Watch
+from feeds.master_door import Door
 from feeds.outlet import Outlet
-from feeds.quarantine import Origin
+from feeds.pulse import Pulse, as_progress
+from feeds.quarantine import Decoded, Origin
+from feeds.registry import FEEDS, REFERENCE, Reader
 
 log = structlog.get_logger()
 
-TOPIC_INDEX: Final = 1
 _POLL_MS: Final = 200
 _AGAIN_S: Final = 0.5
 _LOOK_S: Final = 0.01
 
 
 class ReferenceFeed:
-    """Keeps the engine's reference data up to date, for as long as the worker lives."""
+    """Keeps what the engine knows up to date, for as long as the worker lives. `topics`: of every feed, by number."""
 
-    def __init__(self, bootstrap: str, topic: str, markets: Sequence[Market], outlet: Outlet) -> None:
+    def __init__(
+        self,
+        bootstrap: str,
+        topics: Sequence[str],
+        markets: Sequence[Market],
+        symbols: Symbols,
+        outlet: Outlet,
+        master: Door | None = None,
+    ) -> None:
         self._bootstrap = bootstrap
-        self._topic = topic
+        self._feed_of = {topics[feed.index]: feed.index for feed in FEEDS if feed.reader == Reader.FIRST}
+        self._reference = topics[REFERENCE]
         self._markets = markets
+        self._symbols = symbols
         self._outlet = outlet
+        self._master = master
+        self._pulse = Pulse(outlet.ring)
+        self._watch = Watch(self._feed_of, outlet.ring, self._pulse, tells_alive=False)
 
     async def run(self) -> None:
-        """Read from the beginning: what the engine knows already is only said again."""
-        async with connected(self._bootstrap) as consumer:
-            partitions = await partitions_of(consumer, self._topic)
-            if partitions != [0]:
-                raise ValueError(
-                    f"topic {self._topic} must have one partition, not {len(partitions)}: its order matters"
-                )
-            place = TopicPartition(self._topic, 0)
-            consumer.assign([place])
-            consumer.seek(place, 0)
-            while True:
-                await self._poll(consumer, place)
+        """From where the engine's memory says on; of a new engine, from the beginning."""
+        while True:
+            try:
+                async with connected(self._bootstrap) as consumer:
+                    while True:
+                        await self._follow(consumer)
+            except (AnewError, KafkaError) as why:
+                log.warning("connecting to kafka anew", why=str(why) or type(why).__name__)
+                await asyncio.sleep(_AGAIN_S)
 
-    async def _poll(self, consumer: AIOKafkaConsumer, place: TopicPartition) -> None:
+    async def _follow(self, consumer: AIOKafkaConsumer) -> None:
+        every = await present(consumer, list(self._feed_of))
+        if every.get(self._reference, [0]) != [0]:
+            raise ValueError(f"topic {self._reference} must have one partition: its order matters")
+        places = [TopicPartition(topic, number) for topic, numbers in every.items() for number in numbers]
+        ends = await end_of(consumer, places)
+        consumer.assign(places)
+        self._go_back(consumer, places)
+        self._watch.begin(consumer, every, places)
+        for topic, feed in self._feed_of.items():
+            self._pulse.follows(feed, len(every.get(topic, [])))
+        log.info("reading reference data", topics=list(every), to_catch_up=sum(ends.values()))
+        await first_to_end(self._read(consumer, places), self._watch.run())
+
+    def _go_back(self, consumer: AIOKafkaConsumer, places: Sequence[TopicPartition]) -> None:
+        progress = self._outlet.ring.progress
+        for place in places:
+            consumer.seek(place, int(progress[self._feed_of[place.topic], place.partition]))
+
+    async def _read(self, consumer: AIOKafkaConsumer, places: Sequence[TopicPartition]) -> None:
+        while not self._watch.others:
+            await self._poll(consumer, places)
+            self._watch.polls += 1
+
+    async def _poll(self, consumer: AIOKafkaConsumer, places: Sequence[TopicPartition]) -> None:
         try:
             polled = await consumer.getmany(timeout_ms=_POLL_MS)
-            position = await consumer.position(place)
+            positions = {place: await consumer.position(place) for place in places}
         except KafkaError as error:
             log.warning("reference records could not be read", error=str(error), again_in_s=_AGAIN_S)
             await asyncio.sleep(_AGAIN_S)
-            consumer.seek(place, int(self._outlet.ring.progress[TOPIC_INDEX, 0]))
+            self._go_back(consumer, places)
             return
-        records = polled.get(place, [])
-        if records:
-            offsets = np.fromiter(map(attrgetter("offset"), records), np.int64, len(records))
-            zeros = np.zeros(len(records), np.uint16)
-            origin = Origin(self._topic, TOPIC_INDEX, zeros, offsets, time.time_ns())
-            values = [record.value or b"" for record in records]
-            decoded = reference.decode(values, self._markets, origin)
-            await self._outlet.reference(decoded.messages, decoded.unreadable)
-            log.info("reference data read", records=len(records), unreadable=len(decoded.unreadable), offset=position)
-        self._outlet.ring.progress[TOPIC_INDEX, 0] = position
+        in_order = sorted(polled.items(), key=lambda part: (self._feed_of[part[0].topic], part[0].partition))
+        for place, records in in_order:
+            await self._use(place, records)
+        for place, position in positions.items():
+            self._outlet.ring.progress[self._feed_of[place.topic], place.partition] = position
+
+    async def _use(self, place: TopicPartition, records: Sequence[ConsumerRecord]) -> None:
+        """Records of one partition; returns when the engine has used them."""
+        feed, received_ns = self._feed_of[place.topic], time.time_ns()
+        offsets = np.fromiter(map(attrgetter("offset"), records), np.int64, len(records))
+        numbers = np.full(len(records), place.partition, np.uint16)
+        origin = Origin(place.topic, feed, numbers, offsets, received_ns)
+        values, headers = list(map(attrgetter("value"), records)), list(map(attrgetter("headers"), records))
+        progress = as_progress({(feed, place.partition): int(offsets[-1]) + 1})
+        # the security master writes to disk: not on the loop
+        decoded = await asyncio.to_thread(decode, values, headers, self._symbols, origin, self._markets, self._master)
+        await self._outlet.reference(decoded.messages)
+        await self._outlet.decoded(Decoded(decoded.events, decoded.unreadable), progress=progress)
+        self._outlet.ring.progress[feed, place.partition] = int(offsets[-1]) + 1
+        self._pulse.handed_over(feed, len(records), decoded, received_ns, records[-1].timestamp * 1_000_000)
+        log.info("reference data read", topic=place.topic, records=len(records), unreadable=len(decoded.unreadable))
 
 
 class ReferenceView:
@@ -80,12 +129,16 @@ class ReferenceView:
     def __init__(self, topic: str, first_ring: Ring) -> None:
         self._place = TopicPartition(topic, 0)
         self._ring = first_ring
+        self._there = False
 
     async def caught_up(self, consumer: AIOKafkaConsumer) -> bool:
         """Wait until everything that is in the topic now has been used. False: there was nothing to wait for."""
-        ends = await consumer.end_offsets([self._place])
-        if self._ring.progress[TOPIC_INDEX, 0] >= ends[self._place]:
+        self._there = self._there or self._place.topic in await consumer.topics()
+        if not self._there:
             return False
-        while self._ring.progress[TOPIC_INDEX, 0] < ends[self._place]:  # noqa: ASYNC110  shared memory has no event
+        ends = await consumer.end_offsets([self._place])
+        if self._ring.progress[REFERENCE, 0] >= ends[self._place]:
+            return False
+        while self._ring.progress[REFERENCE, 0] < ends[self._place]:  # noqa: ASYNC110  shared memory has no event
             await asyncio.sleep(_LOOK_S)
         return True

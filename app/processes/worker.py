@@ -8,6 +8,7 @@ import gc
 import logging
 import os
 import signal
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -24,11 +25,16 @@ from engine.segment import SegmentMissingError
 from engine.symbols import Symbols
 from engine.tables import Tables
 from feeds.availability_feed import AvailabilityFeed
-from feeds.decode import warm
+from feeds.decode import decode, warm
+from feeds.files_feed import FilesFeed, FilesView
+from feeds.files_log import FileLog
 from feeds.kafka_client import first_to_end
 from feeds.outlet import NUMBERS, Outlet
+from feeds.quarantine import Decoded, Origin
+from feeds.registry import REFERENCE, topics
 
 if TYPE_CHECKING:
+    from app.master_keeper import Keeper
     from feeds.availability import Snapshot
     from feeds.calendars import TradingDays
     from feeds.universe import Universe
@@ -61,6 +67,7 @@ class Worker:
         self.rings = rings
         self.outlet = Outlet(rings[number])
         self.symbols = Symbols(tables.array["symbols"])
+        self.topics = topics(settings.events_topic, settings.reference_topic)
 
     @classmethod
     async def attach(cls, settings: Settings, number: int) -> "Worker":
@@ -80,29 +87,52 @@ class Worker:
         await first_to_end(feed, self._follow_engine())
 
     async def _from_kafka(self) -> None:
-        from feeds.kafka import EventsFeed  # noqa: PLC0415  not needed without a broker
+        from feeds.kafka import WorkerFeed  # noqa: PLC0415  not needed without a broker
         from feeds.kafka_reference import ReferenceFeed, ReferenceView  # noqa: PLC0415
 
         assert self.settings.kafka is not None, "chosen by this setting"
-        bootstrap, first = self.settings.kafka, self.number == 0
-        known = ReferenceView(self.settings.reference_topic, self.rings[0])
+        bootstrap, topics, markets = self.settings.kafka, self.topics, self.tables.markets
+        known = ReferenceView(topics[REFERENCE], self.rings[0])
         share = (self.number, self.settings.workers)
-        feeds = [EventsFeed(bootstrap, self.settings.events_topic, share, self.symbols, self.outlet, known).run()]
-        if first:
-            feeds.append(
-                ReferenceFeed(bootstrap, self.settings.reference_topic, self.tables.markets, self.outlet).run()
-            )
-        if first and (published := self._availability(_AVAILABILITY)) is not None:
+        shared = WorkerFeed(bootstrap, topics, share, self.symbols, self.outlet, known, markets)
+        log_of_files = FileLog(self.settings.folder / "files" / "log")
+        if self.number:
+            await FilesView(log_of_files, self.rings[0]).caught_up()
+            await shared.run()
+            return
+        from app.master_keeper import opened  # noqa: PLC0415  the first worker's only
+
+        keeper = await opened(self.settings, markets, self.outlet)
+        files = self._files(log_of_files, keeper)
+        await files.catch_up()
+        feeds = [
+            shared.run(),
+            ReferenceFeed(bootstrap, topics, markets, self.symbols, self.outlet, keeper).run(),
+            keeper.follow(self.outlet),
+            files.run(),
+        ]
+        if (published := self._availability(_AVAILABILITY)) is not None:
             if await published.look():
                 await published.send(None)
             feeds.append(published.run())
         await first_to_end(*feeds)
+
+    def _files(self, files: FileLog, master: "Keeper | None") -> FilesFeed:
+        """Records that came in files, decoded as if they had come by their topics."""
+
+        def decoded(_: int, values: Sequence[bytes], origin: Origin) -> Decoded:
+            return decode(values, [()] * len(values), self.symbols, origin, self.tables.markets, master)
+
+        return FilesFeed(files, self.topics, decoded, self.outlet)
 
     async def _from_simulator(self) -> None:
         if self.number != 0:  # one simulator is enough, whatever the number of workers
             self.outlet.ring.ready = True
             self.outlet.ring.alive_ns = _NOTHING_TO_DO_NS
             await asyncio.Event().wait()
+        from app.master_database import url_of  # noqa: PLC0415  the first worker's only
+        from app.master_keeper import Keeper  # noqa: PLC0415
+        from app.master_store import MasterStore  # noqa: PLC0415
         from feeds.embedded import SOURCES, EmbeddedFeed  # noqa: PLC0415  not needed with a broker
         from feeds.simulator import Simulator  # noqa: PLC0415
 
@@ -113,7 +143,10 @@ class Worker:
         snapshot = published.snapshot if published is not None else None
         universe, days = _invent(settings, snapshot) if snapshot is not None else _invented(settings)
         sent = self.outlet.ring.progress[NUMBERS, : SOURCES if snapshot is not None else SOURCES - 1].tolist()
-        simulator = Simulator(universe, days, settings.seed, newest=sent)
+        simulator = Simulator(universe, days, settings.seed, newest=sent, apart=True)
+        keeper = await asyncio.to_thread(
+            lambda: Keeper(MasterStore(url_of(settings)), markets, simulated=universe.securities)
+        )
         calendar = world.calendar(markets, dt.datetime.now(dt.UTC), settings.folder / "calendars")
         feed = EmbeddedFeed(
             simulator,
@@ -123,8 +156,13 @@ class Worker:
             topic=settings.events_topic,
             rate=settings.rate,
             days=Turning(markets, calendar.business_day, calendar.base_date, days.ahead[:, 0]),
+            master=keeper,
         ).run()
-        await first_to_end(feed, *([published.run()] if published is not None else []))
+        files = self._files(FileLog(settings.folder / "files" / "log"), keeper)
+        others = [keeper.follow(self.outlet), files.run()]
+        if published is not None:
+            others.append(published.run())
+        await first_to_end(feed, *others)
 
     def _availability(self, slot: int) -> AvailabilityFeed | None:
         if self.settings.availability is None:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,15 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaTimeoutError
 
 from app.bench import kafka_broker, services
+from engine.ring import FeedWord
 from engine.tables import Word
 from feeds import kafka as kafka_feed
-from feeds import kafka_client, reference
-from feeds.kafka import EventsFeed, StalledError
+from feeds import kafka_client, kafka_watch, reference
+from feeds.kafka import WorkerFeed
 from feeds.kafka_reference import ReferenceFeed, ReferenceView
+from feeds.kafka_watch import StalledError
 from feeds.quarantine import Reason
+from feeds.registry import topics
 from feeds.simulator import Records, Simulator
 from feeds.simulator_kafka import Producer
 from tests.feeds.desk import Desk, until
@@ -32,13 +35,13 @@ def _now_ms() -> int:
 @contextlib.asynccontextmanager
 async def _feeding(desk: Desk, bootstrap: str, topic: str) -> AsyncIterator[list[asyncio.Task[None]]]:
     """All workers of the desk read `topic` and `topic-reference`; yields their tasks, the first is worker 0's."""
-    known = ReferenceView(f"{topic}-reference", desk.rings[0])
+    named, known = topics(topic, f"{topic}-reference"), ReferenceView(f"{topic}-reference", desk.rings[0])
     count = len(desk.rings)
     coroutines = [
-        EventsFeed(bootstrap, topic, (number, count), desk.symbols, outlet, known).run()
+        WorkerFeed(bootstrap, named, (number, count), desk.symbols, outlet, known, desk.markets).run()
         for number, outlet in enumerate(desk.outlets)
     ]
-    coroutines.append(ReferenceFeed(bootstrap, f"{topic}-reference", desk.markets, desk.outlets[0]).run())
+    coroutines.append(ReferenceFeed(bootstrap, named, desk.markets, desk.symbols, desk.outlets[0]).run())
     tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
     try:
         yield tasks
@@ -155,13 +158,13 @@ async def test_a_broker_that_goes_while_the_feed_begins_is_asked_again(
     kafka: str, instance: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     topic = f"begins-{instance}"
-    asked: list[str] = []
+    asked: list[int] = []
 
-    async def end_of(consumer: Any, name: str, partitions: list[int]) -> dict[int, int]:
-        asked.append(name)
+    async def end_of(consumer: Any, places: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        asked.append(len(places))
         if len(asked) < 3:
             raise KafkaTimeoutError("no answer")
-        return await kafka_client.end_of(consumer, name, partitions)
+        return await kafka_client.end_of(consumer, places)
 
     monkeypatch.setattr(kafka_feed, "end_of", end_of)
     async with Desk(instance, tmp_path) as desk, Producer(kafka) as producer:
@@ -218,24 +221,45 @@ def _records(topic: str, values: list[bytes]) -> Records:
 class _LostClient:
     """A client that has something to read and does not read it."""
 
-    def __init__(self, *, silent: bool = False) -> None:
+    def __init__(self, *, silent: bool = False, topics: Sequence[str] = ("t.events",), paused: bool = False) -> None:
         self.silent = silent
+        self._topics = topics
+        self._paused = paused
 
     async def end_offsets(self, places: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         if self.silent:
             raise TimeoutError("no answer")
         return dict.fromkeys(places, 100)
 
+    async def topics(self) -> set[str]:
+        return set(self._topics)
+
     def partitions_for_topic(self, _: str) -> set[int]:
         return {0}
 
+    def paused(self) -> set[TopicPartition]:
+        return {PLACE} if self._paused else set()
 
-def _watching(desk: Desk, client: _LostClient, monkeypatch: pytest.MonkeyPatch) -> tuple[EventsFeed, Any]:
-    for name in ("_LOOK_S", "STALLED_S", "SILENT_S"):
-        monkeypatch.setattr(kafka_feed, name, getattr(kafka_feed, name) / 100)
+
+PLACE = TopicPartition("t.events", 0)
+
+
+def _watching(desk: Desk, client: _LostClient, monkeypatch: pytest.MonkeyPatch) -> tuple[WorkerFeed, Any]:
+    for name, seconds in (("LOOK_S", 0.01), ("STALLED_S", 0.1), ("SILENT_S", 0.3), ("TOPICS_S", 0.03)):
+        monkeypatch.setattr(kafka_watch, name, seconds)
     known = ReferenceView("reference", desk.rings[0])
-    feed = EventsFeed("127.0.0.1:1", "events", (0, 1), desk.symbols, desk.outlets[0], known)
-    return feed, feed._watch(client, [TopicPartition("events", 0)], [0])
+    feed = WorkerFeed("127.0.0.1:1", topics("t.events"), (0, 1), desk.symbols, desk.outlets[0], known)
+    feed.watch.begin(client, {"t.events": [0]}, [PLACE])
+    return feed, feed.watch.run()
+
+
+async def _polling(feed: WorkerFeed, task: asyncio.Task[None], done: Callable[[], bool]) -> None:
+    def polls_on() -> bool:
+        feed.watch.polls += 1
+        return done()
+
+    await until(polls_on, "the watch speaks up")
+    task.cancel()
 
 
 async def test_a_client_that_does_not_go_on_ends_the_worker(
@@ -244,24 +268,36 @@ async def test_a_client_that_does_not_go_on_ends_the_worker(
     async with Desk(instance, tmp_path) as desk:
         feed, watching = _watching(desk, _LostClient(), monkeypatch)
         task = asyncio.create_task(watching)
-
-        def polls_on() -> bool:
-            feed._polls += 1
-            return task.done()
-
-        await until(polls_on, "the watch speaks up")
-        with pytest.raises(StalledError, match=r"events\[0\] stands at 0 of 100"):
+        await _polling(feed, task, task.done)
+        with pytest.raises(StalledError, match=r"t.events\[0\] stands at 0 of 100"):
             task.result()
 
 
-async def test_silent_brokers_and_a_full_ring_are_not_taken_for_a_lost_client(
+async def test_silent_brokers_a_full_ring_and_a_topic_that_waits_for_another_are_not_taken_for_a_lost_client(
     instance: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with Desk(instance, tmp_path) as desk:
         _, watching = _watching(desk, _LostClient(), monkeypatch)  # nothing polls: the ring is full
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(watching, 0.5)
+        feed, watching = _watching(desk, _LostClient(paused=True), monkeypatch)
+        feed.watch.polls += 1
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(watching, 0.5)
         feed, watching = _watching(desk, _LostClient(silent=True), monkeypatch)
-        feed._polls += 1
-        with pytest.raises(kafka_feed._AnewError):
+        feed.watch.polls += 1
+        with pytest.raises(kafka_watch.AnewError):
             await asyncio.wait_for(watching, 30)
+
+
+async def test_lag_is_told_by_feed_and_a_topic_that_comes_is_seen(
+    instance: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Desk(instance, tmp_path) as desk:
+        client = _LostClient(topics=("t.events", "t.trades"))
+        desk.rings[0].progress[0, 0] = 60
+        feed, watching = _watching(desk, client, monkeypatch)
+        task = asyncio.create_task(watching)
+        words = desk.rings[0].feeds[0]
+        await _polling(feed, task, lambda: feed.watch.others and bool(words[FeedWord.LAG] == 40))
+        assert words[FeedWord.ALIVE_NS] > 0  # at first: nothing was known to be there
