@@ -3,12 +3,14 @@
 It knows nothing of the rule documents: the formulas of every calculation and market are written out here once more.
 """
 
+import dataclasses
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from engine.model import KIND_ATTRIBUTES, QUOTES, Decided, Flag, Kind, Op
+from tests.engine.reference_deals import Deals, Key, Market, Move, Row
 
 DAYS = range(5)
 _SNAPSHOT = [kind for kind in Kind if not Kind.EXTERNAL_EXCLUSIVE <= kind <= Kind.DEPOT]
@@ -22,50 +24,6 @@ _OWN = {
     Op.SET_RATE: "hypothecated",
     Op.SET_TD: "td",
 }
-
-
-@dataclass
-class Row:
-    td: int = 0
-    sd: int = 0
-    receipts: dict[int, int] = field(default_factory=lambda: defaultdict(int))
-    """By settlement date."""
-    deliveries: dict[int, int] = field(default_factory=lambda: defaultdict(int))
-    intraday_buy: int = 0
-    intraday_sell: int = 0
-    intraday_short: int = 0
-    hypothecatable: int = 0
-    hypothecated: int = 0
-    segregated: int = 0
-    reserved: int = 0
-    ca_pending: int = 0
-
-
-@dataclass
-class Market:
-    """Open days as a sorted list; today is one of them."""
-
-    code: str
-    open_days: list[int]
-    today: int
-    quanto_days: int = 0
-    lending_open: bool = True
-
-    def days_until(self, date: int) -> int:
-        """Business days from today to the first one at or after `date`; negative in the past."""
-        upcoming = [day for day in self.open_days if day >= date]
-        if not upcoming:
-            return 10_000
-        return self.open_days.index(upcoming[0]) - self.open_days.index(self.today)
-
-    def quanto(self, trade_date: int, settle_date: int) -> int:
-        """A quanto trade dated for the next business day settles so many business days later."""
-        if not self.quanto_days or trade_date < self.open_days[0]:
-            return settle_date
-        if self.days_until(settle_date) - self.days_until(trade_date) != 1:
-            return settle_date
-        first = next(day for day in self.open_days if day >= settle_date)
-        return self.open_days[self.open_days.index(first) + self.quanto_days]
 
 
 @dataclass
@@ -96,57 +54,137 @@ class Weights:
     tw_lends_borrowed: bool = False
 
 
+def _with_parts(records: list[Any], within: str = "") -> list[list[Any]]:
+    """Each record with the parts that follow it."""
+    groups: list[list[Any]] = []
+    for record in records:
+        if (record[within] if within else record)["flags"] & Flag.PART:
+            groups[-1].append(record)
+        else:
+            groups.append([record])
+    return groups
+
+
 class Reference:
     def __init__(self, securities: dict[int, Security]) -> None:
         self.securities = securities
-        self.rows: dict[tuple[int, int, int, int], Row] = defaultdict(Row)
+        self.rows: dict[Key, Row] = defaultdict(Row)
         self.decided: dict[tuple[int, Decided], int] = defaultdict(int)
         self.weights = Weights()
         self.seen: set[tuple[int, int]] = set()
         self.newest: dict[int, int] = defaultdict(int)
         self.duplicates = 0
         self.rejected = 0
+        self.corrected = 0
+        self.moved: dict[tuple[int, int], Move] = {}
+        """What can be corrected, by source and number."""
+        self.deals = Deals(self.rows, self._move, self._market)
 
     @property
     def missing(self) -> int:
         return sum(self.newest.values()) - len(self.seen)
 
-    def apply(self, events: Iterable[Any]) -> None:
-        for event in events:
-            identity = int(event["source"]), int(event["seq"])
-            if identity in self.seen:
-                self.duplicates += 1
-                continue
-            self.seen.add(identity)
-            self.newest[identity[0]] = max(self.newest[identity[0]], identity[1])
-            self.rejected += not self._apply_one(event)
+    def gaps(self, source: int) -> list[int]:
+        return [seq for seq in range(1, self.newest[source]) if (source, seq) not in self.seen]
 
-    def _apply_one(self, event: Any) -> bool:
+    def apply(self, events: Iterable[Any]) -> None:
+        for event, *parts in _with_parts(list(events)):
+            if self._is_new(event):
+                self._all_or_none(event, parts)
+
+    def correct(self, records: Iterable[Any]) -> None:
+        for record in records:
+            event = record["event"]
+            if not self._is_new(event):
+                continue
+            source = int(event["source"])
+            original = self.moved.get((source, int(record["corrects"])))
+            taken_back = bool(event["flags"] & Flag.CANCEL)
+            if original is None or not (taken_back or (event["op"] <= Op.SETTLE_DELIVERY and self._can(event))):
+                self.rejected += 1
+                continue
+            del self.moved[source, int(record["corrects"])]
+            self._move(dataclasses.replace(original, quantity=-original.quantity))
+            self.corrected += 1
+            if not taken_back:
+                self._all_or_none(event, [])
+
+    def step(self, records: Iterable[Any]) -> None:
+        for head, *parts in _with_parts(list(records), "event"):
+            if not self._is_new(head["event"]):
+                continue
+            if head["code"]:
+                fine = self.deals.step(head, int(head["event"]["quantity"]))
+            elif fine := self._can(head["event"]):
+                self._do(head["event"], int(head["event"]["op"]) <= Op.SETTLE_DELIVERY)
+            self.rejected += not fine
+            for part in parts if fine else ():
+                deal = self.deals.known.get((int(part["event"]["source"]), bytes(part["code"])))
+                if deal is not None:
+                    self.deals.step(part, min(int(part["event"]["quantity"]), deal.quantity))
+
+    def _is_new(self, event: Any) -> bool:
+        identity = int(event["source"]), int(event["seq"])
+        if identity in self.seen:
+            self.duplicates += 1
+            return False
+        self.seen.add(identity)
+        self.newest[identity[0]] = max(self.newest[identity[0]], identity[1])
+        return True
+
+    def _all_or_none(self, event: Any, parts: list[Any]) -> None:
+        if not all(self._can(each) for each in (event, *parts)):
+            self.rejected += 1
+            return
+        self._do(event, not parts)
+        for part in parts:
+            self._do(part, False)
+
+    def _market(self, security: int) -> Market:
+        return self.securities[security].market
+
+    def _can(self, event: Any) -> bool:
+        op, date = Op(int(event["op"])), int(event["settle_date"])
+        if event["quantity"] < 0 and op not in (Op.SET, Op.SET_CA_PENDING, Op.SET_TD):
+            return False
+        if op > Op.SETTLE_DELIVERY:
+            return True
+        if date < 0:
+            return False
+        market = self._market(int(event["security"]))
+        if event["flags"] & Flag.QUANTO:
+            date = market.quanto(int(event["trade_date"]), date)
+        return market.days_until(date) >= 0 or op in (Op.SETTLE_RECEIPT, Op.SETTLE_DELIVERY)
+
+    def _do(self, event: Any, correctable: bool) -> None:
         op, quantity = Op(int(event["op"])), int(event["quantity"])
         security, book, depot, kind = (int(event[name]) for name in ("security", "book", "depot", "kind"))
-        if quantity < 0 and op not in (Op.SET, Op.SET_CA_PENDING, Op.SET_TD):
-            return False
         if op == Op.RESET_BOOK:
             for (_, of, _, what), row in self.rows.items():
                 if of == book and what in _SNAPSHOT:
                     row.__init__()  # type: ignore[misc]
-            return True
-        market = self.securities[security].market
-        if op in QUOTES:
+        elif op in QUOTES:
             setattr(self.securities[security], QUOTES[op].name.lower(), quantity)
-            return True
-        date, trade_date = int(event["settle_date"]), int(event["trade_date"])
-        if op <= Op.SETTLE_DELIVERY:
-            if date < 0:
-                return False
+        elif op == Op.SET:
+            row = self.rows[security, book, depot, kind]
+            kept = {name: getattr(row, name) for name in set(_OWN.values()) - {"td"}}
+            row.__init__(quantity, quantity, **kept)  # type: ignore[misc]
+        elif op in _OWN:
+            setattr(self.rows[security, book, depot, kind], _OWN[op], quantity)
+        else:
+            date, trade_date = int(event["settle_date"]), int(event["trade_date"])
             if event["flags"] & Flag.QUANTO:
-                date = market.quanto(trade_date, date)
-            if market.days_until(date) < 0 and op not in (Op.SETTLE_RECEIPT, Op.SETTLE_DELIVERY):
-                return False
+                date = self._market(security).quanto(trade_date, date)
             if event["flags"] & Flag.CANCEL:
                 quantity = -quantity
-        row = self.rows[security, book, depot, kind]
-        match op:
+            move = Move((security, book, depot, kind), op, quantity, date, trade_date)
+            self._move(move)
+            if correctable:
+                self.moved[int(event["source"]), int(event["seq"])] = move
+
+    def _move(self, move: Move) -> None:
+        row, quantity, date = self.rows[move.row], move.quantity, move.date
+        match move.op:
             case Op.BUY | Op.INCREASE:
                 row.td += quantity
                 row.receipts[date] += quantity
@@ -159,14 +197,9 @@ class Reference:
             case Op.SETTLE_DELIVERY:
                 row.deliveries[date] -= quantity
                 row.sd -= quantity
-            case Op.SET:
-                kept = {name: getattr(row, name) for name in set(_OWN.values()) - {"td"}}
-                row.__init__(quantity, quantity, **kept)  # type: ignore[misc]
-            case _:
-                setattr(row, _OWN[op], quantity)
-        if op in _INTRADAY and trade_date == market.today:
-            setattr(row, _INTRADAY[op], getattr(row, _INTRADAY[op]) + quantity)
-        return True
+        if move.op in _INTRADAY and move.trade_date == self._market(move.row[0]).today:
+            name = _INTRADAY[move.op]
+            setattr(row, name, getattr(row, name) + quantity)
 
     def roll(self, market: Market, today: int) -> None:
         market.today = today

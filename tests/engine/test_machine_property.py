@@ -11,21 +11,19 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from app import world
-from engine.events import EVENT, empty
+from engine.events import EVENT
 from engine.model import (
     BOOK,
     CURRENCY,
     HEAD_FACTS,
     NAMED,
-    NO_DATE,
     QUOTES,
     SECURITY,
     Capacity,
     Clock,
+    DealState,
     Decided,
     Flag,
-    Kind,
-    Op,
     SecurityFlag,
     Temperature,
 )
@@ -33,6 +31,7 @@ from engine.ring import Message
 from engine.rule_model import RuleBook
 from engine.state import Calendar, Machine
 from engine.tables import Word
+from tests.engine.arrivals import SECURITIES, correction, corrections_of, event, events_of, execution, step, steps_of
 from tests.engine.machines import MARKETS, named
 from tests.engine.reference_machine import DAYS, Market, Reference, Security, Weights
 
@@ -40,8 +39,7 @@ FIRST = 19_950
 TODAY = 20_000
 LAST = 20_150
 SHIPPED = world.rule_book()
-COUNT = len(MARKETS) + 2
-"""One security in each market, and two more."""
+COUNT = SECURITIES
 COLUMNS = (
     "td sd intraday_buy intraday_sell intraday_short hypothecatable hypothecated segregated reserved ca_pending"
 ).split()
@@ -56,35 +54,6 @@ def _open_days(market: int) -> list[int]:
 def _ordinals(market: int) -> list[int]:
     days = _open_days(market)
     return [next(i for i, day in enumerate(days) if day >= date) for date in range(FIRST, LAST + 50)]
-
-
-event = st.fixed_dictionaries(
-    {
-        "source": st.integers(1, 2),
-        "seq": st.integers(1, 400),
-        "security": st.integers(1, COUNT),
-        "book": st.integers(1, 2),
-        "depot": st.integers(0, 1),
-        "kind": st.sampled_from(list(Kind)),
-        "op": st.one_of(st.just(Op.SET), st.sampled_from([Op.INCREASE, Op.BUY, Op.PRICE]), st.sampled_from(list(Op))),
-        "quantity": st.one_of(st.integers(1, 1_000), st.integers(100_000, 10**12), st.integers(-1_000, 0)),
-        "settle": st.one_of(st.integers(0, 9), st.integers(-2, 14), st.sampled_from([None, 5_000])),
-        "trade": st.integers(-1, 0),
-        "flags": st.sampled_from([0, 0, Flag.CANCEL, Flag.START_OF_DAY, Flag.QUANTO]),
-    }
-)
-
-
-def _batch(rows: list[dict[str, Any]], today: int) -> Any:
-    batch = empty(len(rows))
-    for i, row in enumerate(rows):
-        dates = {
-            "settle_date": NO_DATE if row["settle"] is None else today + row["settle"],
-            "trade_date": today + row["trade"],
-        }
-        for name, value in ({k: v for k, v in row.items() if k not in ("settle", "trade")} | dates).items():
-            batch[i][name] = value
-    return batch
 
 
 def _security(number: int, change: dict[str, Any]) -> Any:
@@ -131,7 +100,9 @@ class Desk(RuleBasedStateMachine):
             for i, m in enumerate(MARKETS)
         ]
         calendar = Calendar(FIRST, np.array(days, np.int32), np.array([m.today for m in self.markets], np.int32))
-        capacity = Capacity(securities=COUNT, books=4, depots=4, sources=4, rows=4_096)
+        capacity = Capacity(
+            securities=COUNT, books=4, depots=4, sources=4, rows=4_096, deals=16, counterparties=4, units=4
+        )
         name = f"property-{next(_names)}.tables"
         self.machine = Machine(name, capacity, SHIPPED, MARKETS, calendar, "test")
         self.slow = Reference({n: Security(self.markets[(n - 1) % len(MARKETS)]) for n in range(1, COUNT + 1)})
@@ -146,9 +117,46 @@ class Desk(RuleBasedStateMachine):
 
     @rule(rows=st.lists(event, min_size=10, max_size=40))
     def events_arrive(self, rows: list[dict[str, Any]]) -> None:
-        batch = _batch(rows, min(market.today for market in self.markets))
+        batch = events_of(rows, self._today)
         self.machine.apply(batch)
         self.slow.apply(batch)
+
+    @rule(rows=st.lists(correction, min_size=1, max_size=8))
+    @precondition(lambda self: self.slow.moved)
+    def events_are_corrected(self, rows: list[dict[str, Any]]) -> None:
+        known = sorted(self.slow.moved)
+        chosen = [known[row["which"] % len(known)] for row in rows]
+        drawn = self._numbered([row | {"source": of[0]} for row, of in zip(rows, chosen, strict=True)])
+        records = corrections_of(
+            [row | {"corrects": of[1]} for row, of in zip(drawn, chosen, strict=True)], self._today
+        )
+        self.machine.correct(records)
+        self.slow.correct(records)
+
+    @rule(rows=st.lists(st.one_of(step, step, execution), min_size=5, max_size=20))
+    def deals_take_steps(self, rows: list[dict[str, Any]]) -> None:
+        sources = [row.get("fill", row) for row in rows]
+        records = steps_of(
+            self._numbered(
+                [{"source": of["source"], "skips": of["skips"]} | row for of, row in zip(sources, rows, strict=True)]
+            ),
+            self._today,
+        )
+        self.machine.step(records)
+        self.slow.step(records)
+
+    @property
+    def _today(self) -> int:
+        return min(market.today for market in self.markets)
+
+    def _numbered(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """With numbers after the newest ones, a few left out, a few again."""
+        newest = dict(self.slow.newest)
+        numbered = []
+        for row in rows:
+            newest[row["source"]] = max(1, newest.get(row["source"], 0) + 1 + row["skips"])
+            numbered.append(row | {"seq": newest[row["source"]]})
+        return numbered
 
     @rule(security=st.integers(1, COUNT), what=st.sampled_from(list(Decided)), quantity=st.integers(0, 10_000))
     def a_decision_holds_stock(self, security: int, what: Decided, quantity: int) -> None:
@@ -201,6 +209,7 @@ class Desk(RuleBasedStateMachine):
     def a_day_begins(self, number: int, steps: int) -> None:
         market = self.markets[number]
         self.slow.roll(market, market.open_days[market.open_days.index(market.today) + steps])
+        self.slow.deals.forget()
         self.machine.roll(np.array([market.today for market in self.markets], np.int32))
 
     @rule(number=st.integers(0, len(MARKETS) - 1), is_open=st.booleans())
@@ -245,10 +254,29 @@ class Desk(RuleBasedStateMachine):
             assert quotes == [getattr(slow.securities[security], fact.name.lower()) for fact in QUOTES.values()]
 
     @invariant()
+    def the_deals_are_equal(self) -> None:
+        tables = self.machine.tables
+        found = {(int(deal["source"]), bytes(deal["code"])): deal for deal in tables.array["deal"] if deal["state"]}
+        assert set(found) == set(self.slow.deals.known)
+        for name, deal in self.slow.deals.known.items():
+            recalled = {date: quantity for date, quantity in deal.recalled.items() if quantity}
+            assert found[name]["state"] == DealState[deal.state.upper()]
+            assert found[name]["quantity"] == deal.quantity
+            assert (found[name]["recalled"], found[name]["due_date"]) == (
+                sum(recalled.values()),
+                min(recalled, default=-1),
+            )
+
+    @invariant()
     def the_counts_are_equal(self) -> None:
         tables, slow = self.machine.tables, self.slow
-        counted = [tables.count(word) for word in (Word.DUPLICATES, Word.MISSING, Word.REJECTED)]
-        assert counted == [slow.duplicates, slow.missing, slow.rejected]
+        counted = [tables.count(word) for word in (Word.DUPLICATES, Word.MISSING, Word.REJECTED, Word.CORRECTED)]
+        assert counted == [slow.duplicates, slow.missing, slow.rejected, slow.corrected]
+        for source in (1, 2):
+            gaps = [seq for first, last in self.machine.gaps(source) for seq in range(first, last + 1)]
+            assert gaps == slow.gaps(source)
+            assert tables.array["missing"][source] == len(gaps)
+            assert tables.array["newest"][source] == slow.newest[source]
 
     def teardown(self) -> None:
         self.machine.close()
@@ -263,12 +291,13 @@ TestDesk.settings = settings(max_examples=80, stateful_step_count=15, deadline=N
 def test_how_events_are_cut_into_batches_changes_nothing(rows: list[dict[str, Any]]) -> None:
     whole, cut = Desk(), Desk()
     try:
-        batch = _batch(rows, TODAY)
+        batch = events_of(rows, TODAY)
         for desk in (whole, cut):
             desk.known()
         whole.machine.apply(batch)
-        for i in range(len(batch)):
-            cut.machine.apply(batch[i : i + 1])
+        heads = [*np.flatnonzero(batch["flags"] & Flag.PART == 0).tolist(), len(batch)]
+        for first, last in itertools.pairwise(heads):
+            cut.machine.apply(batch[first:last])
         for name in ("terms", "values", "price", "updated_ns"):
             assert np.array_equal(whole.machine.tables.array[name], cut.machine.tables.array[name])
         assert (whole.machine.tables.array["position"] == cut.machine.tables.array["position"]).all()
