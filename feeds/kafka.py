@@ -29,7 +29,7 @@ from feeds.kafka_watch import AnewError, Watch
 from feeds.outlet import Outlet, Spent
 from feeds.pulse import Pulse, as_progress
 from feeds.quarantine import Decoded, Origin
-from feeds.registry import FEEDS, Reader, feed_named
+from feeds.registry import FEEDS, POSITIONS, Reader
 
 log = structlog.get_logger()
 
@@ -57,7 +57,7 @@ class WorkerFeed:
     ) -> None:
         self._bootstrap = bootstrap
         self._feed_of = {topics[feed.index]: feed.index for feed in FEEDS if feed.reader == Reader.WORKERS}
-        self._positions = topics[feed_named("positions").index]
+        self._positions = topics[POSITIONS]
         self._worker, self._workers = share
         self._symbols = symbols
         self._markets = markets

@@ -81,6 +81,13 @@ async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> list[int]:
     return sorted(consumer.partitions_for_topic(topic))
 
 
+async def ends_of_topic(consumer: AIOKafkaConsumer, topic: str) -> dict[TopicPartition, int]:
+    """What a topic holds, by partition; nothing where it is not there."""
+    if topic not in await consumer.topics():
+        return {}
+    return await end_of(consumer, [TopicPartition(topic, number) for number in await _partitions(consumer, topic)])
+
+
 async def end_of(consumer: AIOKafkaConsumer, places: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
     """The offset behind the last committed record of each partition."""
     return dict(await consumer.end_offsets(list(places))) if places else {}

@@ -6,7 +6,7 @@ the other workers see it: events are decoded only when the reference data that e
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from operator import attrgetter
 from typing import Final
 
@@ -14,24 +14,26 @@ import numpy as np
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
+from numpy.typing import NDArray
 
 from engine.model import Market
 from engine.ring import Ring
 from engine.symbols import Symbols
 from feeds.decode import decode
-from feeds.kafka_client import connected, end_of, first_to_end, present
+from feeds.kafka_client import connected, end_of, ends_of_topic, first_to_end, present
 from feeds.kafka_watch import AnewError, Watch
 from feeds.master_door import Door
 from feeds.outlet import Outlet
 from feeds.pulse import Pulse, as_progress
 from feeds.quarantine import Decoded, Origin
-from feeds.registry import FEEDS, REFERENCE, Reader
+from feeds.registry import FEEDS, POSITIONS, REFERENCE, Reader, feed_named
 
 log = structlog.get_logger()
 
 _POLL_MS: Final = 200
 _AGAIN_S: Final = 0.5
 _LOOK_S: Final = 0.01
+_ACTIONS: Final = feed_named("corporate_actions").index
 
 
 class ReferenceFeed:
@@ -45,7 +47,9 @@ class ReferenceFeed:
         symbols: Symbols,
         outlet: Outlet,
         master: Door | None = None,
+        applied: NDArray[np.int64] | None = None,
     ) -> None:
+        """`applied`: `Tables.array["applied"]`; corporate actions wait for the start of day that would wipe them out."""
         self._bootstrap = bootstrap
         self._feed_of = {topics[feed.index]: feed.index for feed in FEEDS if feed.reader == Reader.FIRST}
         self._reference = topics[REFERENCE]
@@ -53,6 +57,8 @@ class ReferenceFeed:
         self._symbols = symbols
         self._outlet = outlet
         self._master = master
+        self._applied = applied
+        self._topics = topics
         self._pulse = Pulse(outlet.ring)
         self._watch = Watch(self._feed_of, outlet.ring, self._pulse, tells_alive=False)
 
@@ -79,15 +85,27 @@ class ReferenceFeed:
         for topic, feed in self._feed_of.items():
             self._pulse.follows(feed, len(every.get(topic, [])))
         log.info("reading reference data", topics=list(every), to_catch_up=sum(ends.values()))
-        await first_to_end(self._read(consumer, places), self._watch.run())
+        positions = self._topics[POSITIONS]
+        before = {} if self._applied is None else await ends_of_topic(consumer, positions)
+        begun = {place.partition: end for place, end in before.items()}
+        if begun:
+            consumer.pause(*(place for place in places if self._feed_of[place.topic] == _ACTIONS))
+        await first_to_end(self._read(consumer, places, begun), self._watch.run())
 
     def _go_back(self, consumer: AIOKafkaConsumer, places: Sequence[TopicPartition]) -> None:
         progress = self._outlet.ring.progress
         for place in places:
             consumer.seek(place, int(progress[self._feed_of[place.topic], place.partition]))
 
-    async def _read(self, consumer: AIOKafkaConsumer, places: Sequence[TopicPartition]) -> None:
+    async def _read(
+        self, consumer: AIOKafkaConsumer, places: Sequence[TopicPartition], begun: Mapping[int, int]
+    ) -> None:
+        """`begun`: by partition, how far the start of day must have been applied before corporate actions are read."""
         while not self._watch.others:
+            if consumer.paused() and self._applied is not None:
+                applied = self._applied[POSITIONS]
+                if all(applied[partition] >= end for partition, end in begun.items()):
+                    consumer.resume(*consumer.paused())
             await self._poll(consumer, places)
             self._watch.polls += 1
 

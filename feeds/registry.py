@@ -151,6 +151,7 @@ FEEDS: Final[tuple[Feed, ...]] = (
 EVENTS: Final = 0
 REFERENCE: Final = 1
 AVAILABILITY: Final = 2
+POSITIONS: Final = 9
 
 
 def feed_named(name: str) -> Feed:

@@ -107,7 +107,9 @@ class Worker:
         await files.catch_up()
         feeds = [
             shared.run(),
-            ReferenceFeed(bootstrap, topics, markets, self.symbols, self.outlet, keeper).run(),
+            ReferenceFeed(
+                bootstrap, topics, markets, self.symbols, self.outlet, keeper, self.tables.array["applied"]
+            ).run(),
             keeper.follow(self.outlet),
             files.run(),
         ]

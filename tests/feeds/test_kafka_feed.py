@@ -41,7 +41,9 @@ async def _feeding(desk: Desk, bootstrap: str, topic: str) -> AsyncIterator[list
         WorkerFeed(bootstrap, named, (number, count), desk.symbols, outlet, known, desk.markets).run()
         for number, outlet in enumerate(desk.outlets)
     ]
-    coroutines.append(ReferenceFeed(bootstrap, named, desk.markets, desk.symbols, desk.outlets[0]).run())
+    applied = desk.machine.tables.array["applied"]
+    feed = ReferenceFeed(bootstrap, named, desk.markets, desk.symbols, desk.outlets[0], applied=applied)
+    coroutines.append(feed.run())
     tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
     try:
         yield tasks
