@@ -64,6 +64,10 @@ class Totals:
     missing: int
     rejected: int
     quarantined: int
+    parked: int
+    parked_shares: int
+    stale: int
+    """Bits of `engine.model.Concern`."""
     located_shares: int
     locates_live: int
     locates_pending: int
@@ -102,6 +106,9 @@ def totals(tables: Tables) -> Totals:
         missing=count(Word.MISSING),
         rejected=count(Word.REJECTED),
         quarantined=count(Word.QUARANTINED),
+        parked=count(Word.PARKED),
+        parked_shares=count(Word.PARKED_SHARES),
+        stale=count(Word.STALE),
         located_shares=count(Word.LOCATED_SHARES),
         locates_live=count(Word.LOCATES_LIVE),
         locates_pending=count(Word.LOCATES_PENDING),

@@ -32,11 +32,13 @@ class InventoryColumns:
             Source.VALUES: array["values"].reshape(-1),
             Source.TERMS: array["terms"].reshape(-1),
             Source.HEAD: array["head"].reshape(-1),
+            Source.PARKED: array["parked"],
         }
         self._words: dict[Source, tuple[int, int]] = {
             Source.VALUES: _words(array["values"]),
             Source.TERMS: _words(array["terms"]),
             Source.HEAD: (array["head"].shape[1], 1),
+            Source.PARKED: (1, 1),
         }
 
     def __getitem__(self, name: str) -> Column:
@@ -81,7 +83,7 @@ class InventoryColumns:
         """Where a column's numbers are in the flat array of its source."""
         stride, words = self._words[column.source]
         places = ids.astype(np.int64) * stride + column.item * words
-        if column.source is not Source.HEAD:
+        if column.source not in (Source.HEAD, Source.PARKED):
             places += reference.settle_day.take(ids) if column.day is None else column.day
         return places
 

@@ -39,6 +39,8 @@ class Source(Enum):
     VALUES = auto()
     TERMS = auto()
     HEAD = auto()
+    PARKED = auto()
+    """Shares that wait for reference data, one word a security."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +138,16 @@ _AFTER: Final = (
         title="Floor",
         family=_OURS,
         tip="1: external availability is a floor",
+    ),
+    Column(
+        "parked",
+        Source.PARKED,
+        unknown=0,
+        unit=Unit.SHARES,
+        title="Parked",
+        family=_OURS,
+        tip="Shares of records that wait for reference data: no number here has them",
+        shown=True,
     ),
     Column(
         "id", Source.REFERENCE, unit="count", title="Id", family=_OURS, tip="Number of the security in this machine"

@@ -8,6 +8,7 @@ from concurrent.futures import Executor
 from typing import Any, Final, ParamSpec, TypeVar
 
 from app.gateway.messages import Stats
+from engine.model import Concern
 from engine.views import FEED_STALE_NS, Inventory, InventoryColumns, SegmentMissingError, Tables, totals
 
 P = ParamSpec("P")
@@ -53,7 +54,7 @@ class Attachment:
         now = totals(self.tables)
         if now.heartbeat_ns and now_ns - now.heartbeat_ns > STALE_AFTER_MS * _NS_PER_MS:
             return "stale"
-        if now.ready and now.feed_ns and now_ns - now.feed_ns > FEED_STALE_NS:
+        if now.ready and (now.stale & Concern.SHARES or (now.feed_ns and now_ns - now.feed_ns > FEED_STALE_NS)):
             return "stale"
         return "live" if now.ready and now.heartbeat_ns and self.columns is not None else "starting"
 
@@ -74,6 +75,9 @@ class Attachment:
             missing=now.missing,
             rejected=now.rejected,
             quarantined=now.quarantined,
+            parked=now.parked,
+            parked_shares=now.parked_shares,
+            doubtful=tuple(concern.name for concern in Concern if now.stale & concern),
             located_shares=now.located_shares,
             locates_live=now.locates_live,
             locates_pending=now.locates_pending,

@@ -8,7 +8,7 @@ export class LiveCell {
     this.column = column;
     this.host = document.createElement("div");
     this.host.className = `cell c-${column.style} ${column.kind === "number" ? "num" : "txt"}`;
-    for (const style of ["mono", "muted", "strong"]) if (column[style]) this.host.classList.add(style);
+    for (const style of ["mono", "muted", "strong", "priced"]) if (column[style]) this.host.classList.add(style);
     this.host.setAttribute("role", "gridcell");
     this.host.dataset.column = column.id;
     this.inner = this.host;

@@ -15,6 +15,8 @@ const UNITS = {
   time: { show: formats.age, width: 46, age: true },
 };
 const FLOOR_SIGN = 14;
+/** Units of numbers that prices are in: marked while a feed of prices is late. */
+const PRICED = new Set(["money", "reporting", "price"]);
 
 // What every table has of a security, and needs a look of its own.
 const LOOKS = {
@@ -54,6 +56,7 @@ export function column(info) {
     hot: info.hot ?? Infinity,
     show: unit.show,
     age: unit.age ?? false,
+    priced: PRICED.has(info.unit),
     compare: info.kind === "number" && !unit.age,
     ...LOOKS[info.id],
     width,

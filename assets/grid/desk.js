@@ -176,6 +176,7 @@ export class Desk {
     else if (message.t === "error") this.controls.say(message.detail);
     else if (message.t === "stats") {
       this.stats = message;
+      document.documentElement.dataset.doubtful = (message.doubtful ?? []).join(" ");
       this.strip.show(message);
       this.#counted();
       this.#judge();

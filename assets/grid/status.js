@@ -24,12 +24,18 @@ export function judge(link, stats) {
   }
   const engineMs = Math.max(stats.heartbeat_age_ms ?? 0, 0);
   const since = age(engineMs + link.silenceMs);
+  if (stats.state === "stale" && stats.doubtful?.includes("SHARES") && engineMs < SILENT_MS) {
+    return { name: "stale", text: "STALE", tip: "A feed of positions is late: no locate is approved without a person. The page Health says which" };
+  }
   if (stats.state === "stale" && (stats.feed_age_ms ?? 0) > engineMs) {
     const tip = "A feed is silent or behind: no locate is approved without a person";
     return { name: "stale", text: `STALE ${age(stats.feed_age_ms + link.silenceMs)}`, tip };
   }
   if (stats.state === "stale") return { name: "stale", text: `STALE ${since}`, tip: "The engine has stopped updating" };
   if (stats.state === "down") return { name: "down", text: "ENGINE DOWN", tip: `No engine for ${since}; last numbers shown` };
+  if (stats.doubtful?.includes("MONEY")) {
+    return { name: "live", text: "LIVE · PRICES LATE", tip: "Shares are current. A feed of prices is late: values are marked until it is back" };
+  }
   return { name: "live", text: "LIVE", tip: "Numbers are current" };
 }
 

@@ -7,7 +7,7 @@ const good = () => "";
 const warnAbove0 = (value) => (value > 0 ? "warn" : "");
 const badAbove0 = (value) => (value > 0 ? "bad" : "");
 
-// key, label, width in characters, value of the stats, text, judgement, hint
+// key, label, width in characters, value of the stats, text, judgement, hint, and where it leads
 const ITEMS = [
   ["securities", "Securities", 7, (s) => s.securities, quantity, good, "Securities in the inventory"],
   ["positions", "Positions", 9, (s) => s.rows, quantity, good, "Rows of the position table"],
@@ -19,6 +19,7 @@ const ITEMS = [
   ["htb", "HTB", 6, (s) => s.htb, quantity, good, "Hard-to-borrow securities"],
   ["negative", "Negative", 6, (s) => s.negative, quantity, badAbove0, "Securities whose remaining is below zero"],
   ["quarantined", "Quarantined", 6, (s) => s.quarantined, quantity, warnAbove0, "Records kept aside: unreadable or unknown"],
+  ["parked", "Parked", 6, (s) => s.parked, quantity, warnAbove0, "Records that wait for reference data: the list is on the page Health", "/feeds?view=parked"],
   ["rejected", "Rejected", 6, (s) => s.rejected, quantity, warnAbove0, "Events that could not be applied"],
   ["duplicates", "Dup", 5, (s) => s.duplicates, quantity, good, "Events that came twice and were applied once"],
   ["missing", "Missing", 5, (s) => s.missing, quantity, badAbove0, "Sequence numbers that have not come"],
@@ -27,9 +28,10 @@ const ITEMS = [
 
 export class Strip {
   constructor(host) {
-    this.items = ITEMS.map(([key, label, width, value, text, judge, tip]) => {
+    this.items = ITEMS.map(([key, label, width, value, text, judge, tip, href]) => {
       const number = make("b", { style: `min-width:${width}ch` }, "–");
-      host.append(make("div", { class: "kpi", "data-kpi": key, title: tip }, make("small", {}, label), number));
+      const part = make(href ? "a" : "div", { class: "kpi", "data-kpi": key, title: tip, href }, make("small", {}, label), number);
+      host.append(part);
       return { number, value, text, judge };
     });
     this.clock = make("b", { style: "min-width:8ch" }, "");

@@ -136,7 +136,7 @@ function cardsOf(status, page) {
       ],
     },
     "Security master": {
-      state: status.exceptions === null ? "off" : status.exceptions ? "behind" : "live",
+      state: status.exceptions === null ? "off" : status.exceptions ? "open" : "live",
       rows: [["Identifier conflicts", status.exceptions === null ? "not told here" : status.exceptions ? `${count(status.exceptions)} wait for a person` : "none", warn(status.exceptions)]],
     },
   };

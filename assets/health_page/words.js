@@ -10,6 +10,7 @@ export const STATES = {
   missing: { icon: "■", text: "MISSING" },
   gap: { icon: "▲", text: "Gap" },
   down: { icon: "■", text: "DOWN" },
+  open: { icon: "◐", text: "Open" },
   off: { icon: "○", text: "Off" },
 };
 const WHOLE = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });

@@ -63,6 +63,9 @@ class Script:
     state: str = "live"
     generation: str = "one"
     silent: bool = False
+    doubtful: tuple[str, ...] = ()
+    """What late feeds make doubtful."""
+    parked: int = 0
     columns: list[dict[str, Any]] = field(default_factory=columns)
     heard: list[dict[str, Any]] = field(default_factory=list)
     sent_ms: list[float] = field(default_factory=list)
@@ -187,9 +190,10 @@ class Grid(WebSocketHandler):
         counters = {"events": 1_234_567, "events_per_s": 5_012, "securities": script.securities, "rows": 214_377}
         counters |= {"duplicates": 12, "missing": 0, "rejected": 3, "quarantined": 41, "located_shares": 1_250_300}
         counters |= {"locates_live": 214, "locates_pending": 2, "negative": 3, "htb": 412}
+        counters |= {"parked": script.parked, "parked_shares": 100 * script.parked, "doubtful": script.doubtful}
         ages = {
             "now_ms": time.time() * 1e3,
-            "heartbeat_age_ms": 12_400 if script.state == "stale" else 5,
+            "heartbeat_age_ms": 12_400 if script.state == "stale" and not script.doubtful else 5,
             "event_age_ms": 90,
         }
         self.write_message(json.dumps({"t": "stats", "state": script.state} | counters | ages))

@@ -296,3 +296,36 @@ def test_text_can_be_read_on_its_ground(desk: DeskPage, settings: Settings, them
     desk.open(address(settings))
     contrasts = desk.page.evaluate(script, [theme, pairs.split()])
     assert {pair: round(ratio, 2) for pair, ratio in contrasts.items() if not ratio >= 4.5} == {}
+
+
+def test_a_late_feed_of_positions_makes_the_page_stale(desk: DeskPage, settings: Settings) -> None:
+    with gateway(settings, Script(state="stale", doubtful=("SHARES",))):
+        desk.open(address(settings)).wait_rows()
+        desk.wait_status("stale")
+        assert "no locate is approved" in str(desk.page.get_attribute("#status", "title"))
+
+
+def test_a_late_feed_of_prices_marks_values_and_leaves_shares_as_they_are(desk: DeskPage, settings: Settings) -> None:
+    with gateway(settings, Script(doubtful=("MONEY",))) as serving:
+        desk.open(address(settings)).wait_rows()
+        assert "PRICES LATE" in desk.wait_status("live")
+        style = "([name, what]) => getComputedStyle(document.querySelector(`#grid .cell[data-column=${name}]`))[what]"
+        assert desk.value(f"({style})(['price', 'fontStyle'])") == "italic"
+        assert desk.value(f"({style})(['remaining', 'fontStyle'])") == "normal"
+        desk.picture("desk-prices-late")
+        serving.script.doubtful = ()
+        desk.page.wait_for_selector(":root:not([data-doubtful~=MONEY])")
+        assert desk.value(f"({style})(['price', 'fontStyle'])") == "normal"
+
+
+def test_what_waits_for_reference_data_is_a_figure_that_leads_to_its_list(desk: DeskPage, settings: Settings) -> None:
+    with gateway(settings, Script()) as serving:
+        desk.open(address(settings)).wait_rows()
+        desk.wait_status("live")
+        chip = desk.page.locator("[data-kpi=parked]")
+        assert not chip.is_visible()
+        serving.script.parked = 1_204
+        desk.page.wait_for_selector("[data-kpi=parked] .warn")
+        assert "1,204" in chip.inner_text()
+        assert chip.get_attribute("href") == "/feeds?view=parked"
+        desk.picture("desk-parked")

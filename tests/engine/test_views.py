@@ -57,6 +57,7 @@ def fill(tables: Tables, seed: int) -> None:
         array["values"][1:count] = rng.integers(-2, 3, array["values"][1:count].shape)
         array["values"][1:count, 0, 0] = rng.choice([0, 2**62, -(2**62), 1], SECURITIES)
         array["terms"][1:count] = rng.integers(0, 3, array["terms"][1:count].shape)
+        array["parked"][1:count] = rng.integers(0, 3, SECURITIES)
         array["head"][1:count] = rng.integers(0, 3, array["head"][1:count].shape)
         array["price"][1:count] = rng.choice([0, 1, 1_500_000], SECURITIES)
         day_ns = 86_400_000_000_000
@@ -81,6 +82,7 @@ def slow_raw(tables: Tables, column: str, security: int) -> Any:
         "updated_ms": tables.array["updated_ns"][security],
         "at_least": record["flags"] & 1,
         "id": security,
+        "parked": tables.array["parked"][security],
     }
     for info in CATALOGUE.terms:
         if info.component >= 0:
@@ -89,7 +91,7 @@ def slow_raw(tables: Tables, column: str, security: int) -> Any:
         number |= {f"{calculation.name}.{day}": values[i][day] for day in range(5)}
         number[calculation.name] = values[i][0 if calculation.show == "today" else market.settle_days]
     number |= {fact.name.lower(): tables.array["head"][security][3 + fact] for fact in Fact if fact is not Fact.FEE}
-    none = {"fee": RATE_UNKNOWN, "rebate": RATE_UNKNOWN, "updated_ms": 0}
+    none = {"fee": RATE_UNKNOWN, "rebate": RATE_UNKNOWN, "updated_ms": 0, "parked": 0}
     none |= {fact.name.lower(): 0 for fact in Fact if fact is not Fact.FEE}
     value = int(number[column])
     return None if none.get(column) == value else value
