@@ -186,10 +186,10 @@ class Keeper:
         """Of a simulated day, those that are in the machine and otherwise there."""
         if self._simulated is None:
             return told
-        known = {code: at for at, code in enumerate(self._simulated["code"].tolist()) if code}
-        there = [known.get(code, 0) for code in told["code"].tolist()]
-        same = [at == 0 or row == self._simulated[at] for row, at in zip(told, there, strict=True)]
-        return told[~np.array(same, np.bool_)]
+        known = {row["code"]: row for row in self._simulated}
+        there = (known.get(row["code"]) for row in told)
+        other = [before is not None and before != row for row, before in zip(told, there, strict=True)]
+        return told[np.array(other, np.bool_)]
 
     def _write(self, change: Change, now_ns: int, places: dict[tuple[int, int], Place] | None = None) -> None:
         try:

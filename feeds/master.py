@@ -317,7 +317,7 @@ class Master:
         """Make the golden record anew; a version is counted where it is another."""
         if code in self.rulings.merged:
             return
-        claims, names = self.claims[code], self._names[code]
+        claims, names = self.claims[code], self._names.get(code, NOTHING)
         own = {text: kind for text, kind in names.current.items() if self.leads.get(text) == code}
         members = {member: self.claims[member] for member in (code, *self.rulings.absorbed.get(code, ()))}
         record = golden(code, claims, self.rules, self.today, own, names, listed(code, members, self.leads))
@@ -380,7 +380,7 @@ class Master:
         if what.kind == DecisionKind.MERGE or undoes(what):
             texts = {what.source, what.target}
             for code in (what.source, what.target):
-                names = self._names[code]
+                names = self._names.get(code, NOTHING)
                 texts.update(names.current, names.former, names.disputed)
             self._renew([what.source, what.target], change, at_ns, texts)
 
