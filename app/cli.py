@@ -12,6 +12,7 @@ COMMANDS: Final = {
     "rules": "list, show, test, submit, approve, export and import the rules of a running service",
     "users": "add, list and remove the people who may log in",
     "token": "make a token for the API, good for a while",
+    "securities": "show securities, their history and open exceptions; decide, merge and split",
     "files": "list, show, load and force batch files; what their columns are",
     "quarantine": "list or export records that could not be used",
     "asof": "what the inventory of a security was at a moment",

@@ -62,6 +62,8 @@ class Keeper:
     ) -> None:
         self._store = store
         self._simulated = simulated
+        self._machine = {} if simulated is None else {row["code"]: row for row in simulated}
+        """What the machine has of a simulated day, by code."""
         self._begun = simulated is None
         self._markets = {market.code: index for index, market in enumerate(markets)}
         self._rules, self._words = master_rules(), vocabulary(markets)
@@ -186,10 +188,11 @@ class Keeper:
         """Of a simulated day, those that are in the machine and otherwise there."""
         if self._simulated is None:
             return told
-        known = {row["code"]: row for row in self._simulated}
-        there = (known.get(row["code"]) for row in told)
-        other = [before is not None and before != row for row, before in zip(told, there, strict=True)]
-        return told[np.array(other, np.bool_)]
+        known = self._machine
+        other = [row["code"] in known and known[row["code"]] != row for row in told]
+        fresh = told[np.array(other, np.bool_)]
+        known |= {row["code"]: row for row in fresh}
+        return fresh
 
     def _write(self, change: Change, now_ns: int, places: dict[tuple[int, int], Place] | None = None) -> None:
         try:

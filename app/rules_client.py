@@ -1,4 +1,4 @@
-"""A running service's API of rules, for the command line: one request at a time, every error in words."""
+"""A running service's API, for the command line: one request at a time, every error in words."""
 
 import http.client
 import os
@@ -18,15 +18,16 @@ class ClientError(RuntimeError):
 
 
 class Client:
-    """`token` "": the service's own, of IMS_API_TOKEN or its data folder."""
+    """`token` "": the service's own, of IMS_API_TOKEN or its data folder. `below`: what all paths begin with."""
 
-    def __init__(self, settings: Settings, token: str = "") -> None:
+    def __init__(self, settings: Settings, token: str = "", below: str = "/api/v1/rules") -> None:
+        self._below = below
         self._host = "127.0.0.1" if settings.host in _WILDCARDS else settings.host
         self._port = settings.api_port
         self._token = token or _own_token(settings)
 
     def get(self, path: str) -> Any:
-        """The JSON at a path below /api/v1/rules. Raises `ClientError`."""
+        """The JSON at a path. Raises `ClientError`."""
         return msgspec.json.decode(self.text(path))
 
     def text(self, path: str) -> bytes:
@@ -45,7 +46,7 @@ class Client:
         headers = {"Authorization": f"Bearer {self._token}"} | ({"Content-Type": kind} if kind else {})
         connection = http.client.HTTPConnection(self._host, self._port, timeout=TIMEOUT_S)
         try:
-            connection.request(method, f"/api/v1/rules{path}", body, headers)
+            connection.request(method, f"{self._below}{path}", body, headers)
             answer = connection.getresponse()
             told = answer.read()
         except (OSError, http.client.HTTPException) as error:
