@@ -71,7 +71,7 @@ def asof(archive: Path, at_ns: int, security: str) -> AsOf:
     manifest = Manifest(archive)
     try:
         past = Past(archive, manifest, at_ns)
-        if past.parts[0].first != 1:
+        if past.parts[0].first != 1 or past.forgotten():
             raise NothingError(
                 "what the engine began from then is no longer kept: the archive does not reach so far back"
             )

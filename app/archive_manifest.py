@@ -194,8 +194,23 @@ class Manifest:
         return parts
 
     def forget(self, files: Sequence[ArchiveFile]) -> None:
-        """These files count no longer."""
-        self.replace(files, ())
+        """These files are no longer kept: what was in them cannot be asked any more, and is not a gap."""
+        ranges: dict[int, tuple[int, int]] = {}
+        for file in files:
+            first, last = ranges.get(file.generation, (file.first, file.last))
+            ranges[file.generation] = min(first, file.first), max(last, file.last)
+        with self._lock, self._database as database:
+            database.executemany("DELETE FROM file WHERE path = ?", [(file.path,) for file in files])
+            for generation, (first, last) in ranges.items():
+                database.execute(
+                    "INSERT OR REPLACE INTO gap (generation, first, last, at_ns, why, told, repaired_ns) "
+                    "VALUES (?,?,?,0,'no longer kept',?,-1)",
+                    (generation, first, last, msgspec.json.encode(Gap(first, last, 0, "no longer kept", [], []))),
+                )
+
+    def forgotten(self) -> list[Missing]:
+        """What is no longer kept."""
+        return [gap for gap in self.gaps(repaired=True) if gap.repaired_ns < 0]
 
     def close(self) -> None:
         self._database.close()

@@ -95,9 +95,16 @@ class Past:
 
     def gaps(self) -> list[Missing]:
         """What is missing of this past."""
+        return self._of_this(self._manifest.gaps())
+
+    def forgotten(self) -> list[Missing]:
+        """What of this past is no longer kept."""
+        return self._of_this(self._manifest.forgotten())
+
+    def _of_this(self, gaps: Sequence[Missing]) -> list[Missing]:
         return [
             gap
-            for gap in self._manifest.gaps()
+            for gap in gaps
             for part in self.parts
             if gap.generation == part.generation.number
             and gap.last >= part.first

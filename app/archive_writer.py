@@ -18,8 +18,6 @@ from feeds.archive_columns import Codes, portions
 from feeds.archive_recorder import ArchiveWord, Begin, Gap, words_of
 
 log = structlog.get_logger()
-FLUSH_S: Final = 5.0
-"""A message is on disk so much later at the latest, if the disk takes it."""
 FLUSH_BYTES: Final = 48 << 20
 """What is written at a time at the most: some 700,000 events."""
 HOUR_NS: Final = 3_600_000_000_000
@@ -30,13 +28,13 @@ _EMPTY: Final = frozenset({Message.BEGIN, Message.GAP})
 class RingDrain:
     """One engine's ring until it is empty and its engine is gone."""
 
-    def __init__(self, name: str, instance: str, folder: Path, manifest: Manifest) -> None:
+    def __init__(self, name: str, instance: str, folder: Path, manifest: Manifest, flush_s: float = 5.0) -> None:
         """Raises `SegmentMissingError` where the ring is gone."""
         self.name = name
         self._ring = Ring.attach(name)
         self._cursor = Cursor(self._ring)
         self._words = words_of(self._ring)
-        self._folder, self._manifest = folder, manifest
+        self._folder, self._manifest, self._flush_s = folder, manifest, flush_s
         self._tables = _tables_of(instance, str(self._ring.segment.meta["generation"]))
         self._codes = Codes(self._tables)
         self._generation, self._written = self._known()
@@ -56,7 +54,7 @@ class RingDrain:
     def step(self, *, at_once: bool = False) -> bool:
         """Read on, and write if it is time; whether there may be more to do at once. Raises OSError, `sqlite3.Error`."""
         more = self._collect()
-        due = at_once or more or time.monotonic() - self._since_s > FLUSH_S
+        due = at_once or more or time.monotonic() - self._since_s > self._flush_s
         if self._pending and due:
             self._write(self._pending)
             self._cursor.release()

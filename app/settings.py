@@ -49,6 +49,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How long files of the archive are kept."""
     archive_gb: float = 20.0
     """The oldest days go earlier where all of it is larger than this."""
+    archive_flush_s: float = 5.0
+    """What is applied is on disk so much later at the latest, if the disk takes it."""
     archive_ring_mb: int = 256
     """How much the archive may be behind before it has a gap: at 300,000 events a second 13 s."""
     snapshot_s: float = 30.0

@@ -83,7 +83,9 @@ class Archive:
             if name in known or name.endswith(".new"):
                 continue
             try:
-                found = RingDrain(name, self._settings.instance, self.folder, self.manifest)
+                found = RingDrain(
+                    name, self._settings.instance, self.folder, self.manifest, self._settings.archive_flush_s
+                )
             except segment.SegmentMissingError:
                 continue
             self._drains.append(found)

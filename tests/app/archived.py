@@ -1,6 +1,7 @@
 """A machine whose changes are archived, without processes: what is told is written when a test says so."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from engine.explain_rows import SecurityCopy, copy_of
 from engine.model import BOOK, NAMED
 from engine.ring import Message, Ring
 from engine.state import Calendar, Machine
+from engine.tables import Word
 from feeds.archive_recorder import Recorder
 from tests.engine.machines import MARKETS, SMALL, TODAY, named, security_records
 
@@ -21,9 +23,11 @@ from tests.engine.machines import MARKETS, SMALL, TODAY, named, security_records
 class Archived:
     """`now_ns` is the clock; every change gets a time of its own."""
 
-    def __init__(self, machine: Machine, folder: Path, instance: str, ring_bytes: int, parent: str = "") -> None:
+    def __init__(
+        self, machine: Machine, folder: Path, instance: str, ring_bytes: int, parent: str, now_ns: int
+    ) -> None:
         self.machine, self.folder = machine, folder
-        self.now_ns = 1_700_000_000_000_000_000
+        self.now_ns = now_ns
         self.instance, self.name = instance, f"{instance}.archive.1"
         meta = {"generation": machine.tables.generation, "started_ns": self.now_ns}
         self.ring = Ring.create(self.name, ring_bytes, meta)
@@ -47,23 +51,48 @@ class Archived:
 
 
 @contextmanager
-def archived(folder: Path, instance: str, ring_bytes: int = 1 << 20, securities: int = 3) -> Iterator[Archived]:
-    """As `tests.engine.machines.machine`, told to an archive from the beginning."""
+def archived(
+    folder: Path,
+    instance: str,
+    *,
+    ring_bytes: int = 1 << 20,
+    parent: str = "",
+    place: int = 0,
+    now_ns: int = 1_700_000_000_000_000_000,
+) -> Iterator[Archived]:
+    """As `tests.engine.machines.machine`, told to an archive from the beginning; or, with a `parent`, as if restored from it
+    at that place of its log."""
     days = np.tile(np.arange(400, dtype=np.int32), (len(MARKETS), 1))
     calendar = Calendar(TODAY - 100, days, np.full(len(MARKETS), TODAY, np.int32))
     machine = Machine(f"{instance}.tables", SMALL, world.rule_book(), MARKETS, calendar, instance)
     try:
-        made = Archived(machine, folder, instance, ring_bytes)
+        if parent:
+            _know(machine)
+            machine.tables.state[Word.LOG] = place
+        made = Archived(machine, folder, instance, ring_bytes, parent, now_ns)
         try:
-            machine.register(Message.SECURITIES, security_records(securities))
-            machine.register(Message.BOOKS, named(BOOK, "B", 4))
-            machine.register(Message.DEPOTS, named(NAMED, "D", 3))
-            machine.register(Message.SOURCES, named(NAMED, "s", 2))
+            if not parent:
+                _know(machine)
             yield made
         finally:
             made.close()
     finally:
         machine.close()
+
+
+def _know(machine: Machine) -> None:
+    machine.register(Message.SECURITIES, security_records(3))
+    machine.register(Message.BOOKS, named(BOOK, "B", 4))
+    machine.register(Message.DEPOTS, named(NAMED, "D", 3))
+    machine.register(Message.SOURCES, named(NAMED, "s", 2))
+
+
+def until(holds: Callable[[], bool], patience_s: float = 60.0) -> None:
+    """Wait for another process."""
+    deadline = time.monotonic() + patience_s
+    while not holds():
+        assert time.monotonic() < deadline, "it did not come"
+        time.sleep(0.01)
 
 
 def seen(copy: SecurityCopy) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from app import world
@@ -68,7 +68,12 @@ def _do(step: Any, of: Any) -> None:
                 of.restart_archive()
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=12,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
 @given(
     steps=st.lists(_STEP, min_size=6, max_size=25),
     asked=st.lists(st.tuples(st.integers(0, 24), st.integers(1, 3)), min_size=3, max_size=3),
