@@ -14,6 +14,7 @@ COMMANDS: Final = {
     "token": "make a token for the API, good for a while",
     "securities": "show securities, their history and open exceptions; decide, merge and split",
     "files": "list, show, load and force batch files; what their columns are",
+    "parked": "list, retry and discard records that wait for reference data",
     "quarantine": "list or export records that could not be used",
     "asof": "what the inventory of a security was at a moment",
     "bench": "measure this machine",

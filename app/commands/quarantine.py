@@ -73,14 +73,14 @@ def _list(store: QuarantineStore, reason: str | None, limit: int | None, *, as_j
         out.write(
             f"{entry.received_at}  {entry.topic}[{entry.partition}]@{entry.offset}  {entry.reason}: {entry.detail}\n"
         )
-        out.write(f"    {_printable(raw)}{cut}\n")
+        out.write(f"    {printable(raw)}{cut}\n")
     if not counts:
         out.write("nothing is in quarantine\n")
     for name, (number, events) in counts.items():
         out.write(f"{name:24}{number:>12,} entries{events:>14,} events\n")
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """A terminal must not be steered by what somebody sent."""
     return "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in text)
 

@@ -7,6 +7,8 @@ const good = () => "";
 const warnAbove0 = (value) => (value > 0 ? "warn" : "");
 const badAbove0 = (value) => (value > 0 ? "bad" : "");
 
+const parked = (records, { parked_shares: shares }) => (shares ? `${quantity(records)} · ${compact(shares)}` : quantity(records));
+
 // key, label, width in characters, value of the stats, text, judgement, hint, and where it leads
 const ITEMS = [
   ["securities", "Securities", 7, (s) => s.securities, quantity, good, "Securities in the inventory"],
@@ -19,7 +21,7 @@ const ITEMS = [
   ["htb", "HTB", 6, (s) => s.htb, quantity, good, "Hard-to-borrow securities"],
   ["negative", "Negative", 6, (s) => s.negative, quantity, badAbove0, "Securities whose remaining is below zero"],
   ["quarantined", "Quarantined", 6, (s) => s.quarantined, quantity, warnAbove0, "Records kept aside: unreadable or unknown"],
-  ["parked", "Parked", 6, (s) => s.parked, quantity, warnAbove0, "Records that wait for reference data: the list is on the page Health", "/feeds?view=parked"],
+  ["parked", "Parked · shs", 9, (s) => s.parked, parked, warnAbove0, "Records that wait for reference data: the list is on the page Health", "/feeds?view=parked"],
   ["rejected", "Rejected", 6, (s) => s.rejected, quantity, warnAbove0, "Events that could not be applied"],
   ["duplicates", "Dup", 5, (s) => s.duplicates, quantity, good, "Events that came twice and were applied once"],
   ["missing", "Missing", 5, (s) => s.missing, quantity, badAbove0, "Sequence numbers that have not come"],
@@ -47,7 +49,7 @@ export class Strip {
   show(stats) {
     for (const { number, value, text, judge } of this.items) {
       const now = value(stats) ?? NaN;
-      number.textContent = text(now);
+      number.textContent = text(now, stats);
       number.className = judge(now);
     }
   }

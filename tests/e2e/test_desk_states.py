@@ -326,6 +326,6 @@ def test_what_waits_for_reference_data_is_a_figure_that_leads_to_its_list(desk: 
         assert not chip.is_visible()
         serving.script.parked = 1_204
         desk.page.wait_for_selector("[data-kpi=parked] .warn")
-        assert "1,204" in chip.inner_text()
+        assert "1,204 · 120.4K" in chip.inner_text()
         assert chip.get_attribute("href") == "/feeds?view=parked"
         desk.picture("desk-parked")
