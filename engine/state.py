@@ -8,38 +8,19 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from engine import corrections, kernel, rebuild, recognise
-from engine.calc import recalculate
+from engine import corrections, kernel, rebuild, recognise, tally
 from engine.classes import Classifier
 from engine.deals import Deals
 from engine.events import EventArray
 from engine.inventory import Inventory
-from engine.model import (
-    DAYS,
-    HEAD_TOUCHED,
-    Capacity,
-    Clock,
-    Decided,
-    Flag,
-    Market,
-)
+from engine.model import Capacity, Clock, Decided, Flag, Market
 from engine.moves import Moved, Moves
 from engine.preserve import Preserve
-from engine.programs import programs_of
 from engine.registry import CapacityError, Registry
 from engine.ring import CLOCK, DECIDED, Message
-from engine.row import KEY
-from engine.rule_model import Measure, RuleBook, RulesError, Scope
-from engine.rules import Compiled, compile_rules
-from engine.tables import (
-    CALENDAR_DAYS,
-    HISTORY_ROLES,
-    HISTORY_SLOTS,
-    RECENT_EVENTS,
-    Tables,
-    Word,
-    no_room,
-)
+from engine.rule_model import RuleBook
+from engine.sums import Sums
+from engine.tables import HISTORY_ROLES, HISTORY_SLOTS, Tables, Word
 
 HISTORY_EVERY_NS: Final = 10_000_000_000
 _CACHED: Final = 1 << 14
@@ -86,7 +67,7 @@ def _cut(events: EventArray, at: int) -> int:
     return end
 
 
-class Machine:
+class Machine(Sums):
     """Events, reference data and rules in, tables out. Reads no clock; every refusal leaves the tables as they were."""
 
     def __init__(
@@ -98,73 +79,33 @@ class Machine:
         calendar: Calendar,
         generation: str,
     ) -> None:
-        self.capacity = capacity
-        self.markets = tuple(markets)
-        self.tables = Tables.create(
-            name, capacity, markets=markets, base_date=calendar.base_date, generation=generation
-        )
+        tables = Tables.create(name, capacity, markets=markets, base_date=calendar.base_date, generation=generation)
+        try:
+            tables.array["today"][:] = calendar.today
+            super().__init__(tables, capacity, markets, calendar.business_day)
+            self._begin(book)
+        except BaseException:
+            tables.close()
+            raise
+
+    def _begin(self, book: RuleBook) -> None:
+        array, sources = self.tables.array, self.capacity.sources
         self.inventory = Inventory(self.tables, self.set_decided)
         self.log: Log | None = None
         self.preserve: Preserve | None = None
         """While a snapshot is being taken."""
-        try:
-            self._begin(book, calendar)
-        except BaseException:
-            self.tables.close()
-            raise
-
-    def _begin(self, book: RuleBook, calendar: Calendar) -> None:
-        array, capacity = self.tables.array, self.capacity
-        days = calendar.business_day[:, :CALENDAR_DAYS].astype(np.int32)
-        array["today"][:] = calendar.today
-        array["business_day"][:, : days.shape[1]] = days
-        array["clock"][:] = 1
-        self._days = days
-        self._registry = Registry(self.tables)
         self.memory = recognise.Memory(
-            seen=np.zeros((capacity.sources + 1, recognise.WINDOW // 64), np.uint64),
+            seen=np.zeros((sources + 1, recognise.WINDOW // 64), np.uint64),
             newest=array["newest"],
             missing=array["missing"],
-            ledger=corrections.ledger_of(capacity.sources),
+            ledger=corrections.ledger_of(sources),
         )
         self.deals = Deals(self.tables)
         self.moves = Moves(self.tables)
+        self._registry = Registry(self.tables)
         self._next_history_ns = 0
-        self._dirty = np.zeros(capacity.securities + 1, np.int32)
-        self._classifier: Classifier
-        self._values = array["values"].reshape(capacity.securities + 1, -1)
-        self._book = self._arrays()
         compiled = self._compiled(book)
         self._take(book, compiled, Classifier(compiled, self.tables))
-
-    def _arrays(self) -> kernel.Book:
-        array, capacity = self.tables.array, self.capacity
-        no_class: Any = np.zeros((1, 1), np.int64)  # until there is a classifier
-        position = array["position"].view("<i8").reshape(capacity.rows, -1)
-        position[:, 0] = 0  # the first touch of a page costs more than all later ones: pay it before the first event
-        return kernel.Book(
-            position=position,
-            slots=array["index"],
-            first_in_security=array["first_in_security"],
-            first_in_book=array["first_in_book"],
-            terms=self.tables.segment.arrays["terms"].reshape(capacity.securities + 1, -1),
-            head=array["head"],
-            market_of=np.zeros(capacity.securities + 1, np.uint8),
-            business_day=self._days,
-            today=self._today(),
-            row_class=array["row_class"],
-            entries=no_class,
-            counts=no_class,
-            combinations=no_class,
-            security_group=no_class,
-            book_group=no_class,
-            depot_group=no_class,
-            unclassified=np.empty(capacity.rows, np.int32),
-            later_head=array["later_head"],
-            later_nodes=array["later"],
-            later_counters=self.tables.state[Word.LATER_USED : Word.LATER_FREE + 1],
-            dirty=self._dirty,
-        )
 
     # doors
 
@@ -207,7 +148,7 @@ class Machine:
             replaced = np.ascontiguousarray(records["corrects"])
             written = corrections.expand(dated, replaced, outcome, effects, self.memory.ledger, self._book)
             changed, full = self._run(effects[:written], np.zeros(written, np.uint8), recognised=True)
-            self._count(events, outcome, parts=True)
+            tally.count(self.tables, events, outcome, parts=True)
             self.tables.state[Word.CORRECTED] += int(np.count_nonzero(outcome == recognise.APPLIED))
         self._logged(Message.CORRECTIONS, records, outcome)
         self._logged(Message.EFFECTS, effects[:written])
@@ -223,7 +164,7 @@ class Machine:
             dated = self._new(events, outcome)
             effects, table = self.deals.step(dated, records, outcome, self.memory.ledger, self._book)
             changed, full = self._run(effects, np.zeros(effects.size, np.uint8), recognised=True)
-            self._count(events, outcome, parts=True)
+            tally.count(self.tables, events, outcome, parts=True)
         self._logged(Message.DEALS, records, outcome)
         self._logged(Message.EFFECTS, effects)
         limit = self.capacity.deals
@@ -289,24 +230,8 @@ class Machine:
 
         Raises `RulesError` or `TooManyClassesError`: the old rules stay.
         """
-        self._publish(book)
+        self._make_anew(book)
         self._logged(Message.RULES, np.frombuffer(msgspec.json.encode(book.documents), np.uint8))
-
-    def _publish(self, book: RuleBook) -> None:
-        compiled = self._compiled(book)
-        classifier = Classifier(compiled, self.tables)
-        rows = int(self.tables.state[Word.ROWS])
-        classes = classifier.classes_of(np.ascontiguousarray(self._book.position[:rows, KEY]))
-        with self.tables.writing():
-            self._take(book, compiled, classifier)
-            count = int(self.tables.state[Word.SECURITIES]) + 1
-            self._book.row_class[:rows] = classes
-            self._book.terms[:count] = 0
-            self._book.head[:count, HEAD_TOUCHED] = 0
-            rebuild.adopt(np.arange(rows), self._book)
-            everybody = np.arange(1, count, dtype=np.int32)
-            self._place_decided(everybody)
-            self._recalculate(everybody)
 
     def roll(self, today: NDArray[np.int32]) -> None:
         """The business day of every market, where it is another than before: ladders move on, intraday sums begin again.
@@ -320,17 +245,17 @@ class Machine:
         if (today == array["today"]).all():
             return
         with self.tables.writing():
+            if self.preserve is not None:
+                self.preserve.everything()
             array["today"][:] = today
             array["clock"][today != before[:, 0]] = 1
             now = self._today()
             self._book = self._book._replace(today=now)
             steps = (now[:, 2] - before[:, 2]).astype(np.int64)
-            if self.preserve is not None:
-                self.preserve.everything()
             rebuild.roll(int(self.tables.state[Word.ROWS]), steps, self.tables.base_date, self._book)
             self.deals.forget()
             self.moves.forget()
-            self._publish(self.book)
+            self._make_anew(self.book)
         self._logged(Message.DAY, today.astype(np.int32))
 
     def tick(self, now_ns: int) -> None:
@@ -364,69 +289,12 @@ class Machine:
             self._book.market_of[:] = array["security"]["market"]
             self._book = self._book._replace(today=self._today())
             self.deals.rebuild()
-            self._publish(self.book)
+            self._make_anew(self.book)
 
     def close(self) -> None:
         """Give the shared memory back."""
         self._book = self._dirty = self._registry = self._values = self._classifier = self.inventory = None  # type: ignore[assignment]
         self.tables.close()
-
-    # rules
-
-    def _compiled(self, book: RuleBook) -> Compiled:
-        """Compiled for the days it is now. Raises `RulesError`, also where there is no room for them."""
-        today = self._today()
-        ordinals = today[:, 2, None] + np.arange(DAYS)
-        dates = np.stack(
-            [np.searchsorted(row, of, side="right") - 1 for row, of in zip(self._days, ordinals, strict=True)]
-        )
-        version = int(self.tables.state[Word.RULES]) + 1
-        compiled = compile_rules(book, self.markets, (dates + self.tables.base_date).astype(np.int32), version)
-        if problems := no_room(compiled.catalogue, self.capacity):
-            raise RulesError(problems)
-        return compiled
-
-    def _take(self, book: RuleBook, compiled: Compiled, classifier: Classifier) -> None:
-        """Hold to these rules from now on; numbers are not touched."""
-        self.book, self.compiled, self._classifier = book, compiled, classifier
-        calculations = compiled.catalogue.calculations
-        chosen = [i for i, info in enumerate(calculations) if info.scope == Scope.SECURITY]
-        self._programs = programs_of(compiled.programs, chosen, compiled.day_weights)
-        self._decided = [
-            (info.component, Decided[info.source.upper()])
-            for info in compiled.catalogue.terms
-            if info.measure == Measure.DECIDED.name.lower() and compiled.maintained[info.component]
-        ]
-        self._look_up_classes()
-        self.tables.publish(compiled.catalogue)
-
-    def _look_up_classes(self) -> None:
-        """Let the kernel and readers see the classifier's tables as they are now."""
-        classifier, array = self._classifier, self.tables.array
-        array["class_entries"][: classifier.classes] = classifier.entries[: classifier.classes]
-        array["class_counts"][: classifier.classes] = classifier.counts[: classifier.classes]
-        self._book = self._book._replace(
-            entries=classifier.entries,
-            counts=classifier.counts,
-            combinations=classifier.combinations,
-            security_group=classifier.security_group,
-            book_group=classifier.book_group,
-            depot_group=classifier.depot_group,
-        )
-
-    def _adopt(self, rows: NDArray[np.int64]) -> None:
-        """Give rows their class, and their sums what they hold; they have fed nothing so far."""
-        self._book.row_class[rows] = self._classifier.classes_of(np.ascontiguousarray(self._book.position[rows, KEY]))
-        self._look_up_classes()
-        rebuild.adopt(rows, self._book)
-
-    def _sum_again(self, ids: NDArray[np.int32]) -> None:
-        """Make the sums of these securities from their rows, whose attributes have changed."""
-        self._book.terms[ids] = 0
-        self._book.head[ids, HEAD_TOUCHED] = 0
-        self._adopt(rebuild.rows_of_securities(ids, self._book.first_in_security, self._book.position))
-        self._place_decided(ids)
-        self._recalculate(ids)
 
     # parts
 
@@ -446,13 +314,6 @@ class Machine:
         if self.log is not None:
             self.log(kind, payload, outcome)
 
-    def _today(self) -> NDArray[np.int32]:
-        """Per market, see `kernel.Book.today`."""
-        today, base = self.tables.array["today"], self.tables.base_date
-        ordinals = self._days[np.arange(len(self._days)), today - base]
-        quanto = [market.quanto_days for market in self.markets]
-        return np.stack([today, np.full(len(today), base), ordinals, quanto], axis=1).astype(np.int32)
-
     def _dated(self, events: EventArray) -> EventArray:
         """The events as they settle: quanto trades in a copy, because what came is remembered as it came."""
         quanto = events["flags"] & Flag.QUANTO != 0
@@ -461,19 +322,6 @@ class Machine:
         moved = events.copy()
         kernel.move_quanto(moved, self._book.market_of, self._book.business_day, self._book.today)
         return moved
-
-    def _recalculate(self, ids: NDArray[np.int32]) -> None:
-        book = self._book
-        clock = self.tables.array["clock"]
-        recalculate(ids, book.market_of, self._programs, book.terms, book.head, clock, self._values)
-
-    def _place_decided(self, ids: NDArray[np.int32]) -> None:
-        """Carry what decisions hold into the sums of their terms."""
-        decided, terms, head = self.tables.array["decided"], self.tables.array["terms"], self._book.head
-        for component, what in self._decided:
-            quantities = decided[ids, what]
-            terms[ids, component, :] = quantities[:, None]
-            head[ids[quantities != 0], HEAD_TOUCHED] |= np.uint64(1 << component).astype(np.int64)
 
     def _new(self, events: EventArray, outcome: NDArray[np.uint8]) -> EventArray:
         """Tell which of these are new; returns them as they settle."""
@@ -508,63 +356,14 @@ class Machine:
                 self._adopt(self._book.unclassified[: counts.unclassified].astype(np.int64))
             state[Word.ROWS] = counts.rows
             if recognised:
-                self._remember(part)
+                tally.remember(self.tables, part)
             else:
                 corrections.keep(dated, became, self.memory.ledger)
-                self._count(part, became, parts=parts)
-                self._remember(part if not became.any() else part[became == recognise.APPLIED])
+                tally.count(self.tables, part, became, parts=parts)
+                tally.remember(self.tables, part if not became.any() else part[became == recognise.APPLIED])
             dirty, whole, at = counts.dirty, counts.stopped_at < 0, end
         state[Word.BATCHES] = mark
         changed = np.sort(self._dirty[:dirty])  # neighbours share pages
         self._recalculate(changed)
         limit = self.capacity.rows
         return changed, "" if whole else f"positions: all {limit:,} rows are in use; start with --rows {2 * limit}"
-
-    def _count(self, events: EventArray, outcome: NDArray[np.uint8], *, parts: bool) -> None:
-        """What became of events, in the counters: an event and its `parts`, if there are any, are one."""
-        if not events.size:
-            return
-        state = self.tables.state
-        state[Word.LAST_EVENT_NS] = max(int(state[Word.LAST_EVENT_NS]), int(events["time_ns"].max()))
-        became = outcome[events["flags"] & Flag.PART == 0] if parts else outcome
-        duplicates = int(np.count_nonzero(became == recognise.DUPLICATE))
-        rejected = int(np.count_nonzero(became > recognise.DUPLICATE))
-        state[Word.DUPLICATES] += duplicates
-        state[Word.REJECTED] += rejected
-        state[Word.EVENTS] += became.size - duplicates - rejected
-
-    def _remember(self, events: EventArray) -> None:
-        """Keep the newest applied events for "which events made this row"."""
-        recent, written = self.tables.array["recent"], int(self.tables.state[Word.RECENT])
-        # numpy copies records field by field, words at the speed of memory
-        recent = recent.view("<u8").reshape(RECENT_EVENTS, -1)
-        kept = events[-RECENT_EVENTS:].view("<u8").reshape(-1, recent.shape[1])
-        at = (written + events.size - len(kept)) % RECENT_EVENTS
-        first = min(len(kept), RECENT_EVENTS - at)
-        recent[at : at + first] = kept[:first]
-        recent[: len(kept) - first] = kept[first:]
-        self.tables.state[Word.RECENT] = written + events.size
-
-    def _changed_securities(self, ids: NDArray[np.int32]) -> None:
-        self._book.market_of[ids] = self.tables.array["security"]["market"][ids]
-        moved = self._classifier.regroup_securities(ids)
-        held = moved & (self._book.first_in_security[ids] != 0)
-        self._recalculate(ids[~held])
-        if held.any():
-            self._sum_again(ids[held])
-
-    def _regroup(self, kind: Message, ids: NDArray[np.int64]) -> None:
-        """Books or depots have come or changed: what rows of the changed ones feed may be another thing now."""
-        classifier, book = self._classifier, self._book
-        if kind == Message.BOOKS:
-            moved = ids[classifier.regroup_books(ids)]
-            concerned = np.zeros(len(book.first_in_security), np.bool_)
-            for number in moved.tolist():
-                rebuild.securities_of_book(number, book.first_in_book, book.position, concerned)
-            chosen = np.flatnonzero(concerned)
-        else:
-            moved = ids[classifier.regroup_depots(ids)]
-            rows = book.position[: int(self.tables.state[Word.ROWS]), KEY]
-            chosen = np.unique(rows[np.isin(rows >> 8 & 0xFFFF, moved)] >> 40) if moved.size else moved
-        if chosen.size:
-            self._sum_again(chosen.astype(np.int32))
