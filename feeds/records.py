@@ -201,7 +201,8 @@ def days_of(day: date | None) -> int:
     """Days since 1970-01-01; `NO_DATE` for none, less for what lies before."""
     if day is None:
         return NO_DATE
-    return max(day.toordinal() - _EPOCH, NO_DATE - 1)
+    days = day.toordinal() - _EPOCH
+    return days if days >= 0 else NO_DATE - 1
 
 
 def kinds_of(names: type[StrEnum]) -> dict[Any, int]:
