@@ -123,7 +123,7 @@ class Snapshots:
         # a clock that was set back must not make the next one wait until it has come back
         self._next_ns = min(self._next_ns, now_ns + self._every_ns)
         if now_ns >= self._next_ns and self._writing is None:
-            self._begin(now_ns)
+            self.begin(now_ns)
 
     def turn(self, budget_s: float = TURN_S) -> bool:
         """Copy for a moment; whether there is more to copy."""
@@ -152,17 +152,20 @@ class Snapshots:
             self._taking.drop("the engine stops")
             self.turn()
         if self._writing is not None:
-            self._writing.join()
-            self._look()
-        self._begin(now_ns)
-        while self._taking is not None:
-            if not self.turn(1.0):
-                break
+            self.wait()
+        self.begin(now_ns)
+        while self.turn(1.0):
+            pass
+        self.wait()
+
+    def wait(self) -> None:
+        """Until the file of what has been copied is on the disk, or given up."""
         if self._writing is not None:
             self._writing.join()
             self._look()
 
-    def _begin(self, now_ns: int) -> None:
+    def begin(self, now_ns: int) -> None:
+        """Take one from now on; none may be under way."""
         self._next_ns = now_ns + self._every_ns
         # names follow each other, whatever the clock says
         taken_ns = self._newest_ns = max(now_ns, self._newest_ns + 1)

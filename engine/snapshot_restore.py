@@ -49,7 +49,7 @@ def restore(machine: Machine, parts: Parts) -> None:
     with tables.writing():
         _fit(machine, parts, words)
         for name in ("today", "newest", "missing", "applied"):
-            tables.array[name][:] = parts[name][0]
+            tables.array[name][: len(parts[name][0])] = parts[name][0]
         for name in (*COUNTED, "book_unit", "head", DEALS):
             _fill(tables.array[name], parts.get(name, ()))
         _symbols(machine, parts.get(SYMBOLS, ()))
@@ -72,9 +72,11 @@ def _fit(machine: Machine, parts: Parts, words: NDArray[np.int64]) -> None:
     for name, count in wanted.items():
         if count > room[name]:
             raise SnapshotError(f"it holds {count:,} {name}, there is room for {room[name]:,}: start with more")
-    for name in ("newest", "missing", "applied", "today"):
+    for name in ("applied", "today"):
         if parts[name][0].shape != tables.array[name].shape:
-            raise SnapshotError(f"its {name} is of another shape: start with the capacity it was taken with")
+            raise SnapshotError(f"its {name} is of another shape")
+    if parts["newest"][0][len(tables.array["newest"]) :].any():
+        raise SnapshotError("it holds more sources than there is room for: start with more")
     if (parts["today"][0] < tables.base_date).any():
         raise SnapshotError("it is older than the calendar")
 

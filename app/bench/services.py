@@ -113,11 +113,18 @@ def kafka(port: int | None = None) -> Iterator[str]:
     if given:
         yield given
         return
+    with kafka_server(port) as (bootstrap, _):
+        yield bootstrap
+
+
+@contextlib.contextmanager
+def kafka_server(port: int | None = None) -> Iterator[tuple[str, Server]]:
+    """The same, and the process, so that a test can kill it and start it again."""
     with _folder("kafka") as folder:
         port = port or free_port()
         server = _start_kafka(folder, port, free_port())
         try:
-            yield f"127.0.0.1:{port}"
+            yield f"127.0.0.1:{port}", server
         finally:
             server.stop()
 

@@ -1,0 +1,188 @@
+"""`ims bench recovery`: kill -9 of the engine at two million rows, until it is ready and has answered a locate; and how long
+the writer stands still while a snapshot is taken."""
+
+import argparse
+import asyncio
+import contextlib
+import datetime as dt
+import json
+import os
+import resource
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+
+from app import world
+from app.bench import kernel, services
+from app.bench.fault_service import PATIENCE_S, FaultError, Load, Service
+from app.bench.http_client import Connection
+from app.bench.measure import medians
+from app.settings import Settings
+from app.snapshot_files import SnapshotFile
+from app.snapshots import Snapshots, folder_of
+from engine.model import Capacity
+from engine.state import Machine
+from engine.tables import Word
+
+OK: Final = 200
+ACCEPTED: Final = 202
+_BATCH: Final = 1_200
+"""Events between two polls of the rings at 300,000 a second."""
+_LOOK_S: Final = 0.01
+_TOPICS: Final = ("recovery.events", "recovery.reference")
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Sizes."""
+    parser.add_argument("--rows", type=int, default=2_000_000, help="rows (2,000,000)")
+    parser.add_argument("--securities", type=int, default=50_000, help="securities (50,000)")
+    parser.add_argument("--rate", type=int, default=20_000, help="events per second meanwhile (20,000)")
+    parser.add_argument("--runs", type=int, default=3, help="runs of which the median counts (3)")
+
+
+def run(args: argparse.Namespace) -> dict[str, object]:
+    """`pause_ms`: the longest of all turns of copying; `serving_s`: kill -9 until ready and a locate answered."""
+    with tempfile.TemporaryDirectory(prefix="ims-recovery-") as folder:
+        figures = _paused(args, Path(folder))
+        with services.kafka_server() as (bootstrap, _):
+            served = asyncio.run(_served(args, bootstrap, Path(folder)))
+    return {
+        "bench": "recovery",
+        **served,
+        **figures,
+        "rss_mb": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss >> 10,
+    }
+
+
+def _paused(args: argparse.Namespace, folder: Path) -> dict[str, float]:
+    """Fills a machine, measures snapshots of it beside batches, and leaves one for the service to begin from."""
+    pairs = max(1, args.rows - sum(round(share * args.securities) for share, _ in kernel.HELD.values()))
+    events = kernel.trades(2 * pairs, pairs, 2_000, args.securities, "uniform")
+    machine = kernel.made(2_000, args.securities, args.rows + args.securities)
+    try:
+        for at in range(0, events.size, 100_000):
+            machine.apply(events[at : at + 100_000])
+        taking = Snapshots(folder_of(folder), machine, _TOPICS, dict, 3_600.0)
+        figures = medians(lambda: _once(machine, taking, events), args.runs)
+        _leave(folder)
+        return figures | {"rows": machine.tables.count(Word.ROWS), "snapshot_mb": taking.status().size_bytes >> 20}
+    finally:
+        machine.close()
+
+
+def _once(machine: Machine, taking: Snapshots, events: Any) -> dict[str, float]:
+    """Turns of copying and batches, one after the other: milliseconds, and the processor's own of the same."""
+    batches: dict[bool, list[float]] = {False: [], True: []}
+    turns, cpu, at = [], [], 0
+
+    def batch(*, beside: bool) -> None:
+        nonlocal at
+        at = at + _BATCH if at + 2 * _BATCH <= events.size else 0
+        part = events[at : at + _BATCH]
+        part["seq"] += events.size
+        began = time.perf_counter()
+        machine.apply(part)
+        batches[beside].append((time.perf_counter() - began) * 1e3)
+
+    for _ in range(200):
+        batch(beside=False)
+    began, began_cpu = time.perf_counter(), time.thread_time()
+    taking.begin(time.time_ns())
+    turns.append((time.perf_counter() - began) * 1e3)
+    cpu.append((time.thread_time() - began_cpu) * 1e3)
+    more = True
+    while more:
+        batch(beside=True)
+        began, began_cpu = time.perf_counter(), time.thread_time()
+        more = taking.turn()
+        turns.append((time.perf_counter() - began) * 1e3)
+        cpu.append((time.thread_time() - began_cpu) * 1e3)
+    taking.wait()
+    return {
+        "pause_ms": round(max(turns), 2),
+        "pause_cpu_ms": round(max(cpu), 2),
+        "begin_cpu_ms": round(cpu[0], 2),
+        "batch_p50_ms": round(float(np.median(batches[False])), 2),
+        "batch_beside_p50_ms": round(float(np.median(batches[True])), 2),
+        "batch_beside_max_ms": round(max(batches[True]), 2),
+    }
+
+
+def _leave(folder: Path) -> None:
+    """The newest snapshot again, as one of today."""
+    contents = next(folder_of(folder).good())
+    now = dt.datetime.now(dt.UTC)
+    today = world.calendar(world.markets(), now, folder / "calendars").today
+    header = msgspec.structs.replace(contents.header, today=today.tolist(), taken_ns=contents.header.taken_ns + 1)
+    file = SnapshotFile(folder_of(folder).path, header)
+    for name, arrays in contents.parts.items():
+        for array in arrays:
+            file.add(name, today if name == "today" else array)
+    empty = np.frombuffer(msgspec.msgpack.encode((msgspec.msgpack.encode([]), [])), np.uint8)
+    file.add("keeping", empty)
+    file.finish()
+
+
+async def _served(args: argparse.Namespace, bootstrap: str, folder: Path) -> dict[str, float]:
+    rows = args.rows + 200_000
+    settings = Settings(
+        instance=f"recovery-{os.getpid()}",
+        port=services.free_port(),
+        data=str(folder),
+        kafka=bootstrap,
+        events_topic=_TOPICS[0],
+        reference_topic=_TOPICS[1],
+        capacity=Capacity(rows=rows, securities=args.securities + 5_000, books=4_000),
+        archive=False,
+        quiet=True,
+    )
+    service = Service(settings, {})
+    load = Load(bootstrap, args.rate, 1, 1_000, *_TOPICS)
+    try:
+        await service.supervisor.start()
+        await _answered(service)
+        return await _medians(service, args.runs)
+    finally:
+        load.stop()
+        await service.supervisor.stop()
+
+
+async def _medians(service: Service, runs: int) -> dict[str, float]:
+    took = [await _killed(service) for _ in range(runs)]
+    return {"serving_s": statistics.median(one for one, _ in took), "rows_then": took[-1][1]}
+
+
+async def _killed(service: Service) -> tuple[float, int]:
+    """Seconds from kill -9 until ready and a locate answered, and the rows there are."""
+    before = service.snapshots()[0]
+    while service.snapshots()[0] == before:  # noqa: ASYNC110  another's process has no event
+        await asyncio.sleep(_LOOK_S)
+    await asyncio.sleep(1.0)
+    began = time.monotonic()
+    service.kill_engine()
+    await _answered(service)
+    tables = service.tables()
+    return time.monotonic() - began, tables.count(Word.ROWS) if tables is not None else 0
+
+
+async def _answered(service: Service) -> None:
+    """Returns when the service is ready and has decided a locate. Raises `FaultError`."""
+    deadline = time.monotonic() + PATIENCE_S
+    body = json.dumps({"client": "C1", "security": "1", "quantity": 1, "requested_by": "bench"}).encode()
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError):
+            connection = await Connection.open("127.0.0.1", service.settings.api_port, service.settings.api_token)
+            with contextlib.closing(connection):
+                ready, _ = await connection.request("GET", "/health/ready")
+                if ready == OK:
+                    status, answer = await connection.request("POST", "/api/v1/locates", body)
+                    if status not in (OK, ACCEPTED):
+                        raise FaultError(f"a locate was answered with {status}: {answer!r}")
+                    return
+        await asyncio.sleep(_LOOK_S)
+    raise FaultError(f"does not serve after {PATIENCE_S:.0f} s")
