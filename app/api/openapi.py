@@ -16,6 +16,7 @@ from app.api.openapi_parts import content, operation, parameter, ref
 from app.api.openapi_rules import RULE_TYPES, rule_paths
 from app.api.problems import KINDS, Problem
 from app.api.requests import MAX_LINES, ActionsRequest, ApproveRequest, AskRequest, EndRequest, RejectRequest
+from app.api.schemas import SCHEMA_TYPES, schema_documents, schema_paths
 from engine.explain_split import By
 from engine.locates import LocateRequest, State
 from engine.model import DAYS, Temperature
@@ -36,6 +37,7 @@ _TYPES: Final = (
     ExplainAnswer,
     *RULE_TYPES,
     *FEED_TYPES,
+    *SCHEMA_TYPES,
     *MASTER_TYPES,
     *FILE_TYPES,
     *ORDER_TYPES,
@@ -75,6 +77,7 @@ def documents() -> dict[str, tuple[str, bytes]]:
     """Path -> media type and body."""
     page = files("app.api").joinpath("page")
     shown = {path: (kind, page.joinpath(name).read_bytes()) for path, (name, kind) in _PAGE.items()}
+    shown |= schema_documents()
     return shown | {"/api/v1/openapi.json": ("application/json", msgspec.json.format(msgspec.json.encode(openapi())))}
 
 
@@ -91,7 +94,13 @@ def openapi() -> dict[str, Any]:
         },
         "servers": [{"url": "/"}],
         "security": [{"token": []}],
-        "paths": _paths() | order_paths(_KEY) | rule_paths() | feed_paths() | file_paths() | master_paths(),
+        "paths": _paths()
+        | order_paths(_KEY)
+        | rule_paths()
+        | feed_paths()
+        | schema_paths()
+        | file_paths()
+        | master_paths(),
         "components": {
             "schemas": schemas,
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},

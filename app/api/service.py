@@ -43,9 +43,9 @@ from engine.locate_desk import LocateDesk
 from engine.locate_rules import LocateRules
 from engine.locates import Change, FeedPosition
 from engine.order_desk import OrderDesk
-from engine.ring import Ring
 from engine.state import Machine
 from engine.tables import Word
+from feeds.registry import topics
 
 log = structlog.get_logger()
 KEEP_ANSWERS_NS: Final = 7 * 86_400 * 10**9
@@ -74,7 +74,7 @@ def load_rules(term_names: Sequence[str]) -> LocateRules:
 class ApiService:
     """Locates and the port that programs ask on.
 
-    `rings`: where feed positions are read for the evidence; `closes`: when markets close, half days and all (see `Closing`);
+    `closes`: when markets close, half days and all (see `Closing`);
     `health`: what the resources of feeds tell, where they are watched.
     """
 
@@ -82,14 +82,12 @@ class ApiService:
         self,
         settings: Settings,
         machine: Machine,
-        rings: Sequence[Ring] = (),
         clock: Callable[[], int] = time.time_ns,
         closes: NDArray[np.int32] | None = None,
         health: HealthDesk | None = None,
     ) -> None:
         self._settings = settings
         self._tables = machine.tables
-        self._rings = tuple(rings)
         self._next_forget_ns = 0
         locates = load_rules([term.name for term in machine.tables.catalogue.terms])
         self.desk = LocateDesk(machine.inventory, locates)
@@ -184,12 +182,11 @@ class ApiService:
         self._tables.state[Word.LOCATES_PENDING] = self.desk.pending_count
 
     def _feed_positions(self) -> tuple[FeedPosition, ...]:
-        topic = self._settings.events_topic
+        applied = self._tables.array["applied"]
+        named = topics(self._settings.events_topic, self._settings.reference_topic)
         return tuple(
-            FeedPosition(topic, partition, offset)
-            for ring in self._rings
-            for partition in np.flatnonzero(ring.progress[0]).tolist()
-            for offset in (int(ring.progress[0, partition]),)
+            FeedPosition(named[feed], partition, int(applied[feed, partition]))
+            for feed, partition in np.argwhere(applied[: len(named)]).tolist()
         )
 
     def _waiting_for(self) -> list[str]:
