@@ -158,6 +158,8 @@ class Parking:
     def discard(self, numbers: Iterable[int], who: str, comment: str) -> list[Unreadable]:
         """Give records up for good; they are remembered with who did it, and not parked again."""
         chosen = self._chosen(numbers)
+        if not chosen:
+            return []
         self._take(chosen)
         entries = [parked.entry for parked in chosen]
         self._discarded |= {identity(entry) for entry in entries}
@@ -249,7 +251,8 @@ class Parking:
         for parked in back:
             self._put(parked)
         self._beside(self.store.change, [parked.id for parked in ordered], back)
-        log.info("parked records are explained", used=len(ordered) - len(back), still_waiting=len(back))
+        if len(back) < len(ordered):
+            log.info("parked records are explained", used=len(ordered) - len(back), still_waiting=len(back))
         return len(back)
 
     def _use_run(self, topic: str, encoding: bytes, run: Sequence[Parked]) -> list[Parked]:
@@ -257,14 +260,17 @@ class Parking:
         places = [(parked.entry.partition, parked.entry.offset) for parked in run]
         decoded = self._decode(topic, [parked.entry.raw for parked in run], encoding, places)
         origin = {(parked.entry.partition, parked.entry.offset): parked for parked in run}
-        back, bad = [], []
+        back, bad, taken = [], [], set[int]()
         for entry in decoded.unreadable:
             before = origin.get((entry.partition, entry.offset))
             if before is None or not entry.unknown:
                 bad.append(entry)
                 continue
-            back.append(Parked(self._next, before.place, entry, _concerns(entry), before.parked_ns))
-            self._next += 1
+            number = before.id  # what is left of a record is that record; more than one rest need more than one number
+            if number in taken:
+                number, self._next = self._next, self._next + 1
+            taken.add(number)
+            back.append(Parked(number, before.place, entry, _concerns(entry), before.parked_ns))
         decoded.unreadable.clear()
         self._use(decoded)
         if bad:

@@ -1,6 +1,7 @@
 """What people do about records that were set aside: read them again, or give them up."""
 
 from collections.abc import Callable, Sequence
+from enum import Enum, auto
 from typing import Final
 
 import structlog
@@ -30,6 +31,15 @@ REFUSED: Final = frozenset(
 """Reasons of the machine: the number of such an event is used up, and reading it again changes nothing."""
 
 
+class _Became(Enum):
+    """What became of an entry that was read again."""
+
+    USED = auto()
+    REFUSED = auto()
+    """The machine has put it into the quarantine anew, with its own reason."""
+    NOTHING = auto()
+
+
 class SetAside:
     """The quarantine, as people handle it. Call it from the writer's loop."""
 
@@ -40,12 +50,13 @@ class SetAside:
         self._use = use
 
     async def retry(self, numbers: Sequence[int]) -> tuple[int, int]:
-        """Read entries again, oldest first; returns how many were used, and how many stay. Parked ones count as used."""
+        """Read entries again, oldest first; returns how many were used, or are parked now, and how many were not."""
         store, beside = self._keeping.quarantine, self._keeping.beside
         entries: list[Entry] = await beside.ask(store.chosen, numbers)
-        done = [entry.id for entry in entries if entry.reason not in REFUSED and self._used(entry)]
-        await beside.ask(store.remove, done)
-        return len(done), len(entries) - len(done)
+        became = {entry.id: self._became(entry) for entry in entries if entry.reason not in REFUSED}
+        await beside.ask(store.remove, [number for number, what in became.items() if what is not _Became.NOTHING])
+        used = sum(what is _Became.USED for what in became.values())
+        return used, len(entries) - used
 
     async def discard(self, numbers: Sequence[int], who: str, comment: str) -> int:
         """Give entries up for good, and remember who did it."""
@@ -57,17 +68,16 @@ class SetAside:
         log.info("quarantined records are given up", records=gone, who=who, comment=comment)
         return gone
 
-    def _used(self, entry: Entry) -> bool:
-        """Whether nothing of the entry is left to be kept."""
+    def _became(self, entry: Entry) -> _Became:
         place = [(entry.partition, entry.offset)]
         decoded = self._decode(entry.topic, [entry.raw], encoding_of(entry.raw), place)
-        left = [each for each in decoded.unreadable if not each.unknown]
-        if left:
-            return False
+        if any(not each.unknown for each in decoded.unreadable):
+            return _Became.NOTHING
         count = self._tables.count
-        before = count(Word.DUPLICATES) + count(Word.REJECTED)
+        duplicates, rejected = count(Word.DUPLICATES), count(Word.REJECTED)
         self._keeping.parking.park(decoded.unreadable)
         decoded.unreadable.clear()
         self._use(decoded)
-        # an event whose number is used up has not been used now: it stays where somebody can see it
-        return count(Word.DUPLICATES) + count(Word.REJECTED) == before
+        if count(Word.DUPLICATES) > duplicates:
+            return _Became.NOTHING  # its number is used up, but not by it: it stays where somebody can see it
+        return _Became.REFUSED if count(Word.REJECTED) > rejected else _Became.USED

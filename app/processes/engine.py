@@ -61,7 +61,8 @@ class Engine:
         self._calendar = world.calendar(markets, now, cache)
         self._topics = (settings.events_topic, settings.reference_topic)
         self.machine, kept = self._begun()
-        self.recorder = record(settings, self.machine)
+        parent = "" if kept is None else kept.header.generation
+        self.recorder = record(settings, self.machine, parent=parent, clock=self._clock)
         self._day: DayState | None = None
         self._follow_the_day(self._clock())
         self.machine.tables.state[Word.STARTED_NS] = self._clock()
@@ -82,17 +83,17 @@ class Engine:
             beside=self.keeping.beside,
             clock=self._clock,
         )
-        if kept is None:
-            self.keeping.begin(from_broker=settings.kafka is not None)
-        else:
+        if kept is not None and "keeping" in kept.parts:
             self.keeping.restore(kept.parts["keeping"][0].tobytes())
+        else:
+            self.keeping.begin(from_broker=settings.kafka is not None)
         self.snapshots = self._snapshots()
         self.feed_health = FeedHealth(self.machine.tables, self.rings, feed_rules.shipped(tuple(f.name for f in FEEDS)))
         others = Others(of_snapshots(self.snapshots, self._clock), of_archive(settings, self._clock))
         parts = (self.machine, self.keeping, self.feed_health, read, self.intake.use)
         health = HealthDesk(settings, *parts, others=others, clock=self._clock)
         closes = world.closes(markets, self._calendar, cache)
-        self.api = ApiService(settings, self.machine, self.rings, self._clock, closes, health=health)
+        self.api = ApiService(settings, self.machine, self._clock, closes, health=health)
         others.exceptions = lambda: self.api.master.open_count
         self._stopping = asyncio.Event()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app import cli
-from app.quarantine_store import FILE, QuarantineStore
+from app.quarantine_store import FILE, Limits, QuarantineStore, Size
 from feeds.quarantine import Unreadable
 
 
@@ -39,6 +39,39 @@ def test_counts_are_of_entries_and_of_the_events_they_stand_for(store: Quarantin
     assert store.counts() == {"unknown_security": (1, 40), "malformed": (2, 2)}
     assert [entry.offset for entry in store.entries("malformed")] == [1, 2]
     assert [entry.offset for entry in store.entries(limit=2)] == [2, 3]
+
+
+def test_it_is_kept_to_its_limits_the_oldest_going_first_and_counted(tmp_path: Path) -> None:
+    store = QuarantineStore(tmp_path / FILE, Limits(entries=100))
+    for first in range(0, 250, 50):
+        store.add([_entry(offset) for offset in range(first, first + 50)])
+        store.add([_entry(first)])  # read again: fills nothing
+    size = store.size
+    assert size.entries <= 100
+    assert size.entries + size.dropped == 250
+    assert [entry.offset for entry in store.entries()][-1] == 249
+    assert QuarantineStore(tmp_path / FILE).size == size
+
+
+def test_a_few_large_records_do_not_fill_the_disk(tmp_path: Path) -> None:
+    store = QuarantineStore(tmp_path / FILE, Limits(size_bytes=1_000_000))
+    for offset in range(20):
+        store.add([_entry(offset, bytes(100_000))])
+    assert store.size.size_bytes <= 1_000_000
+    assert [entry.offset for entry in store.entries()][-1] == 19
+
+
+def test_entries_can_be_chosen_paged_counted_by_topic_and_removed(store: QuarantineStore) -> None:
+    store.add([_entry(offset, events=2) for offset in range(5)])
+    first = store.page(3)
+    assert [entry.offset for entry in first] == [4, 3, 2]
+    assert [entry.offset for entry in store.page(3, before=first[-1].id, topic="ims.events")] == [1, 0]
+    assert store.page(3, reason="unknown_book") == []
+    assert store.by_topic() == {"ims.events": 10}
+    ids = [entry.id for entry in first]
+    assert [entry.offset for entry in store.chosen([*ids, 999])] == [2, 3, 4]
+    assert store.remove([*ids, 999]) == 3
+    assert store.size == Size(2, 2, 0)
 
 
 def test_nobody_else_may_read_it(store: QuarantineStore, tmp_path: Path) -> None:
