@@ -65,24 +65,30 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return lambda source: (listed.get(source, len(listed)), source)
 
 
-def in_force(claims: Mapping[str, Claim], today: dt.date) -> list[str]:
-    """Sources whose record is valid today; where none is, all of them: a security does not vanish."""
-    found = [
-        source
-        for source, claim in claims.items()
-        if (claim.said.valid_from is None or claim.said.valid_from <= today)
-        and (claim.said.valid_to is None or today < claim.said.valid_to)
-    ]
-    return found or list(claims)
+def heard(claims: Mapping[str, Claim], rules: Rules, today: dt.date, field: str = "") -> list[str]:
+    """Sources in the order in which they are asked: those whose record is valid today, the best one first, then those whose
+    record was; where there are none of these, those whose record will be. A security does not vanish."""
+    if len(claims) == 1:
+        return list(claims)
+    valid, past, coming = [], [], []
+    for source in sorted(claims, key=rules.order(field)):
+        said = claims[source].said
+        if said.valid_to is not None and said.valid_to <= today:
+            past.append(source)
+        elif said.valid_from is not None and said.valid_from > today:
+            coming.append(source)
+        else:
+            valid.append(source)
+    return [*valid, *past] or coming
 
 
 def chosen_fields(claims: Mapping[str, Claim], rules: Rules, today: dt.date) -> dict[str, tuple[Any, str]]:
     """Field -> its value and the source that says it; fields that nobody says anything of are not there."""
-    sources = sorted(in_force(claims, today), key=rules.order()) if len(claims) > 1 else list(claims)
+    sources = heard(claims, rules, today)
     said = {source: _ALL(claims[source].clean.record) for source in sources}
     chosen: dict[str, tuple[Any, str]] = {}
     for place, (field, empty) in enumerate(EMPTY.items()):
-        by = sorted(sources, key=rules.order(field)) if field in rules.fields else sources
+        by = heard(claims, rules, today, field) if field in rules.fields else sources
         for source in by:
             value = said[source][place]
             if field == "flags":
