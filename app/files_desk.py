@@ -50,6 +50,8 @@ KEPT_S: Final = 7 * 86_400
 """How long the records of a file stay in the log, for an engine that begins without a snapshot."""
 _SAVE_S: Final = 0.25
 _LOOK_S: Final = 0.02
+_LATELY_S: Final = 60.0
+_AGAIN_S: Final = 1.0
 _FIRST: Final = ("reference", "fx", "corporate_actions", "positions")
 """Feeds whose files come before those of the others where several are there: what the others name, or build on."""
 
@@ -73,7 +75,8 @@ class FilesDesk:
         self.store = FilesStore(data / "files" / "files.db")
         self._quiet: dict[Path, tuple[tuple[int, int, int], float]] = {}
         self._waiting: list[Waiting] = []
-        self._saved_s = 0.0
+        self._saved_s = self._looked_s = 0.0
+        self._lately: list[tuple[float, FileReport]] = []
         feeds = sorted(
             files_forms.feeds(), key=lambda feed: _FIRST.index(feed.name) if feed.name in _FIRST else len(_FIRST)
         )
@@ -107,6 +110,7 @@ class FilesDesk:
                 report.forced_by, report.comment, report.state = by, comment, FileState.CHECKING
                 log.info("file is forced", file=report.id, name=report.name, by=by, comment=comment)
                 self._check(report, path)
+        self._look_back()
         for file in self._look():
             self._take(file)
             return True
@@ -169,8 +173,9 @@ class FilesDesk:
             checked = Checked(findings)
         report.check_ms, report.checked_at = int((self._clock() - began) * 1e3), now()
         self._describe(report, checked)
-        same = 0 if findings.fault_count else self._same(feed, checked.digest)
-        if findings.fault_count or (same and not report.forced_by):
+        certain = findings.fault_count > findings.doubtful
+        same = 0 if certain or report.forced_by else self._same(feed, checked.digest)
+        if findings.fault_count or same:
             part.discard()
             report.same_as = same
             state = FileState.DUPLICATE if same else FileState.REFUSED
@@ -276,9 +281,10 @@ class FilesDesk:
         end = report.position + report.records
         self._wait_applied(end, report)
         report.applied, report.load_ms = report.records, int((self._clock() - began) * 1e3)
-        report.set_aside, report.set_aside_count = files_aside.set_aside(self._data, self.log, report)
         report.loaded_at = now()
+        self._look_aside(report)
         self._archive(report, FileState.LOADED)
+        self._lately.append((self._clock() + _LATELY_S, report))
         log.info(
             "file loaded",
             file=report.id,
@@ -286,6 +292,23 @@ class FilesDesk:
             load_ms=report.load_ms,
             set_aside=report.set_aside_count,
         )
+
+    def _look_aside(self, report: FileReport) -> bool:
+        """Note what the engine has set aside of a file; whether that is news."""
+        found = files_aside.set_aside(self._data, self.log, report)
+        news = found != (report.set_aside, report.set_aside_count)
+        report.set_aside, report.set_aside_count = found
+        return news
+
+    def _look_back(self) -> None:
+        """The engine writes down what it sets aside a moment later: reports of the last minute are brought up to date."""
+        moment = self._clock()
+        if self._lately and moment - self._looked_s >= _AGAIN_S:
+            self._looked_s = moment
+            for _, report in self._lately:
+                if self._look_aside(report):
+                    self._archive(report, FileState.LOADED)
+            self._lately = [(until, report) for until, report in self._lately if until > moment]
 
     def _wait_applied(self, end: int, report: FileReport | None = None) -> None:
         """Raises `SegmentMissingError` when the engine goes; the file is followed when there is one again."""

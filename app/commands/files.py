@@ -18,6 +18,7 @@ from app.settings import Settings
 
 _LIMIT: Final = 20
 _LOOK_S: Final = 0.1
+_ASIDE_S: Final = 1.5
 _WAIT_S: Final = 120.0
 _DONE: Final = (FileState.LOADED, FileState.REFUSED, FileState.DUPLICATE)
 
@@ -146,6 +147,9 @@ def _follow(store: FilesStore, feed: str, name: str, newest: int, until_s: float
         found = [each for each in store.reports(20, feed=feed) if each.name == name and each.id > newest]
         report = store.report(number) if number else next(iter(found), None)
         if report is not None and report.state in _DONE and not (number and not report.forced_by):
+            if report.state == FileState.LOADED:  # what the engine sets aside is written down a moment later
+                time.sleep(_ASIDE_S)
+                report = store.report(report.id) or report
             _say(files_report.text(report))
             return 0 if report.state == FileState.LOADED else 1
         if report is not None and (line := _line(report)) != shown:

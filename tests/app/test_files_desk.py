@@ -214,6 +214,18 @@ def test_rows_that_name_the_unknown_are_told_and_wait(world: World) -> None:
     ]
 
 
+def test_the_same_start_of_day_again_after_trades_is_a_duplicate_and_no_doubt(world: World) -> None:
+    content = "sec,book,depot,kind,sd\nS2,B1,D1,FIRM,10\n#TRAILER,1\n"
+    world.drop("positions", "sod.csv", content)
+    world.load()
+    world.drop("trades", "t.csv", trades(5))
+    world.load()
+    world.drop("positions", "sod.csv", content)
+    (report,) = world.load()
+    assert (report.state, report.same_as) == (FileState.DUPLICATE, 1)
+    assert (world.row("S2", "B1") or {})["td"] == 15
+
+
 def test_reference_comes_before_what_names_it_though_it_was_dropped_later(world: World) -> None:
     world.drop("trades", "t.csv", trades(1).replace("B1", "NEWBOOK"))
     world.drop("reference", "books.csv", "type,code,client\nbook,NEWBOOK,FUND9\n#TRAILER,1\n")
