@@ -123,8 +123,6 @@ def _leave(folder: Path) -> None:
     for name, arrays in contents.parts.items():
         for array in arrays:
             file.add(name, today if name == "today" else array)
-    empty = np.frombuffer(msgspec.msgpack.encode((msgspec.msgpack.encode([]), [])), np.uint8)
-    file.add("keeping", empty)
     file.finish()
 
 
