@@ -8,7 +8,7 @@ ARGS ?=
 export UV_PYTHON := $(CURDIR)/$(BIN)/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check services kafka lock bench clean
+.PHONY: help setup run test check services kafka lock bench faults clean
 
 help: ## what there is to make
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 12
@@ -41,6 +41,9 @@ lock: $(READY) ## renew requirements.lock after a change of pyproject.toml (ARGS
 
 bench: $(READY) ## every figure of tests/bench/RESULTS.md on this machine (ARGS=--json)
 	@for name in kernel recalc impact kafka latency locates start; do $(BIN)/ims bench $$name $(ARGS) || exit 1; done
+
+faults: $(READY) services ## kill, cut off, damage and set wrong under load, 20 times each (ARGS="--times 3 --rate 20000")
+	@exec $(BIN)/ims bench faults $(ARGS)
 
 clean: ## remove environment and caches; what the desk has written (.ims) stays
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist
