@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.model import QUOTES, DealAction, Kind, Op
+from engine.model import QUOTES, SYMBOL_BYTES, DealAction, Kind, Op
 from feeds.wire import CORRECTS
 
 
@@ -61,6 +61,7 @@ BY_SECURITY: Final = (Route.EVENTS, Route.PRICES)
 FEW: Final = 2
 """The most partitions of a feed that does not say much."""
 _MANY: Final = (Route.PRICES, Route.TRADES, Route.POSITIONS)
+_SHORT: Final = {Route.CORPORATE_ACTIONS: "ca"}
 _ONE: Final = (Route.CORPORATE_ACTIONS, Route.FX, Route.REFERENCE)
 """What the first worker reads alone."""
 FORMS: Final = (Route.POSITIONS, Route.ORDERS, Route.CONTRACTS, Route.SWAPS, Route.CORPORATE_ACTIONS)
@@ -88,8 +89,13 @@ class Spread:
 
     def names(self, prefix: str) -> list[str]:
         """A source for each partition of each feed, in the order in which they are numbered."""
-        middle = {route: "-" if route == Route.EVENTS else f"-{route.feed}-" for route in self.routes}
-        return [f"{prefix}{middle[route]}{at}" for route in self.routes for at in range(self.partitions[route])]
+        middle = {
+            route: "-" if route == Route.EVENTS else f"-{_SHORT.get(route, route.feed)}-" for route in self.routes
+        }
+        names = [f"{prefix}{middle[route]}{at}" for route in self.routes for at in range(self.partitions[route])]
+        if any(len(name) > SYMBOL_BYTES for name in names):
+            raise ValueError(f"{prefix!r} is too long for the beginning of sources' names")
+        return names
 
     @property
     def first(self) -> NDArray[np.int32]:

@@ -28,6 +28,8 @@ from feeds.outlet import Outlet, Spent
 
 _PATIENCE_S: Final = 600.0
 _LOOK_S: Final = 0.002
+_TOLD_LINES: Final = 30
+_STILL_S: Final = 45.0
 
 
 class BenchError(RuntimeError):
@@ -71,20 +73,21 @@ def _largest(cases: dict[str, Any]) -> float:
 def _case(bootstrap: str, load: Load, workers: int, runs: int, folder: Path) -> dict[str, float]:
     """Medians of `runs`, each with an engine and workers of its own."""
     medians = measure.medians(lambda: _once(bootstrap, load, workers, folder), runs)
-    return medians | {"events": load.events, "bytes_per_event": load.bytes_per_event, "workers": workers}
+    sizes = {"events": load.events, "bytes_per_event": load.bytes_per_event, "workers": workers}
+    return medians | sizes | {f"{feed}_percent": percent for feed, percent in load.parts.items()}
 
 
 def _once(bootstrap: str, load: Load, workers: int, folder: Path) -> dict[str, float]:
     settings = Settings(
         instance=f"bench-{os.getpid()}",
         port=services.free_port(),
-        data=str(folder),
+        data=tempfile.mkdtemp(dir=folder),  # what a run leaves behind is not the next one's
         kafka=bootstrap,
         events_topic=load.events_topic,
         reference_topic=load.reference_topic,
         workers=workers,
     )
-    with _service(settings) as processes:
+    with _said(settings), _service(settings) as processes:
         tables, outlets = _attached(settings, processes)
         _begun(outlets, processes)
         before = [_cpu_s(process) for process in processes]
@@ -101,6 +104,16 @@ def _once(bootstrap: str, load: Load, workers: int, folder: Path) -> dict[str, f
             raise BenchError(f"{tables.count(Word.EVENTS):,} events applied, not {load.events:,}")
         tables.close()
         return {name: round(value, 2) for name, value in (figures | spent).items()}
+
+
+@contextlib.contextmanager
+def _said(settings: Settings) -> Iterator[None]:
+    """A run that fails is told with the last that its processes said."""
+    try:
+        yield
+    except BenchError as error:
+        lines = (settings.folder / "bench.log").read_text(errors="replace").splitlines()
+        raise BenchError("\n".join([str(error), *lines[-_TOLD_LINES:]])) from error
 
 
 @contextlib.contextmanager
@@ -141,8 +154,14 @@ def _attached(settings: Settings, processes: list[psutil.Process]) -> tuple[Tabl
 
 def _applied(tables: Tables, events: int, processes: list[psutil.Process]) -> float:
     """Waits until so many events are applied; returns the moment, in seconds since 1970."""
-    deadline = time.monotonic() + _PATIENCE_S
-    while tables.count(Word.EVENTS) < events:
+    deadline, still_s = time.monotonic() + _PATIENCE_S, time.monotonic() + _STILL_S
+    before = -1
+    while (applied := tables.count(Word.EVENTS)) < events:
+        if applied > before:
+            before, still_s = applied, time.monotonic() + _STILL_S
+        if time.monotonic() > still_s:
+            kept = tables.count(Word.QUARANTINED), tables.count(Word.REJECTED), tables.count(Word.PARKED)
+            raise BenchError(f"stands at {applied:,} of {events:,}; quarantined, refused, parked: {kept}")
         _check(processes, deadline)
         time.sleep(_LOOK_S)
     return time.time()

@@ -215,10 +215,13 @@ def test_every_feed_has_a_topic_and_all_that_is_in_it_is_accounted_for(
     assert 0 <= announced <= 5, "announcements are not numbered with the rest"
 
 
+NAMES = {route: "sim-ca-" if route == Route.CORPORATE_ACTIONS else f"sim-{route.feed}-" for route in APART}
+
+
 def numbers_grow(sources: list[str], route: Route, records: dict[int, list[Any]]) -> None:
     """What has a number in a partition comes of its own source, in order but for what is sent again."""
     for partition, some in records.items():
-        source = f"sim-{route.feed}-{partition}"
+        source = NAMES[route] + str(partition)
         assert source in sources
         newest = [number for record in some if (number := _number(record.value, b"json", source))]
         again = sum(later <= max(newest[:at]) for at, later in enumerate(newest) if at)
