@@ -76,7 +76,6 @@ def text(found: AsOf, asked_ns: int) -> str:
             "",
             f"NOT COMPLETE: {gap.last - gap.first + 1:,} messages from {iso(gap.at_ns)} on are missing ({gap.why});",
         ]
-        lines.append("see: ims archive repair")
     if found.written_ns < asked_ns:
         lines += ["", f"the archive reaches to {told['archived_to']}: what came later is not in it"]
     return "\n".join(lines) + "\n"

@@ -16,13 +16,17 @@ from app import world
 from app.archive_manifest import Manifest, Missing
 from app.archive_names import Names, NothingError
 from app.archive_reader import Past
+from app.archive_rows import newest_of, parts_of, securities_of
+from app.snapshot_files import Contents
 from engine.events import EventArray
 from engine.explain_rows import SecurityCopy, copy_of
 from engine.model import Capacity, Clock, Decided, Flag, Market, Op
 from engine.recognise import APPLIED
 from engine.ring import DTYPES, Message
 from engine.rule_model import Document
+from engine.snapshot_restore import restore
 from engine.state import Calendar, Machine
+from engine.tables import Word
 from feeds.archive_records import STATE_COLUMNS, Told, joined
 
 _REFERENCE: Final = (
@@ -63,19 +67,21 @@ class _Change:
     records: NDArray[Any]
 
 
-def asof(archive: Path, at_ns: int, security: str) -> AsOf:
-    """The inventory of a security, by code or identifier, as the machine had it at `at_ns`.
+def asof(archive: Path, at_ns: int, security: str, snapshots: Path | None = None) -> AsOf:
+    """The inventory of a security, by code or identifier, as the machine had it at `at_ns`: from the newest snapshot before
+    it, or from the beginning of the archive.
 
     Raises `NothingError`, `feeds.archive_files.DamagedError`, FileNotFoundError.
     """
     manifest = Manifest(archive)
     try:
         past = Past(archive, manifest, at_ns)
-        if past.parts[0].first != 1 or past.forgotten():
+        contents = newest_of(snapshots, past) if snapshots is not None else None
+        if (contents is None and past.parts[0].first != 1) or past.forgotten():
             raise NothingError(
                 "what the engine began from then is no longer kept: the archive does not reach so far back"
             )
-        return _Small(past, security).made()
+        return _Small(past, contents, security).made()
     finally:
         manifest.close()
 
@@ -83,16 +89,18 @@ def asof(archive: Path, at_ns: int, security: str) -> AsOf:
 class _Small:
     """A machine of some securities, and what it is told."""
 
-    def __init__(self, past: Past, text: str) -> None:
-        self._past = past
+    def __init__(self, past: Past, contents: Contents | None, text: str) -> None:
+        self._past, self._contents = past, contents
         self._begin = past.parts[-1].generation.begin
         self._markets = tuple(msgspec.convert(self._begin.markets, list[Market]))
-        self._names = Names(past.table("securities"), self._markets)
+        known = None if contents is None else securities_of(contents)
+        self._names = Names(past.table("securities"), self._markets, known)
         asked = self._names.find(text)
         self._ids = self._related(asked)
         self._one = int(np.searchsorted(self._ids, asked)) + 1
         self._codes = [self._names.code(number) for number in self._ids.tolist()]
         self._events = self._read()
+        self._parts = None if contents is None else parts_of(contents, self._ids)
 
     def made(self) -> AsOf:
         place, at_ns = self._past.newest()
@@ -105,7 +113,7 @@ class _Small:
                 generation=self._begin.generation,
                 place=place,
                 at_ns=at_ns,
-                snapshot_ns=0,
+                snapshot_ns=0 if self._contents is None else self._contents.header.taken_ns,
                 events=self._events.place.size,
                 decided={what.name.lower(): int(held[what]) for what in Decided if held[what]},
                 written_ns=self._past.parts[-1].generation.written_ns,
@@ -148,9 +156,10 @@ class _Small:
     def _machine(self) -> Iterator[Machine]:
         begin = self._past.parts[0].generation.begin
         calendar = Calendar(begin.base_date, np.array(begin.business_day, np.int32), np.array(begin.today, np.int32))
-        capacity = msgspec.convert(
-            begin.capacity | {"securities": len(self._ids), "rows": self._events.place.size + 1, "deals": 1}, Capacity
-        )
+        rows = self._events.place.size + 1
+        if self._parts is not None:
+            rows += int(self._parts["state"][0][Word.ROWS])
+        capacity = msgspec.convert(begin.capacity | {"securities": len(self._ids), "rows": rows, "deals": 1}, Capacity)
         name = f"asof-{os.getpid()}-{next(_numbers)}.tables"
         documents = self._documents()
         machine = Machine(name, capacity, world.rule_book(documents), self._markets, calendar, begin.generation)
@@ -164,10 +173,14 @@ class _Small:
         told = self._past.texts(Message.RULES)
         if told and told[-1][0] > self._past.parts[-1].generation.place:
             return tuple(msgspec.json.decode(told[-1][2], type=list[Document]))
+        if self._contents is not None and len(self._past.parts) == 1:
+            return tuple(msgspec.json.decode(self._contents.parts["rules"][0].tobytes(), type=list[Document]))
         return tuple(msgspec.convert(self._begin.documents, list[Document]))
 
     def _register(self, machine: Machine) -> None:
         """What has ids by its order of arrival, all at once: no event names what had not come yet."""
+        if self._parts is not None:
+            restore(machine, self._parts)
         for kind in _REFERENCE:
             if (records := self._past.told(kind).records).size:
                 machine.register(kind, records)
@@ -200,7 +213,12 @@ class _Small:
         chosen = np.isin(securities.records["code"], [code.encode() for code in self._codes])
         began = [(part.generation.place, part.generation.begin) for part in past.parts]
         changes = [_Change(place, Message.DAY, np.array(begin.today, np.int32)) for place, begin in began[1:]]
-        changes += [_Change(place, Message.CLOCK, _opened(begin.clock)) for place, begin in began]
+        clocks = [begin.clock for _, begin in began]
+        if self._contents is not None:
+            clocks[0] = self._contents.parts["clock"][0].tolist()
+        changes += [
+            _Change(place, Message.CLOCK, _opened(clock)) for (place, _), clock in zip(began, clocks, strict=True)
+        ]
         for kind, told in (
             (Message.SECURITIES, securities.taken(np.flatnonzero(chosen))),
             (Message.DAY, past.told(Message.DAY)),
@@ -221,6 +239,9 @@ class _Small:
             for number, (_, what, quantity) in zip(ids, begin.decided, strict=True)
             if number
         }
+        if self._parts is not None and len(self._past.parts) == 1:
+            of_all = self._parts["decided"][0]
+            held = {(int(number), int(what)): int(of_all[number, what]) for number, what in np.argwhere(of_all)}
         told = self._past.told(Message.DECIDED, securities=self._codes)
         ours = told.taken(np.flatnonzero(told.place > begin.place)).records
         for number, record in zip(self._number(ours["security"]).tolist(), ours, strict=True):

@@ -25,6 +25,7 @@ class Past:
         self.at_ns = at_ns
         self.parts: Sequence[Part] = manifest.lineage(at_ns)
         self._folder, self._manifest = folder, manifest
+        self._read_last: dict[str, tuple[str, pa.Table]] = {}
         if not self.parts:
             raise NothingError("no engine had started yet by then, or what it did is no longer kept")
 
@@ -59,6 +60,20 @@ class Past:
                 )
                 table = table.filter(within)
             tables.append(table)
+        return tables
+
+    def within(self, name: str, first: int, last: int) -> list[pa.Table]:
+        """What there is of a kind of files between two places of this past. Raises `DamagedError`."""
+        tables = []
+        for part, file in self.files(name):
+            low, high = max(first, part.first), min(last, part.last)
+            if file.last < low or file.first > high:
+                continue
+            if name not in self._read_last or self._read_last[name][0] != file.path:
+                self._read_last[name] = file.path, archive_files.read(self._folder / file.path, file.bytes)
+            table = self._read_last[name][1]
+            inside = pc.and_(pc.greater_equal(table["place"], low), pc.less_equal(table["place"], high))
+            tables.append(table.filter(pc.and_(inside, pc.less_equal(table["at"].cast(pa.int64()), self.at_ns))))
         return tables
 
     def told(

@@ -16,6 +16,8 @@ COMMANDS: Final = {
     "files": "list, show, load and force batch files; what their columns are",
     "parked": "list, retry and discard records that wait for reference data",
     "quarantine": "list or export records that could not be used",
+    "archive": "what is archived, how far it is, and what is missing",
+    "replay": "a past moment again: in a machine of its own, or as events on a Kafka topic",
     "asof": "what the inventory of a security was at a moment",
     "bench": "measure this machine",
 }

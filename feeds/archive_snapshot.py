@@ -74,9 +74,9 @@ def _pick(
             if mask >> np.uint64(word) & np.uint64(1):
                 words[word] = np.int64(block[at])
                 at += 1
-        more = 0
+        more: Any = np.int64(0)  # a number of the same type whichever way it comes
         if flag:
-            more = int(block[at])
+            more = np.int64(block[at])
             at += 1
         security = words[KEY] >> 40
         if 0 < security < number.shape[0] and number[security] > 0:

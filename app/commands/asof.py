@@ -7,7 +7,7 @@ import sys
 
 import msgspec
 
-from app.archive_place import folder_of
+from app.archive_place import folder_of, snapshots_of
 from app.moments import moment_ns
 from app.settings import Settings
 
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     from feeds.archive_files import DamagedError  # noqa: PLC0415  the same
 
     try:
-        found = asof(folder_of(settings), at_ns, args.security)
+        found = asof(folder_of(settings), at_ns, args.security, snapshots_of(settings))
     except (NothingError, DamagedError, FileNotFoundError, sqlite3.Error) as error:
         print(f"ims asof: {error}", file=sys.stderr)  # noqa: T201
         return 1

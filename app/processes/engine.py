@@ -137,6 +137,8 @@ class Engine:
         _settle_heap()
         gc.disable()  # a full collection of its own choosing stops the writer for 30 ms, a few times a second
         parts = [self._drain(), self._tick()] + ([self.publisher.run()] if self.publisher is not None else [])
+        if self.settings.kafka is not None:
+            parts.append(self._locate_requests(self.settings.kafka))
         tasks = [asyncio.create_task(part) for part in parts]
         print("READY", flush=True)  # noqa: T201  the supervisor waits for this line
         try:
@@ -151,6 +153,22 @@ class Engine:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await self.close()
+
+    async def _locate_requests(self, bootstrap: str) -> None:
+        """Locates that are asked for over Kafka."""
+        from app.locate_requests import LocateRequests  # noqa: PLC0415  not needed without a broker
+
+        tables, topic = self.machine.tables, self._topics[feed_named("locates").index]
+        await LocateRequests(
+            bootstrap,
+            topic,
+            f"ims-{self.settings.instance}",
+            self.api.decisions,
+            lambda: bool(tables.state[Word.READY]),
+            Pulse(self.rings[0]),
+            tables.array["applied"],
+            self._undecoded,
+        ).run()
 
     def _follow_the_day(self, now_ns: int) -> None:
         """Begin the business days that have begun, and close what the time of day has closed."""

@@ -11,6 +11,8 @@ import numpy as np
 from app import world
 from app.archive_manifest import Manifest
 from app.archive_writer import RingDrain
+from app.snapshot_files import SnapshotFolder
+from app.snapshots import Snapshots
 from engine.explain_rows import SecurityCopy, copy_of
 from engine.model import BOOK, NAMED
 from engine.ring import Message, Ring
@@ -38,6 +40,16 @@ class Archived:
     def _tick(self) -> int:
         self.now_ns += 1_000
         return self.now_ns
+
+    @property
+    def snapshots(self) -> Path:
+        return self.folder / "snapshots"
+
+    def snapshot(self) -> None:
+        """One of now, on disk."""
+        folder = SnapshotFolder(self.snapshots)
+        folder.prepare()
+        Snapshots(folder, self.machine, ("t",), dict, 1e9).finish(self.now_ns)
 
     def restart_archive(self) -> None:
         """As after a kill: what was read and not written is read again."""
