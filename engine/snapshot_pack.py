@@ -382,7 +382,7 @@ def put_slots(table: NDArray[np.uint64], slots: NDArray[np.uint64]) -> None:
 
 
 def warm() -> None:
-    """Have it all compiled, or loaded: the first snapshot must not wait for that between two batches."""
+    """Have it all compiled, or loaded: neither the first snapshot nor the first start from one must wait for that."""
     words, none = np.zeros((2, PIECES), np.uint64), np.zeros(2, np.int32)
     position, nodes = np.zeros((1, 24), np.int64), np.zeros(1, LATER_NODE)
     bits, done = np.zeros(1, np.uint64), np.zeros((2, PIECES), np.uint8)
@@ -396,3 +396,8 @@ def warm() -> None:
     put_events(events, 0, of, out, 0)
     put_entries(events, 0, of, out, 0)
     used_slots(np.zeros((1, WORDS), np.uint64), 0, 0, np.zeros((1, WORDS), np.uint64))
+    # as they are read from a file: not to be written to
+    given = np.frombuffer(bytes(8 * WORDS), np.uint64)[:0]
+    unpack(given, position, none, nodes, np.zeros(2, np.int64), words, words)
+    index_rows(0, position, bits, none, none)
+    put_slots(np.zeros((1, WORDS), np.uint64), given.reshape(0, WORDS))
