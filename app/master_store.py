@@ -67,6 +67,8 @@ class MasterStore(MasterDatabase):
             columns = tables.VERSIONS.c.code, tables.VERSIONS.c.version, tables.VERSIONS.c.document
             for code, version, document in connection.execute(sa.select(*columns).select_from(newest)):
                 kept.golden[code] = Golden(_SECURITY.decode(document), version)
+            leading = sa.select(tables.NAMES).where(tables.NAMES.c.code != "")
+            kept.leads = {row.text: row.code for row in connection.execute(leading)}
             for (document,) in connection.execute(sa.select(tables.CASES.c.document)):
                 case = _CASE.decode(document)
                 kept.cases[case.id] = case

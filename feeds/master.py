@@ -19,7 +19,7 @@ from feeds.master_clean import RefusedError, clean, clean_counterparty
 from feeds.master_decisions import Decided, Decision, DecisionKind
 from feeds.master_golden import Rules, golden, listed
 from feeds.master_index import NameIndex
-from feeds.master_names import NOTHING, Claim, Names, dated, given_up, names_of
+from feeds.master_names import NOTHING, Claim, Names, dated, given_up, names_of, texts_of
 from feeds.master_records import (
     Composition,
     Counterparty,
@@ -78,6 +78,7 @@ class Kept:
     cases: dict[str, Case] = field(default_factory=dict)
     decided: list[Decided] = field(default_factory=list)
     """In the order in which they were carried out."""
+    leads: dict[str, str] = field(default_factory=dict)
     compositions: list[Composition] = field(default_factory=list)
     counterparties: dict[str, Counterparty] = field(default_factory=dict)
 
@@ -94,7 +95,7 @@ class Master:
         self.compositions = {(one.security, one.kind, one.source): one for one in kept.compositions}
         self.counterparties = kept.counterparties
         self.rulings = Rulings(kept.decided)
-        self.leads: dict[str, str] = {}
+        self.leads: dict[str, str] = kept.leads
         """Text -> code; names that lead nowhere are not there."""
         self._names: dict[str, Names] = {}
         self._index = NameIndex()
@@ -118,7 +119,7 @@ class Master:
     def begin(self, at_ns: int) -> Change:
         """Make everything from what was kept: changes are what the day, or another program, made of it."""
         change = Change()
-        self._renew(self.claims, change, at_ns, texts={*self.rulings.merged, *self._shared})
+        self._renew(self.claims, change, at_ns, texts={*self.claims, *self._shared, *self.leads})
         return change
 
     def everything(self) -> Change:
@@ -248,6 +249,8 @@ class Master:
                 touched.update(before.current, before.former, before.disputed, now.current, now.former, now.disputed)
                 self._index.replace(code, before, now)
                 self._names[code] = now
+            if self._shared:
+                touched.update(text for text in (*now.current, *now.disputed) if text in self._shared)
             self._dispute(code, now, change, at_ns)
             if code not in self.golden:
                 touched.add(code)
@@ -305,13 +308,14 @@ class Master:
         )
         claimed = {
             code: sorted(
-                self.rules.name(s) for s, claim in self.claims[code].items() if text in master_cases.texts(claim)
+                self.rules.name(s) for s, claim in self.claims[code].items() if text in texts_of(claim, self.today)
             )
             for code in codes
         }
         self._shared.add(text)
         self._put(master_cases.shared(text, claimed, settled=settled, chosen=chosen, at_ns=at_ns), change)
-        return chosen
+        agreed = {text} if text in self.claims else set(self._index.owners(text))
+        return chosen if chosen in map(self.rulings.home, agreed) else ""  # its own sources may still differ on it
 
     def _gild(self, code: str, change: Change, at_ns: int) -> None:
         """Make the golden record anew; a version is counted where it is another."""
@@ -321,11 +325,14 @@ class Master:
         own = {text: kind for text, kind in names.current.items() if self.leads.get(text) == code}
         members = {member: self.claims[member] for member in (code, *self.rulings.absorbed.get(code, ()))}
         record = golden(code, claims, self.rules, self.today, own, names, listed(code, members, self.leads))
+        before = self.golden.get(code)
         if not record.market:
             self._put(master_cases.incomplete(code, sorted(map(self.rules.name, claims)), at_ns), change)
-            return
-        self._close(master_cases.incomplete_id(code), change, at_ns)
-        before = self.golden.get(code)
+            if before is None:
+                return
+            record = structs.replace(record, market=before.record.market)  # it is traded: it stays where it was
+        else:
+            self._close(master_cases.incomplete_id(code), change, at_ns)
         if before is None:
             change.names |= {text: lead for text in (*names.current, *names.former) if (lead := self.leads.get(text))}
         if before is None or before.record != record:

@@ -7,7 +7,6 @@ from typing import Final
 
 import msgspec
 
-from feeds.master_names import Claim, statements, text_of
 from feeds.master_records import Fault, FaultKind, IdentifierType
 
 Values = tuple[tuple[str, tuple[str, ...]], ...]
@@ -115,11 +114,6 @@ def of_faults(code: str, source: str, faults: Iterable[Fault], at_ns: int) -> li
 def fault_ids(code: str, source: str) -> list[str]:
     """Where cases of a source's record could be."""
     return [_id("fault", code, source, field) for field in _FIELDS]
-
-
-def texts(claim: Claim) -> list[str]:
-    """The names a claim states now."""
-    return [text_of(name) for name in statements(claim.clean.record)]
 
 
 def _id(*parts: str) -> str:

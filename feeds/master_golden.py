@@ -67,7 +67,7 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def heard(claims: Mapping[str, Claim], rules: Rules, today: dt.date, field: str = "") -> list[str]:
     """Sources in the order in which they are asked: those whose record is valid today, the best one first, then those whose
-    record was; where there are none of these, those whose record will be. A security does not vanish."""
+    record was, then those whose record will be: a security does not vanish."""
     if len(claims) == 1:
         return list(claims)
     valid, past, coming = [], [], []
@@ -79,7 +79,7 @@ def heard(claims: Mapping[str, Claim], rules: Rules, today: dt.date, field: str 
             coming.append(source)
         else:
             valid.append(source)
-    return [*valid, *past] or coming
+    return [*valid, *past, *coming]
 
 
 def chosen_fields(claims: Mapping[str, Claim], rules: Rules, today: dt.date) -> dict[str, tuple[Any, str]]:

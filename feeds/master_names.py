@@ -120,6 +120,11 @@ def stated(claims: Iterable[tuple[str, Claim]]) -> list[Stated]:
     ]
 
 
+def texts_of(claim: Claim, today: dt.date) -> list[str]:
+    """The names a claim states today."""
+    return [name.text for name in stated([("", claim)]) if name.valid_from <= today < name.valid_to]
+
+
 def names_of(
     claims: Sequence[tuple[str, Claim]],
     today: dt.date,
