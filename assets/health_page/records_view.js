@@ -134,6 +134,7 @@ export class RecordsView {
   async #do(act) {
     const ids = [...this.chosen];
     const { api } = this.page;
+    if (act !== "all" && !ids.length) return;
     if (act === "discard") {
       const body = `They will never be applied. It is remembered that you gave them up, with your comment.`;
       const answer = await confirm({ title: `Discard ${count(ids.length)} ${WORDS[this.where].one}${ids.length === 1 ? "" : "s"}?`, body, yes: "Discard", comment: "required", danger: true });
@@ -149,8 +150,10 @@ export class RecordsView {
         this.page.say(`${count(used)} used${rest}`, left && !used ? "bad" : "good");
       });
     }
+    // at once, not with the next answer: nobody is to find chosen what no longer is
     this.chosen.clear();
-    this.told = "";
+    this.body.querySelectorAll("input").forEach((box) => (box.checked = false));
+    this.#mark();
     await this.page.show();
   }
 

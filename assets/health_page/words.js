@@ -62,6 +62,13 @@ export function verdict(status) {
   }
   const doubt = consequences(status.stale);
   const level = status.stale.includes("SHARES") || parts.length ? "bad" : status.stale.length ? "warn" : "good";
-  if (!parts.length && !doubt) return { level: "good", text: status.ready ? "All feeds are complete" : "Starting: feeds hand over what existed at start" };
+  if (!parts.length && !doubt) return status.ready ? quiet(status) : { level: "good", text: "Starting: feeds hand over what existed at start" };
   return { level, text: [parts.join(" · "), doubt].filter(Boolean).join(" — ") };
+}
+
+/** Nothing is late: what somebody may still want to look at. */
+function quiet({ missing, parked, exceptions }) {
+  const left = [[missing, "numbers missing"], [parked.records, "records parked"], [exceptions, "identifier conflicts open"]]
+    .filter(([value]) => value).map(([value, what]) => `${count(value)} ${what}`);
+  return left.length ? { level: "warn", text: `All feeds are abreast · ${left.join(" · ")}` } : { level: "good", text: "All feeds are complete" };
 }

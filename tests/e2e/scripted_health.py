@@ -240,7 +240,7 @@ class Feeds(RequestHandler):
 
     def _do(self, who: str, where: str, action: str, body: dict[str, Any]) -> dict[str, int]:
         script = self.script
-        ids = body["ids"] or [each["id"] for each in script.records[where]]
+        ids = [each["id"] for each in script.records[where]] if body["ids"] is None else body["ids"]
         script.done.append((f"{where} {action}", who, body))
         if action == "retry":
             return {"used": 0, "left": len(ids)}

@@ -342,6 +342,26 @@ def test_what_has_the_focus_keeps_it_while_numbers_change(api: Script, person: C
     assert desk.value("document.activeElement.closest('tr').dataset.id") == "2"
 
 
+def test_a_real_service_tells_of_its_feeds_processes_and_archive(
+    browser: Browser, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("service")
+    with (
+        running.service("--securities", "1500", "--rate", "500", data=folder) as started,
+        desk_page(browser) as desk,
+    ):
+        started.wait_ready()
+        desk.open(started.page.replace("/inventory", "/feeds"))
+        desk.wait_status("live")
+        expect(cell(desk, "trades", "state")).to_have_text("● Live")
+        expect(cell(desk, "reference", "state")).to_have_text("● Live")
+        assert set(desk.page.locator(".service tbody th").all_inner_texts()) == {"● Live"}
+        expect(desk.page.locator(".card[aria-label=Archive] .state")).to_contain_text("Live")
+        desk.page.wait_for_function("document.querySelectorAll('.service [data-column=cpu]').length > 4")
+        desk.picture("health-real")
+        assert desk.errors == []
+
+
 @pytest.mark.parametrize("width", [1280, 2560])
 def test_it_fits_narrow_and_wide_screens(api: Script, person: Callable[..., DeskPage], width: int) -> None:
     desk = person(viewport={"width": width, "height": 900 if width < 2000 else 1300})
