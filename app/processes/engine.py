@@ -37,7 +37,8 @@ from engine.rule_model import Document
 from engine.segment import remove_dead
 from engine.state import Machine
 from engine.tables import Word
-from feeds.registry import FEEDS
+from feeds.pulse import Pulse
+from feeds.registry import FEEDS, feed_named, topics
 
 log = structlog.get_logger()
 IDLE_S: Final = 0.002
@@ -59,7 +60,7 @@ class Engine:
         now = dt.datetime.fromtimestamp(self._clock() / 1e9, dt.UTC)
         markets, cache = world.markets(), settings.folder / "calendars"
         self._calendar = world.calendar(markets, now, cache)
-        self._topics = (settings.events_topic, settings.reference_topic)
+        self._topics = topics(settings.events_topic, settings.reference_topic)
         self.machine, kept = self._begun()
         parent = "" if kept is None else kept.header.generation
         self.recorder = record(settings, self.machine, parent=parent, clock=self._clock)
@@ -167,7 +168,7 @@ class Engine:
             lambda: bool(tables.state[Word.READY]),
             Pulse(self.rings[0]),
             tables.array["applied"],
-            self._undecoded,
+            self.keeping.keep,
         ).run()
 
     def _follow_the_day(self, now_ns: int) -> None:
