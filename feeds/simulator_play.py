@@ -180,9 +180,9 @@ def _deal(draft: Any, security: int, chance: Any, size: float, world: World) -> 
     draft.trade_date = world.previous[market] if late else draft.trade_date
     world.rows[row].held = held + draft.quantity if draft.op == _OP_BUY else held - draft.quantity
     if world.apart:
-        if late:
+        if late and draft.settle_date == world.ahead[market, 0]:
             _confirm(draft, 1 if draft.op == _OP_BUY else -1, world)  # settled before it could be corrected
-        else:
+        if not late:
             deals.remember(draft, row, world)
         return
     at = world.undoables[0] % world.undoable.shape[0]
