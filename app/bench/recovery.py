@@ -28,6 +28,7 @@ from app.snapshots import Snapshots, folder_of
 from engine.model import Capacity
 from engine.state import Machine
 from engine.tables import Word
+from feeds.registry import topics
 
 OK: Final = 200
 ACCEPTED: Final = 202
@@ -67,7 +68,7 @@ def _paused(args: argparse.Namespace, folder: Path) -> dict[str, float]:
     try:
         for at in range(0, events.size, 100_000):
             machine.apply(events[at : at + 100_000])
-        taking = Snapshots(folder_of(folder), machine, _TOPICS, dict, 3_600.0)
+        taking = Snapshots(folder_of(folder), machine, topics(*_TOPICS), dict, 3_600.0)
         figures = medians(lambda: _once(machine, taking, events), args.runs)
         _leave(folder)
         return figures | {"rows": machine.tables.count(Word.ROWS), "snapshot_mb": taking.status().size_bytes >> 20}
