@@ -36,7 +36,16 @@ from engine.events import EVENT, EventArray
 from engine.kernel import Book, judge
 from engine.later import add, clear
 from engine.model import LATER_NODE, NO_DATE, DealAction, DealState, Flag, Op
-from engine.recognise import APPLIED, BAD_FIELD, BAD_QUANTITY, DEAL_KNOWN, MORE_THAN_OPEN, UNKNOWN_DEAL
+from engine.recognise import (
+    APPLIED,
+    BAD_FIELD,
+    BAD_QUANTITY,
+    DEAL_KNOWN,
+    MORE_THAN_OPEN,
+    UNKNOWN_DEAL,
+    Memory,
+    unrecognise,
+)
 from engine.tables import Tables, Word
 
 DATES_EACH: Final = 4
@@ -186,14 +195,15 @@ def expand(
     outcome: NDArray[np.uint8],
     out: EventArray,
     written: int,
-    ledger: NDArray[np.void],
+    memory: Memory,
     of: Register,
     book: Book,
 ) -> tuple[int, int, int]:
     """Do the steps from `first` on, and write what they do to rows to `out`: all of it can be applied.
 
     Returns where it stopped, how many events there are in `out`, and why it stopped. What is refused gets its outcome, and
-    changes nothing. A part follows the fate of its event, takes what there is, and is never refused for what there is not.
+    changes nothing; a step of a deal that is not known may come again, with its number, when the deal is. A part follows the
+    fate of its event, takes what there is, and is never refused for what there is not.
     """
     nodes = of.nodes.shape[0]
     for i in range(first, steps.events.shape[0]):
@@ -211,7 +221,7 @@ def expand(
             if outcome[i] == APPLIED:
                 written += 1
                 if not part and event.op <= _LAST_MOVE:
-                    write(event, ledger)
+                    write(event, memory.ledger)
             continue
         number, slot = find(steps.code, i, event.source, of)
         quantity = event.quantity
@@ -228,6 +238,8 @@ def expand(
         if outcome[i] != APPLIED:
             if part:
                 outcome[i] = APPLIED
+            elif outcome[i] == UNKNOWN_DEAL:
+                unrecognise(event.source, event.seq, memory)
             continue
         if of.node_counters[1] == 0 and of.node_counters[0] + 2 > nodes:
             return i, written, FULL_DATES
@@ -293,7 +305,7 @@ class Deals:
         )
 
     def step(
-        self, events: EventArray, steps: NDArray[Any], outcome: NDArray[np.uint8], ledger: NDArray[Any], book: Book
+        self, events: EventArray, steps: NDArray[Any], outcome: NDArray[np.uint8], memory: Memory, book: Book
     ) -> tuple[EventArray, str]:
         """Do what `outcome` says is new, and fill in what became of the rest. `events`: those of the steps, dated.
 
@@ -307,7 +319,7 @@ class Deals:
         out = np.empty(3 * events.size + 64, EVENT)
         at, written, forgotten = 0, 0, False
         while True:
-            at, written, why = expand(at, taken, outcome, out, written, ledger, self.register, book)
+            at, written, why = expand(at, taken, outcome, out, written, memory, self.register, book)
             if why == FULL_OUT:
                 out = np.concatenate((out, np.empty(out.size, EVENT)))
             elif why == DONE or forgotten:

@@ -103,12 +103,20 @@ def recognise(events: EventArray, outcome: NDArray[np.uint8], memory: Memory) ->
 
 
 @nb.njit(**_JIT)
+def unrecognise(source: int, seq: int, memory: Memory) -> None:
+    """Let a number that was just recognised count as missing, because it is to come again."""
+    at = seq & (WINDOW - 1)
+    memory.seen[source, at >> 6] &= ~(np.uint64(1) << np.uint64(at & 63))
+    memory.missing[source] += 1
+
+
+@nb.njit(**_JIT)
 def gaps(source: int, most: int, memory: Memory) -> NDArray[np.int64]:
     """The newest runs of missing numbers of a source within the window: shape (n, 2), first and last, the newest run first."""
     seen, newest = memory.seen, memory.newest
     runs = np.empty((most, 2), np.int64)
     found = 0
-    seq, last = newest[source] - 1, np.int64(0)
+    seq, last = newest[source], np.int64(0)
     oldest = max(np.int64(1), newest[source] - WINDOW + 1)
     while seq >= oldest - 1 and found < most:
         at = seq & (WINDOW - 1)

@@ -162,7 +162,8 @@ class Machine(Sums):
             if self.preserve is not None:
                 self.preserve.deals()
             dated = self._new(events, outcome)
-            effects, table = self.deals.step(dated, records, outcome, self.memory.ledger, self._book)
+            effects, table = self.deals.step(dated, records, outcome, self.memory, self._book)
+            self.tables.state[Word.MISSING] = self.memory.missing.sum()
             changed, full = self._run(effects, np.zeros(effects.size, np.uint8), recognised=True)
             tally.count(self.tables, events, outcome, parts=True)
         self._logged(Message.DEALS, records, outcome)

@@ -90,6 +90,15 @@ class Deals:
         self.known: dict[tuple[int, bytes], Deal] = {}
         """By source and code."""
 
+    def knows(self, record: Any) -> bool:
+        """Whether a step is about a deal that can take it; what opens one needs none."""
+        action = DealAction(int(record["action"]))
+        deal = self.known.get((int(record["event"]["source"]), bytes(record["code"])))
+        lasting = action in (DealAction.INCREASE, DealAction.CANCEL)
+        return action == DealAction.OPEN or (
+            deal is not None and (deal.state == "open" or (deal.state == "closed" and lasting))
+        )
+
     def step(self, record: Any, quantity: int) -> bool:
         """One step; False where it is refused."""
         event, action = record["event"], DealAction(int(record["action"]))

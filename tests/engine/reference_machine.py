@@ -85,7 +85,7 @@ class Reference:
         return sum(self.newest.values()) - len(self.seen)
 
     def gaps(self, source: int) -> list[int]:
-        return [seq for seq in range(1, self.newest[source]) if (source, seq) not in self.seen]
+        return [seq for seq in range(1, self.newest[source] + 1) if (source, seq) not in self.seen]
 
     def apply(self, events: Iterable[Any]) -> None:
         for event, *parts in _with_parts(list(events)):
@@ -110,6 +110,7 @@ class Reference:
                 self._all_or_none(event, [])
 
     def step(self, records: Iterable[Any]) -> None:
+        again: set[tuple[int, int]] = set()
         for head, *parts in _with_parts(list(records), "event"):
             if not self._is_new(head["event"]):
                 continue
@@ -118,10 +119,13 @@ class Reference:
             elif fine := self._can(head["event"]):
                 self._do(head["event"], int(head["event"]["op"]) <= Op.SETTLE_DELIVERY)
             self.rejected += not fine
+            if not fine and head["code"] and not self.deals.knows(head):
+                again.add((int(head["event"]["source"]), int(head["event"]["seq"])))
             for part in parts if fine else ():
                 deal = self.deals.known.get((int(part["event"]["source"]), bytes(part["code"])))
                 if deal is not None:
                     self.deals.step(part, min(int(part["event"]["quantity"]), deal.quantity))
+        self.seen -= again
 
     def _is_new(self, event: Any) -> bool:
         identity = int(event["source"]), int(event["seq"])
