@@ -39,7 +39,7 @@ class Parties:
         self._compiled: Compiled | None = None
         self._reference = -1
         self._scopes: dict[Scope, _Scoped] = {}
-        self._owners: dict[Scope, tuple[dict[bytes, int], NDArray[np.int32]]] = {}
+        self._owners: dict[tuple[Scope, int], tuple[dict[bytes, int], NDArray[np.int32]]] = {}
 
     def numbers(
         self, compiled: Compiled, scope: Scope, security: int, owner: str, decided: Mapping[Decided, int] | None = None
@@ -55,7 +55,7 @@ class Parties:
         if compiled is not self._compiled:
             self._scopes = {of: _Scoped(compiled, of) for of in _COLUMN}
             self._compiled = compiled
-        number, owner_of = self._owner(scope, owner)
+        number, owner_of = self._owner(scope, owner, int(tables.array["security"]["market"][security]))
         array, made = tables.array, self._scopes[scope]
         made.terms[:] = 0
         _sum(
@@ -81,22 +81,40 @@ class Parties:
         recalculate(_ONE, made.market, made.programs, made.terms, made.head, array["clock"], made.values)
         return {name: made.values[0, at * DAYS : (at + 1) * DAYS].copy() for name, at in made.names.items()}
 
-    def _owner(self, scope: Scope, owner: str) -> tuple[int, NDArray[np.int32]]:
-        """The number of an owner, and the owner of every book."""
+    def _owner(self, scope: Scope, owner: str, market: int) -> tuple[int, NDArray[np.int32]]:
+        """The number of an owner, and the owner of every book in a market."""
         reference = self._tables.count(Word.REFERENCE)
         if reference != self._reference:
-            self._owners = {of: self._grouped(column) for of, column in _COLUMN.items()}
+            self._owners = {}
             self._reference = reference
-        numbers, owner_of = self._owners[scope]
+        place = scope, market if scope == Scope.AU else 0
+        if place not in self._owners:
+            self._owners[place] = self._grouped(scope, market)
+        numbers, owner_of = self._owners[place]
         number = numbers.get(owner.encode())
+        if number is None and owner and self._elsewhere(scope, owner):
+            return -2, owner_of  # it has no book in this market: nothing is its
         if number is None or not owner:
             raise KeyError(f"no {_TITLE[scope]} {owner!r}")
         return number, owner_of
 
-    def _grouped(self, column: str) -> tuple[dict[bytes, int], NDArray[np.int32]]:
-        books = self._tables.array["book"]
-        names, owner_of = np.unique(books[column][: self._tables.count(Word.BOOKS) + 1], return_inverse=True)
-        every = np.full(len(books), -1, np.int32)
+    def _elsewhere(self, scope: Scope, owner: str) -> bool:
+        """Whether an aggregation unit is known though no book is in it here."""
+        array, name = self._tables.array, owner.encode()
+        if scope != Scope.AU:
+            return False
+        units = array["unit"]["code"][: self._tables.count(Word.UNITS) + 1]
+        return bool((units == name).any() or (array["book"]["aggregation_unit"] == name).any())
+
+    def _grouped(self, scope: Scope, market: int) -> tuple[dict[bytes, int], NDArray[np.int32]]:
+        """Owners by name, and the owner of every book; an aggregation unit may be another one in each market."""
+        array, count = self._tables.array, self._tables.count(Word.BOOKS) + 1
+        owners = array["book"][_COLUMN[scope]][:count].copy()
+        if scope == Scope.AU:
+            units = array["book_unit"][:count, market]
+            owners[units != 0] = array["unit"]["code"][units[units != 0]]
+        names, owner_of = np.unique(owners, return_inverse=True)
+        every = np.full(len(array["book"]), -1, np.int32)
         every[1 : len(owner_of)] = owner_of[1:]
         return {name: i for i, name in enumerate(names.tolist())}, every
 
