@@ -18,28 +18,21 @@ from engine.state import Calendar, Machine
 from feeds import archive_records
 from feeds.archive_records import Told
 
+_NOT_AGAIN: Final = frozenset(
+    {
+        Message.EVENTS,
+        Message.EFFECTS,
+        Message.QUARANTINE,
+        Message.PROGRESS,
+        Message.RULES,
+        Message.BEGIN,
+        Message.GAP,
+    }
+)
 _KINDS: Final = {
     "events": Message.EVENTS,
     "prices": Message.EVENTS,
-    **{
-        kind.name.lower(): kind
-        for kind in (
-            Message.SECURITIES,
-            Message.BOOKS,
-            Message.DEPOTS,
-            Message.SOURCES,
-            Message.CURRENCIES,
-            Message.COUNTERPARTIES,
-            Message.UNITS,
-            Message.BOOK_UNITS,
-            Message.CORRECTIONS,
-            Message.DEALS,
-            Message.MOVES,
-            Message.DECIDED,
-            Message.CLOCK,
-            Message.DAY,
-        )
-    },
+    **{kind.name.lower(): kind for kind in Message if kind not in _NOT_AGAIN},
 }
 """Kinds of files, and the messages in them. What corrections and deals did follows from them."""
 _NONE: Final = np.empty(0, np.uint8)
