@@ -48,7 +48,7 @@ class Parking:
     """All parked records of an engine. Call it from the writer's loop, but not from within a batch.
 
     `use` applies what was decoded; `quarantine` keeps what cannot be parked any more; `beside` does a job in its turn, off
-    the loop; `clock`: UTC nanoseconds.
+    the loop; `clock`: UTC nanoseconds; `topics`: by the numbers that events have of them.
     """
 
     def __init__(
@@ -61,12 +61,14 @@ class Parking:
         quarantine: Callable[[list[Unreadable]], None],
         beside: Callable[..., None],
         clock: Callable[[], int],
+        topics: Sequence[str] = (),
         limits: Limits | None = None,
     ) -> None:
         self._machine = machine
         self.store = store
         self._decode, self._use, self._quarantine, self._beside = decode, use, quarantine, beside
         self._clock = clock
+        self._topics = topics
         self.limits = limits or Limits()
         self._symbols = Symbols(machine.tables.array["symbols"])
         self._discarded = store.discarded_identities()
@@ -286,7 +288,9 @@ class Parking:
         at = np.arange(since, written) % RECENT_EVENTS
         for reset in recent[at[recent["op"][at] == Op.RESET_BOOK]]:
             book = bytes(self._machine.tables.array["book"]["code"][int(reset["book"])]).decode()
-            overtaken = [parked for parked in self._records.values() if _overtaken(parked, book, reset)]
+            number = int(reset["topic"])
+            topic = self._topics[number] if number < len(self._topics) else ""
+            overtaken = [parked for parked in self._records.values() if _overtaken(parked, book, reset, topic)]
             self._give_up(overtaken, f"a later start of day of book {book}")
 
     def _keep_to_limits(self) -> None:
@@ -350,12 +354,12 @@ def _code(code: str) -> bytes:
     return raw if len(raw) <= SYMBOL_BYTES else b""
 
 
-def _overtaken(parked: Parked, book: str, reset: Any) -> bool:
-    """Whether the record came before a reset of its book."""
+def _overtaken(parked: Parked, book: str, reset: Any, topic: str) -> bool:
+    """Whether the record came before a reset of its book, which came over `topic`."""
     if book not in parked.concerns.books:
         return False
     entry = parked.entry
     # the offset tells where both are of one partition; between two, only the time of their coming
-    if entry.partition == int(reset["partition"]) and entry.offset <= int(reset["offset"]):
-        return True
+    if (entry.topic, entry.partition) == (topic, int(reset["partition"])):
+        return entry.offset <= int(reset["offset"])
     return parked.parked_ns < int(reset["received_ns"])

@@ -83,6 +83,7 @@ class Engine:
             quarantine=self.keeping.set_aside,
             beside=self.keeping.beside,
             clock=self._clock,
+            topics=read.topics,
         )
         if kept is not None and "keeping" in kept.parts:
             self.keeping.restore(kept.parts["keeping"][0].tobytes())

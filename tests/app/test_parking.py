@@ -50,6 +50,7 @@ class World:
             quarantine=self.keeping.set_aside,
             beside=self.keeping.beside,
             clock=lambda: next(self.clock),
+            topics=("t", "u"),
             limits=self.limits,
         )
 
@@ -177,6 +178,16 @@ def test_a_later_start_of_day_of_its_book_overtakes_a_parked_record(world: World
     rows = world.machine.tables.array["position"][: world.machine.tables.count(Word.ROWS)]
     assert sorted(rows["td"].tolist()) == [50, 70]
     assert ["start of day of book B1" in detail for detail in world.set_aside()] == [True]
+
+
+def test_a_start_of_day_of_another_topic_overtakes_only_what_came_before_it(world: World) -> None:
+    world.arrive(record(1, Op.SET, 70), offset=1)
+    resets = world.decode("t", [record(2, Op.RESET_BOOK, 0, sec="", depot="")], b"json", [(0, 900)]).events
+    resets["topic"] = 1
+    world.graph.emit(resets)
+    world.arrive(record(3, Op.BUY, 5), offset=2)
+    world.explain(9)
+    assert world.held(9) == 5
 
 
 def test_what_waits_survives_with_a_snapshot_and_what_came_after_it_is_read_again(world: World) -> None:
