@@ -209,10 +209,42 @@ async def test_headers_decide_and_records_without_a_value_are_kept(kafka: str, i
         assert [entry.reason for entry in desk.unreadable] == [Reason.ENCODING, Reason.MALFORMED]
 
 
-def _event(security: str, seq: int) -> bytes:
+async def test_the_start_of_day_comes_before_trades_and_a_topic_that_comes_later_is_read(
+    kafka: str, instance: str, tmp_path: Path
+) -> None:
+    topic, now = f"{instance}.events", _now_ms()
+    prices, trades, positions = (f"{instance}.{name}" for name in ("prices", "trades", "positions"))
+    async with Desk(instance, tmp_path) as desk, Producer(kafka) as producer:
+        await producer.make_topics(trades, f"{topic}-reference", 1)
+        await producer.make_topics(positions, f"{topic}-reference", 1)
+        named = [reference.Security("NEW", market="US"), reference.Book("B1"), reference.Depot("DTC")]
+        await producer.send_reference(f"{topic}-reference", [*named, reference.Source("stray-0")], now)
+        day = desk.machine.tables.array["today"][0] + np.datetime64("1970-01-01", "D")
+        await producer.send(_records(trades, [_event("NEW", 3, "BUY", "B1", f'"{day}"', 5)]), now)
+        head = '"src":"stray-0","ts":1,"book":"B1"'
+        begins = f'{{"type":"book",{head},"seq":1}}'
+        held = f'{{"type":"position",{head},"seq":2,"sec":"NEW","depot":"","kind":"FIRM","sd":100}}'
+        await producer.send(_records(positions, [begins.encode(), held.encode()]), now)
+        await producer.flush()
+        async with _feeding(desk, kafka, topic):
+            await until(lambda: desk.count(Word.READY) == 1, "ready")
+            assert desk.applied()[1:].tolist() == [[105], [100]]
+            await producer.make_topics(prices, f"{topic}-reference", 1)
+            await producer.send(_records(prices, [_event("NEW", 4), _event("NEW", 5, "BUY", "B1", "null", 1)]), now)
+            await producer.flush()
+            await until(lambda: len(desk.unreadable) == 1, "a trade is no price")
+            words = desk.rings[0].feeds[3]
+            await until(lambda: bool(words[FeedWord.ALIVE_NS]), "abreast")
+        assert desk.count(Word.EVENTS) == 4
+        told = [int(words[word]) for word in (FeedWord.RECORDS, FeedWord.EVENTS, FeedWord.UNREADABLE, FeedWord.LAG)]
+        assert told == [2, 1, 1, 0]
+        assert desk.machine.tables.array["applied"][3, 0] == 2
+
+
+def _event(security: str, seq: int, op: str = "PRICE", book: str = "", settle: str = "null", qty: int = 1) -> bytes:
     return (
-        f'{{"src":"stray-0","seq":{seq},"ts":1,"op":"PRICE","sec":"{security}","book":"","depot":"","kind":"FIRM",'
-        f'"trade":null,"settle":null,"qty":1,"flags":0}}'
+        f'{{"src":"stray-0","seq":{seq},"ts":1,"op":"{op}","sec":"{security}","book":"{book}","depot":"","kind":"FIRM",'
+        f'"trade":null,"settle":{settle},"qty":{qty},"flags":0}}'
     ).encode()
 
 
