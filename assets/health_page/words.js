@@ -34,7 +34,7 @@ export function moment(text, now) {
 
 export function size(bytes) {
   if (bytes === null || bytes === undefined) return NONE;
-  const units = ["B", "KB", "MB", "GB", "TB"];
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
   let at = 0;
   let value = bytes;
   while (value >= 1000 && at < units.length - 1) {

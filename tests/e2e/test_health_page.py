@@ -107,7 +107,7 @@ def test_a_service_in_order_is_told_in_one_green_line(api: Script, person: Calla
     expect(cell(desk, "prices", "state")).to_have_text("● Live")
     expect(cell(desk, "prices", "rate")).to_have_text("148,000")
     expect(cell(desk, "locates", "state")).to_have_text("○ Off")
-    expect(desk.page.locator(".service [data-key=engine] [data-column=memory]")).to_have_text("812 MB")
+    expect(desk.page.locator(".service [data-key=engine] [data-column=memory]")).to_have_text("812 MiB")
     expect(desk.page.locator("[aria-label=Snapshots] dd").nth(3)).to_have_text("8.4 ms")
     desk.picture("health-live")
     assert desk.value(CONTRASTS) == []
