@@ -63,7 +63,11 @@ class Told(NamedTuple):
         if self.records.dtype.itemsize % 8:
             records = self.records[chosen]
         else:  # numpy copies records field by field, words at the speed of memory
-            words = np.ascontiguousarray(self.records).view("<u8").reshape(len(self.records), self.records.dtype.itemsize // 8)
+            words = (
+                np.ascontiguousarray(self.records)
+                .view("<u8")
+                .reshape(len(self.records), self.records.dtype.itemsize // 8)
+            )
             records = words[chosen].view(self.records.dtype).reshape(-1)
         return Told(records, self.place[chosen], self.within[chosen], self.at_ns[chosen], outcome)
 
