@@ -30,6 +30,10 @@ def redate(drafts: Drafts, world: World) -> None:
     known = (drafts["security"] >= 0) & (drafts["security"] < world.market.size) & (drafts["settle_date"] != NO_DATE)
     first = world.ahead[world.market[drafts["security"][known]], 0]
     drafts["settle_date"][known] = np.maximum(drafts["settle_date"][known], first)
+    # what is swapped settles the day it is dealt
+    swapped = drafts["feed"][known] == Route.SWAPS
+    dealt = drafts["trade_date"][known]
+    drafts["trade_date"][known] = np.where(swapped & (dealt != NO_DATE), np.maximum(dealt, first), dealt)
 
 
 def _lapse(world: World, began: NDArray[np.bool_]) -> Drafts:
