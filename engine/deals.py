@@ -113,6 +113,8 @@ def _refusal(i: int, number: int, quantity: int, steps: Steps, of: Register) -> 
         return BAD_QUANTITY
     if action == _RETURN and quantity > of.deal[number].quantity:
         return MORE_THAN_OPEN
+    if action == _RECALL and of.deal[number].kind == ORDER:  # nobody can ask a working order back
+        return BAD_FIELD
     if action == _RECALL and quantity > of.deal[number].quantity - of.deal[number].recalled:
         return MORE_THAN_OPEN
     if action == _OPEN and too_heavy(event, quantity, steps.rate[i], of):

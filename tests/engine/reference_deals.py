@@ -126,7 +126,7 @@ class Deals:
         match action:
             case DealAction.INCREASE if quantity > 0 and date >= 0 and self._market(security).days_until(date) >= 0:
                 return lambda: self._put(deal, deal.op, quantity, date)
-            case DealAction.RECALL if 0 < quantity <= deal.quantity - sum(deal.recalled.values()):
+            case DealAction.RECALL if not is_order and 0 < quantity <= deal.quantity - sum(deal.recalled.values()):
                 due = int(record["due_date"])
                 if due < 0 or self._market(security).days_until(due) < 0:
                     return None
