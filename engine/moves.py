@@ -284,8 +284,7 @@ class Moves:
         for security in {int(deal["security"][number]) for number in numbers}:
             left = [number for number in self._deals_of(security) if number not in wanted]
             first[security] = left[0] if left else 0
-            for number, following in zip(left, [*left[1:], 0], strict=True):
-                deal["next_in_security"][number] = following
+            deal["next_in_security"][left] = [*left[1:], 0][: len(left)]
         for number in reversed(numbers):
             deal["security"][number] = target
             deal["next_in_security"][number] = first[target]

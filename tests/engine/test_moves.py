@@ -6,6 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.events import DEAL_STEP
 from engine.model import NO_DATE, Kind, Namespace, Op
 from engine.ring import MOVE, NAME, Message
 from engine.state import Machine
@@ -143,6 +144,34 @@ def test_a_snapshot_knows_what_can_be_taken_back() -> None:
         made.moves.restore(kept)
         made.move(_move("S4", "S2", time_ns=-2))
         assert _seen(made, 2, 4) == before
+
+
+def test_deals_go_with_their_positions_and_come_home() -> None:
+    with machine("ims.test.moves") as made:
+        steps = np.zeros(3, DEAL_STEP)
+        for i, (security, op) in enumerate(((2, Op.INCREASE), (2, Op.DECREASE), (4, Op.INCREASE))):
+            kind = Kind.SLAB_BORROW if op == Op.INCREASE else Kind.SLAB_LOAN
+            row = {"security": security, "kind": kind, "op": op, "quantity": 10 + i, "settle_date": TODAY}
+            steps["event"][i : i + 1] = events(row, first_seq=i + 1)
+            steps["code"][i] = f"D{i}".encode()
+        assert made.step(steps).rejected.size == 0
+        before = [_deals(made, i) for i in (2, 4)]
+        assert sorted(map(len, before)) == [1, 2]
+        made.move(_move("S2", "S4"))
+        assert _deals(made, 2) == []
+        assert set(_deals(made, 4)) == {*before[0], *before[1]}
+        made.move(_move("S4", "S2", time_ns=-2))
+        assert [sorted(_deals(made, i)) for i in (2, 4)] == [sorted(of) for of in before]
+
+
+def _deals(made: Machine, security: int) -> list[int]:
+    array, found = made.tables.array, []
+    at = int(array["first_deal"][security])
+    while at:
+        assert array["deal"]["security"][at] == security
+        found.append(at)
+        at = int(array["deal"]["next_in_security"][at])
+    return found
 
 
 def test_names_lead_where_they_are_told_to_and_a_record_keeps_its_own_id() -> None:
