@@ -6,6 +6,8 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
+from app.compiled import keep_kernels_by_source
+
 COMMANDS: Final = {
     "run": "start the service: engine, decode workers, gateway and pages",
     "simulate": "send a believable day to Kafka, or through the decoder in memory",
@@ -25,6 +27,7 @@ COMMANDS: Final = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code (2: the command line is wrong)."""
+    keep_kernels_by_source()
     arguments = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(prog="ims", description="A real-time inventory desk for a prime broker.")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import hypothesis
 import pytest
 
+from app.compiled import keep_kernels_by_source
 from engine import segment
 from tests.services.external import chromium_path, kafka, postgres_url, redis_server, redis_url
 
@@ -15,6 +16,8 @@ __all__ = ["chromium_path", "instance", "kafka", "postgres_url", "redis_server",
 # A shared machine stalls now and then: time is measured by the benches, not by properties.
 hypothesis.settings.register_profile("ims", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("ims")
+
+keep_kernels_by_source()  # before a test imports numba
 
 _numbers = itertools.count()
 

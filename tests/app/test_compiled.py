@@ -1,0 +1,45 @@
+"""Kernels are kept by what they were made from."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from app import compiled
+
+
+def test_a_constant_of_the_model_changes_the_fingerprint(tmp_path: Path) -> None:
+    model, kernel = tmp_path / "model.py", tmp_path / "kernel.py"
+    model.write_text("DAYS = 5\n")
+    kernel.write_text("import numba\n")
+    before = compiled.fingerprint([model, kernel])
+    assert compiled.fingerprint([kernel, model]) == before
+    model.write_text("DAYS = 6\n")
+    assert compiled.fingerprint([model, kernel]) != before
+
+
+def test_what_compiled_code_is_made_of_is_found_through_imports() -> None:
+    names = {path.name for path in compiled.sources()}
+    assert {"kernel.py", "row.py", "model.py", "rule_model.py", "json_scanner.py", "events.py"} <= names
+    assert "kafka.py" not in names
+
+
+def test_kernels_of_old_sources_are_forgotten_but_the_newest_few(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(compiled.VARIABLE, raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    kernels = tmp_path / "ims" / "kernels"
+    for age in range(5):
+        (kernels / f"old{age}").mkdir(parents=True)
+        os.utime(kernels / f"old{age}", (1_000 - age, 1_000 - age))
+    compiled.keep_kernels_by_source()
+    left = {path.name for path in kernels.iterdir()}
+    assert left == {compiled.fingerprint(compiled.sources()), "old0", "old1"}
+    assert os.environ[compiled.VARIABLE] == str(kernels / compiled.fingerprint(compiled.sources()))
+
+
+def test_what_the_user_has_set_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(compiled.VARIABLE, "elsewhere")
+    compiled.keep_kernels_by_source()
+    assert os.environ[compiled.VARIABLE] == "elsewhere"
