@@ -16,6 +16,7 @@ from engine.model import Flag, Kind, Op
 from feeds import simulator_deals as deals
 from feeds.simulator_drafts import CANCEL, JIT, date, follow, followed, name, undated
 from feeds.simulator_orders import order, swap
+from feeds.simulator_quotes import statement, tick
 from feeds.simulator_routes import Step
 from feeds.simulator_world import CONTRACTS, RECALLS, World
 from feeds.wire import Drafts
@@ -73,13 +74,11 @@ _STATEMENT: Final = int(Action.STATEMENT)
 _RATED: Final = _PLEDGE - _BORROW
 """Rings of contracts that have a rate: those before the pledges."""
 _OP_BUY, _OP_SELL, _OP_SHORT, _OP_SET = int(Op.BUY), int(Op.SELL), int(Op.SHORT_SELL), int(Op.SET)
-_OP_INCREASE, _OP_DECREASE, _OP_PRICE = int(Op.INCREASE), int(Op.DECREASE), int(Op.PRICE)
+_OP_INCREASE, _OP_DECREASE = int(Op.INCREASE), int(Op.DECREASE)
 _OP_IN, _OP_OUT, _OP_FREE = int(Op.SETTLE_RECEIPT), int(Op.SETTLE_DELIVERY), int(Op.SET_HYPOTHECATABLE)
 _OP_CA, _OP_RATE = int(Op.SET_CA_PENDING), int(Op.SET_RATE)
-_OP_CLOSE, _OP_NAV, _OP_INAV, _OP_VOLATILITY = int(Op.CLOSE), int(Op.NAV), int(Op.INAV), int(Op.VOLATILITY)
 _CASH, _FREE, _FIRM = int(Kind.CLIENT_SEGREGATED), int(Kind.CLIENT_FREE), int(Kind.FIRM)
 _KIND_HOLD: Final = int(Kind.PAY_TO_HOLD)
-_KIND_DEPOT: Final = int(Kind.DEPOT)
 _KIND_CONTRACT: Final = tuple(int(kind) for kind, _, _ in CONTRACTS)
 _QUANTO: Final = int(Flag.QUANTO)
 _STEP_OPEN, _STEP_MORE, _STEP_RETURN, _STEP_CLOSE = map(int, (Step.OPEN, Step.INCREASE, Step.RETURN, Step.CLOSE))
@@ -96,13 +95,6 @@ _QUANTO_PART: Final = 0.04
 """The part of trades that settles in another currency, where the market has a rule for these."""
 _WITHDRAWN: Final = 0.03
 """The part of a lender's statements that offer nothing."""
-_VARIED: Final = 0.01
-_ESTIMATED: Final = 0.2
-_AUCTIONED: Final = 0.985
-"""Chances of a price tick that it is a volatility; of a fund, below it, an estimate of its value; above it,
-a closing price or value."""
-_OWN_DEPOT: Final = 0.9
-_MISSTATED: Final = 0.02
 _USABLE: Final = 0.7
 """The part of changes to clients' stock that concern its use rather than stock kept for them."""
 
@@ -129,7 +121,7 @@ def play(plan: Plan, world: World, drafts: Drafts) -> None:
         draft.rate = draft.ref = draft.action = draft.feed = 0
         done = False
         if action == _PRICE:
-            done = _tick(draft, security, chance, size, world)
+            done = tick(draft, security, chance, size, world)
         elif _BORROW <= action <= _LAST_PLEDGE:
             ring = action - _BORROW
             done = (
@@ -154,7 +146,7 @@ def play(plan: Plan, world: World, drafts: Drafts) -> None:
         elif action == _ENTITLE:
             done = _entitle(draft, chance, world)
         elif action == _STATEMENT:
-            done = _state(draft, security, chance, world)
+            done = statement(draft, security, chance, world)
         if not done:
             _deal(draft, security, chance, size, world)
 
@@ -216,40 +208,6 @@ def _undo(draft: Any, chance: Any, world: World) -> bool:
     draft.op, draft.quantity, draft.flags = trade.op, trade.quantity, trade.flags | CANCEL
     draft.trade_date, draft.settle_date = trade.trade_date, trade.settle_date
     trade.quantity = 0
-    return True
-
-
-@nb.njit(**JIT)
-def _tick(draft: Any, security: int, chance: Any, size: float, world: World) -> bool:
-    """A price; now and then what is made of prices."""
-    step = world.step[security]
-    change = np.int64(np.rint(size * 0.0006 * world.price[security] / step))
-    if change == 0:
-        change = np.int64(1 if size > 0 else -1)
-    world.price[security] = max(step, world.price[security] + change * step)
-    draft.book = draft.depot = -1
-    draft.kind = _FIRM
-    price = world.price[security]
-    undated(draft, _OP_PRICE, price)
-    if chance[0] < _VARIED:
-        change = np.int64(world.volatility[security] * 0.02 * (chance[1] - 0.5))
-        world.volatility[security] = max(50_000, world.volatility[security] + change)
-        undated(draft, _OP_VOLATILITY, world.volatility[security])
-    elif world.fund[security] and chance[0] < _ESTIMATED:
-        undated(draft, _OP_INAV, max(1, np.int64(price * (1 + 0.0005 * size))))
-    elif chance[0] > _AUCTIONED:
-        undated(draft, _OP_NAV if world.fund[security] and chance[1] < _EVEN else _OP_CLOSE, price)
-    return True
-
-
-@nb.njit(**JIT)
-def _state(draft: Any, security: int, chance: Any, world: World) -> bool:
-    """What lies in a depot, seldom with a trade too much; the next statement is right again."""
-    place = 0 if chance[0] < _OWN_DEPOT else 1
-    draft.depot = world.depot[world.market[security], place]
-    draft.book, draft.kind = world.custody[draft.depot], _KIND_DEPOT
-    off = world.trade[security] if chance[1] < _MISSTATED else 0
-    undated(draft, _OP_SET, max(0, world.stock[security, place] + off))
     return True
 
 
