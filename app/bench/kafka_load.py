@@ -63,7 +63,7 @@ class Load:
     events: int
     bytes_per_event: float
     parts: dict[str, float]
-    """Of the records behind the start of day, percent by feed."""
+    """Of all records, the start of day among them, percent by feed."""
 
 
 async def load(bootstrap: str, name: str, encoding: str, events: int, batch: int, data: Path) -> Load:
