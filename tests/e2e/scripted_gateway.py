@@ -187,7 +187,12 @@ class Grid(WebSocketHandler):
 
     def send_stats(self) -> None:
         script = self.script
-        counters = {"events": 1_234_567, "events_per_s": 5_012, "securities": script.securities, "rows": 214_377}
+        counters: dict[str, Any] = {
+            "events": 1_234_567,
+            "events_per_s": 5_012,
+            "securities": script.securities,
+            "rows": 214_377,
+        }
         counters |= {"duplicates": 12, "missing": 0, "rejected": 3, "quarantined": 41, "located_shares": 1_250_300}
         counters |= {"locates_live": 214, "locates_pending": 2, "negative": 3, "htb": 412}
         counters |= {"parked": script.parked, "parked_shares": 100 * script.parked, "doubtful": script.doubtful}

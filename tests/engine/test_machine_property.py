@@ -33,7 +33,8 @@ from engine.state import Calendar, Machine
 from engine.tables import Word
 from tests.engine.arrivals import SECURITIES, correction, corrections_of, event, events_of, execution, step, steps_of
 from tests.engine.machines import MARKETS, named
-from tests.engine.reference_machine import DAYS, Market, Reference, Security, Weights
+from tests.engine.reference_deals import Market
+from tests.engine.reference_machine import DAYS, Reference, Security, Weights
 
 FIRST = 19_950
 TODAY = 20_000

@@ -46,7 +46,7 @@ def _left(*values: bytes) -> list[bool]:
     words = json_scanner.words_over(b"".join((*values, bytes(json_scanner.PAD))))
     ends = np.cumsum([len(value) for value in values])
     json_scanner.scan(words, ends, SYMBOLS.table, np.zeros(len(values), EVENT), corrects, json_events.ANYTHING.bits)
-    return (corrects < 0).tolist()
+    return [bool(left) for left in corrects < 0]
 
 
 @st.composite

@@ -217,7 +217,7 @@ async def test_the_start_of_day_comes_before_trades_and_a_topic_that_comes_later
     async with Desk(instance, tmp_path) as desk, Producer(kafka) as producer:
         await producer.make_topics(trades, f"{topic}-reference", 1)
         await producer.make_topics(positions, f"{topic}-reference", 1)
-        named = [reference.Security("NEW", market="US"), reference.Book("B1"), reference.Depot("DTC")]
+        named: list[Any] = [reference.Security("NEW", market="US"), reference.Book("B1"), reference.Depot("DTC")]
         await producer.send_reference(f"{topic}-reference", [*named, reference.Source("stray-0")], now)
         day = desk.machine.tables.array["today"][0] + np.datetime64("1970-01-01", "D")
         await producer.send(_records(trades, [_event("NEW", 3, "BUY", "B1", f'"{day}"', 5)]), now)
