@@ -7,7 +7,8 @@ from typing import Any, Final
 import numpy as np
 
 from app.archive_asof import AsOf
-from engine.model import DAYS, POSITION, Clock, Fact
+from engine.model import DAYS, Clock, Fact
+from engine.records import POSITION
 
 _INTERNAL: Final = ("key", "next_in_security", "next_in_book")
 _IDENTIFIERS: Final = ("isin", "cusip", "sedol", "figi", "ticker", "name", "currency", "country")

@@ -95,7 +95,7 @@ class Intake:
         return messages
 
     def _take(self, kind: Message, payload: NDArray[Any]) -> None:
-        machine: Any = self._machine  # its doors for deals, corrections and moves are not there yet
+        machine = self._machine
         match kind:
             case Message.EVENTS:
                 self._graph.emit(payload)

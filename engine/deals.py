@@ -35,7 +35,7 @@ from engine.deal_effects import (
 from engine.events import EVENT, EventArray
 from engine.kernel import Book, judge
 from engine.later import add, clear
-from engine.model import LATER_NODE, NO_DATE, DealAction, DealState, Flag, Op
+from engine.model import NO_DATE, DealAction, DealState, Flag, Op
 from engine.recognise import (
     APPLIED,
     BAD_FIELD,
@@ -46,6 +46,7 @@ from engine.recognise import (
     Memory,
     unrecognise,
 )
+from engine.records import LATER_NODE
 from engine.tables import Tables, Word
 
 DATES_EACH: Final = 4

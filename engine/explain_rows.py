@@ -27,7 +27,7 @@ class Rows:
     number: NDArray[np.int64]
     """Of the position table."""
     record: NDArray[np.void]
-    """See `engine.model.POSITION`."""
+    """See `engine.records.POSITION`."""
     book: tuple[str, ...]
     client: tuple[str, ...]
     entity: tuple[str, ...]
@@ -103,7 +103,7 @@ class SecurityCopy:
 
     security: int
     record: np.void
-    """See `engine.model.SECURITY`."""
+    """See `engine.records.SECURITY`."""
     market: Market
     market_index: int
     days: tuple[date, ...]

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.events import CORRECTION, DEAL_STEP, EVENT
-from engine.model import BOOK, COUNTERPARTY, CURRENCY, NAMED, SECURITY, SYMBOL_BYTES, UNIT
+from engine.model import SYMBOL_BYTES
+from engine.records import BOOK, COUNTERPARTY, CURRENCY, NAMED, SECURITY, UNIT
 from engine.segment import Field, Segment
 
 _HEAD: Final = 0

@@ -10,7 +10,8 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.model import LATER, POSITION, TERM_WORDS, Op
+from engine.model import LATER, TERM_WORDS, Op
+from engine.records import POSITION
 from engine.rule_model import Measure
 
 _INLINE: Final[dict[str, Any]] = {"inline": "always", "nogil": True}

@@ -16,20 +16,9 @@ from numpy.typing import NDArray
 from engine import snapshot_pack as pack
 from engine.corrections import LEDGER
 from engine.events import EventArray
-from engine.model import (
-    BOOK,
-    COUNTERPARTY,
-    CURRENCY,
-    DEAL,
-    HEAD_WORDS,
-    NAMED,
-    POSITION,
-    SECURITY,
-    UNIT,
-    Kind,
-    Namespace,
-)
+from engine.model import HEAD_WORDS, Kind, Namespace
 from engine.recognise import WINDOW
+from engine.records import BOOK, COUNTERPARTY, CURRENCY, DEAL, NAMED, POSITION, SECURITY, UNIT
 from engine.state import Machine
 from engine.symbols import WORDS
 from engine.tables import Word

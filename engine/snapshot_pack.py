@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from engine import later
 from engine.events import EventArray, empty
 from engine.kernel import hash_of
-from engine.model import LATER_NODE, QUOTES, Flag, Op
+from engine.model import QUOTES, Flag, Op
 from engine.prefetch import prefetch
+from engine.records import LATER_NODE
 from engine.row import DELIVER, KEY, LINKS, RECEIPT
 from engine.symbols import WORDS, slot_of
 

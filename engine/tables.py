@@ -13,28 +13,20 @@ from numpy.typing import NDArray
 from engine.catalogue import Catalogue
 from engine.events import EVENT
 from engine.model import (
-    BOOK,
     COUNT_WORDS,
-    COUNTERPARTY,
-    CURRENCY,
     DAYS,
-    DEAL,
     ENTRY_WORDS,
     HEAD_FACTS,
     HEAD_UPDATED,
     HEAD_WORDS,
-    LATER_NODE,
-    NAMED,
-    POSITION,
-    SECURITY,
     TERM_WORDS,
-    UNIT,
     Capacity,
     Clock,
     Decided,
     Fact,
     Market,
 )
+from engine.records import BOOK, COUNTERPARTY, CURRENCY, DEAL, LATER_NODE, NAMED, POSITION, SECURITY, UNIT
 from engine.ring import FEED_WORDS, PARTITIONS, TOPICS
 from engine.rule_model import Problem, Role
 from engine.segment import Field, Segment, SegmentMissingError

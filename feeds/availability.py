@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 from stdnum import figi as figis
 from stdnum import isin as isins
 
-from engine.model import BOOK as BOOK_RECORD
-from engine.model import NAMED, RATE_UNIT, RATE_UNKNOWN, SECURITY, Flag, Kind, Op, SecurityFlag
+from engine.model import RATE_UNIT, RATE_UNKNOWN, Flag, Kind, Op, SecurityFlag
+from engine.records import BOOK as BOOK_RECORD
+from engine.records import NAMED, SECURITY
 from feeds.temperature import temperature_of
 from feeds.wire import DRAFT, Drafts, Vocabulary, json_records
 

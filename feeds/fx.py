@@ -12,7 +12,8 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
-from engine.model import CURRENCY, Market
+from engine.model import Market
+from engine.records import CURRENCY
 from engine.ring import Message
 from engine.symbols import Symbols
 from feeds.master_door import Door

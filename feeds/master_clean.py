@@ -5,7 +5,8 @@ from typing import Any, Final
 import msgspec
 from msgspec import structs
 
-from engine.model import COUNTERPARTY, SECURITY, CounterpartyKind, SecurityFlag
+from engine.model import CounterpartyKind, SecurityFlag
+from engine.records import COUNTERPARTY, SECURITY
 from feeds.identifier_check import BrokenIdentifierError, checked, masked
 from feeds.master_records import Counterparty, Fault, FaultKind, Identifier, IdentifierType, Security
 from feeds.quarantine import Reason

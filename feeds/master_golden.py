@@ -10,15 +10,8 @@ import numpy as np
 from msgspec import structs
 from numpy.typing import NDArray
 
-from engine.model import (
-    COUNTERPARTY,
-    RATE_UNKNOWN,
-    SECURITY,
-    Classification,
-    CounterpartyKind,
-    SecurityFlag,
-    Temperature,
-)
+from engine.model import RATE_UNKNOWN, Classification, CounterpartyKind, SecurityFlag, Temperature
+from engine.records import COUNTERPARTY, SECURITY
 from feeds.master_names import Claim, Names, dated, statements, text_of
 from feeds.master_records import Counterparty, Identifier, IdentifierType, Security
 

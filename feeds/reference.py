@@ -15,20 +15,8 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from engine.model import (
-    BOOK,
-    COUNTERPARTY,
-    CURRENCY,
-    NAMED,
-    RATE_UNKNOWN,
-    SECURITY,
-    UNIT,
-    Classification,
-    CounterpartyKind,
-    Market,
-    Temperature,
-    UnitType,
-)
+from engine.model import RATE_UNKNOWN, Classification, CounterpartyKind, Market, Temperature, UnitType
+from engine.records import BOOK, COUNTERPARTY, CURRENCY, NAMED, SECURITY, UNIT
 from engine.ring import BOOK_UNIT, Message
 from feeds.master_door import Door, Taken
 from feeds.master_records import Composition, Counterparty, Merge, Security, Split

@@ -12,18 +12,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.model import (
-    BOOK,
-    CURRENCY,
-    NAMED,
-    PRICE_UNIT,
-    RATE_UNIT,
-    SECURITY,
-    Classification,
-    Market,
-    SecurityFlag,
-    Temperature,
-)
+from engine.model import PRICE_UNIT, RATE_UNIT, Classification, Market, SecurityFlag, Temperature
+from engine.records import BOOK, CURRENCY, NAMED, SECURITY
 from feeds import availability, reference
 from feeds.availability import Snapshot
 from feeds.identifiers import CONSONANTS_AND_DIGITS, Text, figi, isin, joined, scattered, sedol, written

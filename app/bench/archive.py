@@ -26,7 +26,8 @@ from app.bench.measure import own_peak_mb
 from app.intake import BATCH_EVENTS
 from app.settings import Settings
 from engine.events import EventArray
-from engine.model import BOOK, NAMED, NO_DATE, SECURITY, Capacity, Op
+from engine.model import NO_DATE, Capacity, Op
+from engine.records import BOOK, NAMED, SECURITY
 from engine.ring import Message, Ring
 from engine.state import Calendar, Machine
 from feeds.archive_recorder import Recorder

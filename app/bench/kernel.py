@@ -13,8 +13,9 @@ from app.bench.measure import medians, own_peak_mb
 from app.intake import BATCH_EVENTS
 from engine import kernel
 from engine.events import EventArray, empty
-from engine.model import BOOK, CURRENCY, DAYS, LATER, NAMED, NO_DATE, SECURITY, Capacity, Kind, Op
+from engine.model import DAYS, LATER, NO_DATE, Capacity, Kind, Op
 from engine.recognise import recognise
+from engine.records import BOOK, CURRENCY, NAMED, SECURITY
 from engine.ring import Message
 from engine.state import Calendar, Machine
 from engine.tables import Word

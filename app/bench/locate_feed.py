@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.events import EVENT, EventArray, empty
-from engine.model import BOOK, NAMED, SECURITY, Flag, Kind, Op, Temperature
+from engine.model import Flag, Kind, Op, Temperature
+from engine.records import BOOK, NAMED, SECURITY
 from engine.ring import Message, Ring
 from engine.segment import SegmentMissingError
 from engine.tables import Tables

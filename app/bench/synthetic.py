@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app import world
-from engine.model import DAYS, HEAD_FACTS, RATE_UNKNOWN, SECURITY, Capacity, Fact, SecurityFlag, Temperature
+from engine.model import DAYS, HEAD_FACTS, RATE_UNKNOWN, Capacity, Fact, SecurityFlag, Temperature
+from engine.records import SECURITY
 from engine.rules import compile_rules
 from engine.tables import Tables, Word
 

@@ -14,7 +14,7 @@ from app.archive_writer import RingDrain
 from app.snapshot_files import SnapshotFolder
 from app.snapshots import Snapshots
 from engine.explain_rows import SecurityCopy, copy_of
-from engine.model import BOOK, NAMED
+from engine.records import BOOK, NAMED
 from engine.ring import Message, Ring
 from engine.state import Calendar, Machine
 from engine.tables import Word

@@ -16,7 +16,8 @@ from app.parking import Limits, Parking, Places
 from app.parking_store import FILE, ParkingStore
 from app.quarantine_store import QuarantineStore
 from engine.graph import build
-from engine.model import BOOK, Kind, Op
+from engine.model import Kind, Op
+from engine.records import BOOK
 from engine.ring import Message
 from engine.state import Machine
 from engine.symbols import Symbols

@@ -5,7 +5,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from app.snapshot_files import DamagedSnapshotError, Header, SnapshotFile, SnapshotFolder, read
-from engine.model import NAMED
+from engine.records import NAMED
 
 HOUR_NS = 3_600 * 10**9
 DAY_NS = 24 * HOUR_NS

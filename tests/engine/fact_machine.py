@@ -17,23 +17,8 @@ from app import world
 from app.business_days import DayState
 from engine.events import empty
 from engine.explain import explain
-from engine.model import (
-    BOOK,
-    CURRENCY,
-    DAYS,
-    NAMED,
-    NO_DATE,
-    POSITION,
-    RATE_UNKNOWN,
-    SECURITY,
-    Capacity,
-    Clock,
-    Decided,
-    Flag,
-    Op,
-    SecurityFlag,
-    row_key,
-)
+from engine.model import DAYS, NO_DATE, RATE_UNKNOWN, Capacity, Clock, Decided, Flag, Op, SecurityFlag, row_key
+from engine.records import BOOK, CURRENCY, NAMED, POSITION, SECURITY
 from engine.ring import Message
 from engine.rule_model import RuleBook, Scope
 from engine.state import Calendar, Machine

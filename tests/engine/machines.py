@@ -8,7 +8,8 @@ import numpy as np
 
 from app import world
 from engine.events import EventArray, empty
-from engine.model import BOOK, NAMED, NO_DATE, SECURITY, Capacity, Kind, Op
+from engine.model import NO_DATE, Capacity, Kind, Op
+from engine.records import BOOK, NAMED, SECURITY
 from engine.ring import Message
 from engine.rule_model import RuleBook
 from engine.state import Calendar, Machine

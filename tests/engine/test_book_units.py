@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from engine.model import UNIT, Kind, Op
+from engine.model import Kind, Op
 from engine.parties import Parties
+from engine.records import UNIT
 from engine.ring import BOOK_UNIT, Message
 from engine.rule_model import Scope
 from tests.engine.machines import TW, events, machine, named

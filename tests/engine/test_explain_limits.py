@@ -7,8 +7,9 @@ import pytest
 
 from engine.explain import explain
 from engine.explain_split import By, split
-from engine.model import BOOK, Decided, Kind, Op
+from engine.model import Decided, Kind, Op
 from engine.parties import Parties
+from engine.records import BOOK
 from engine.ring import Message
 from engine.rule_model import Role, Scope
 from engine.state import Machine

@@ -16,8 +16,9 @@ from app import world
 from engine.events import empty
 from engine.explain import Explanation, InputKind, explain, share
 from engine.explain_split import By, split
-from engine.model import BOOK, DAYS, NO_DATE, Decided, Flag, Kind, Op
+from engine.model import DAYS, NO_DATE, Decided, Flag, Kind, Op
 from engine.parties import Parties
+from engine.records import BOOK
 from engine.ring import Message
 from engine.rule_model import Document, Scope
 from engine.state import Machine

@@ -11,7 +11,8 @@ from engine.explain_parts import LIMIT
 from engine.explain_returns import is_overborrow, suggested_returns
 from engine.explain_rows import copy_of
 from engine.explain_split import By, largest_first, split
-from engine.model import BOOK, CURRENCY, Decided, Kind, Op
+from engine.model import Decided, Kind, Op
+from engine.records import BOOK, CURRENCY
 from engine.ring import Message
 from engine.rule_model import Document, Role
 from engine.state import Machine

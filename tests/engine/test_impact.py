@@ -17,7 +17,8 @@ from app import world
 from engine import impact_reading
 from engine.impact import Impact, compiled_beside, impact, ladder_dates
 from engine.impact_reading import DraftReading, RulesChangedError
-from engine.model import CURRENCY, DAYS, Clock, Decided, Kind, Op, Temperature
+from engine.model import DAYS, Clock, Decided, Kind, Op, Temperature
+from engine.records import CURRENCY
 from engine.ring import Message
 from engine.rule_model import Measure, Role, Rule, RuleBook, RulesError
 from engine.state import Machine

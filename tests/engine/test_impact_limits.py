@@ -13,8 +13,9 @@ from app import world
 from engine import impact_limits
 from engine.impact import impact
 from engine.impact_limits import Holding, Overdrawn
-from engine.model import BOOK, Decided, Kind, Op
+from engine.model import Decided, Kind, Op
 from engine.parties import Parties
+from engine.records import BOOK
 from engine.ring import Message
 from engine.rule_model import Role, RuleBook, Scope
 from engine.state import Machine

@@ -12,21 +12,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from app import world
 from engine.events import EVENT
-from engine.model import (
-    BOOK,
-    CURRENCY,
-    HEAD_FACTS,
-    NAMED,
-    QUOTES,
-    SECURITY,
-    Capacity,
-    Clock,
-    DealState,
-    Decided,
-    Flag,
-    SecurityFlag,
-    Temperature,
-)
+from engine.model import HEAD_FACTS, QUOTES, Capacity, Clock, DealState, Decided, Flag, SecurityFlag, Temperature
+from engine.records import BOOK, CURRENCY, NAMED, SECURITY
 from engine.ring import Message
 from engine.rule_model import RuleBook
 from engine.state import Calendar, Machine

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from engine import snapshot as taking
 from engine.events import CORRECTION, DEAL_STEP, EventArray, empty
-from engine.model import BOOK, HEAD_FACTS, HEAD_UPDATED, NAMED, NO_DATE, Capacity, DealAction, Flag, Kind, Op
+from engine.model import HEAD_FACTS, HEAD_UPDATED, NO_DATE, Capacity, DealAction, Flag, Kind, Op
+from engine.records import BOOK, NAMED
 from engine.ring import MOVE, Message
 from engine.snapshot import Snapshot
 from engine.snapshot_restore import SnapshotError, restore

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from app import world
 from app.bench.synthetic import synthetic_tables
-from engine.model import RATE_UNKNOWN, SECURITY, Fact, Temperature
+from engine.model import RATE_UNKNOWN, Fact, Temperature
+from engine.records import SECURITY
 from engine.rules import compile_rules
 from engine.tables import Tables, TornReadError, Word
 from engine.views import TEMPERATURES, Inventory, Query, QueryError, changes, glimpse, shown, totals

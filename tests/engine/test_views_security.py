@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from engine import views_security
 from engine.events import EventArray
-from engine.model import DAYS, RATE_UNKNOWN, SECURITY, Decided, Kind, Op, SecurityFlag, Temperature
+from engine.model import DAYS, RATE_UNKNOWN, Decided, Kind, Op, SecurityFlag, Temperature
+from engine.records import SECURITY
 from engine.ring import Message
 from engine.rule_model import Role, Scope
 from engine.state import HISTORY_EVERY_NS, Machine

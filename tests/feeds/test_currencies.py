@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from engine.model import CURRENCY
+from engine.records import CURRENCY
 from feeds.currencies import in_units_of
 
 CURRENCIES = np.array(

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from engine.model import BOOK, Kind, Op
+from engine.model import Kind, Op
+from engine.records import BOOK
 from engine.ring import Message
 from engine.state import Machine
 from tests.app.api.api_world import Api, fill, read, serving

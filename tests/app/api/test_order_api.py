@@ -10,7 +10,8 @@ import pytest
 from tornado.httpclient import HTTPResponse
 
 from engine.events import EventArray
-from engine.model import BOOK, Kind, Op
+from engine.model import Kind, Op
+from engine.records import BOOK
 from engine.ring import Message
 from engine.state import Machine
 from tests.app.api.api_world import Api, fill, read, serving
