@@ -61,9 +61,9 @@ class Keeper:
         simulated: NDArray[np.void] | None = None,
     ) -> None:
         self._store = store
-        self._simulated = simulated
-        self._machine = {} if simulated is None else {row["code"]: row for row in simulated}
-        """What the machine has of a simulated day, by code."""
+        self._simulated = None if simulated is None else simulated.copy()
+        """What the machine has of a simulated day; `_machine`: code -> place in it."""
+        self._machine = {} if simulated is None else {code: at for at, code in enumerate(simulated["code"].tolist())}
         self._begun = simulated is None
         self._markets = {market.code: index for index, market in enumerate(markets)}
         self._rules, self._words = master_rules(), vocabulary(markets)
@@ -104,6 +104,11 @@ class Keeper:
             return Answer(self._messages(change), change.refused)
         finally:
             self._turn.release()
+
+    def used(self, feed: int, partition: int) -> int:
+        """See `feeds.master_door.Door`."""
+        place = self._places.get((feed, partition))
+        return 0 if place is None else place.next
 
     def _with_everything(self, change: Change) -> Change:
         whole = self.master.everything()
@@ -188,10 +193,11 @@ class Keeper:
         """Of a simulated day, those that are in the machine and otherwise there."""
         if self._simulated is None:
             return told
-        known = self._machine
-        other = [row["code"] in known and known[row["code"]] != row for row in told]
-        fresh = told[np.array(other, np.bool_)]
-        known |= {row["code"]: row for row in fresh}
+        at = np.array([self._machine.get(code, -1) for code in told["code"].tolist()], np.int64)
+        there = np.flatnonzero(at >= 0)
+        other = there[self._simulated[at[there]] != told[there]]
+        fresh: NDArray[np.void] = told[other]
+        self._simulated[at[other]] = fresh
         return fresh
 
     def _write(self, change: Change, now_ns: int, places: dict[tuple[int, int], Place] | None = None) -> None:

@@ -6,7 +6,7 @@ the other workers see it: events are decoded only when the reference data that e
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import Final
 
@@ -17,7 +17,7 @@ from aiokafka.errors import KafkaError
 from numpy.typing import NDArray
 
 from engine.model import Market
-from engine.ring import Ring
+from engine.ring import Message, Ring
 from engine.symbols import Symbols
 from feeds.decode import decode
 from feeds.kafka_client import connected, end_of, ends_of_topic, first_to_end, present
@@ -34,6 +34,8 @@ _POLL_MS: Final = 200
 _AGAIN_S: Final = 0.5
 _LOOK_S: Final = 0.01
 _ACTIONS: Final = feed_named("corporate_actions").index
+_MASTERED: Final = frozenset({Message.SECURITIES, Message.NAMES, Message.MOVES, Message.COUNTERPARTIES})
+"""What the security master says."""
 
 
 class ReferenceFeed:
@@ -79,6 +81,7 @@ class ReferenceFeed:
             raise ValueError(f"topic {self._reference} must have one partition: its order matters")
         places = [TopicPartition(topic, number) for topic, numbers in every.items() for number in numbers]
         ends = await end_of(consumer, places)
+        await self._catch_up(consumer, ends)
         consumer.assign(places)
         self._go_back(consumer, places)
         self._watch.begin(consumer, every, places)
@@ -91,6 +94,37 @@ class ReferenceFeed:
         if begun:
             consumer.pause(*(place for place in places if self._feed_of[place.topic] == _ACTIONS))
         await first_to_end(self._read(consumer, places, begun), self._watch.run())
+
+    async def _catch_up(self, consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int]) -> None:
+        """What the engine has used and the security master has not, to the master alone: its store may be empty, or older than
+        the snapshot from which the engine came."""
+        late = dict(self._late(ends))
+        if not late:
+            return
+        consumer.assign(list(late))
+        for place, (first, _) in late.items():
+            consumer.seek(place, first)
+        read = 0
+        while late:
+            polled = await consumer.getmany(*late, timeout_ms=_POLL_MS)
+            for place, records in polled.items():
+                before = [record for record in records if record.offset < late[place][1]]
+                if before:
+                    decoded = await self._decoded(place, before, time.time_ns())
+                    await self._outlet.reference([told for told in decoded.messages if told[0] in _MASTERED])
+                    read += len(before)
+            late = {place: span for place, span in late.items() if await consumer.position(place) < span[1]}
+        if read:
+            log.info("the security master has caught up with the engine", records=read)
+
+    def _late(self, ends: Mapping[TopicPartition, int]) -> Iterator[tuple[TopicPartition, tuple[int, int]]]:
+        """Partitions of which the master has used less than the engine: from which offset to which."""
+        for place, end in ends.items():
+            feed, progress = self._feed_of[place.topic], self._outlet.ring.progress
+            if self._master is not None and feed in (REFERENCE, _ACTIONS):
+                first, until = self._master.used(feed, place.partition), min(int(progress[feed, place.partition]), end)
+                if first < until:
+                    yield place, (first, until)
 
     def _go_back(self, consumer: AIOKafkaConsumer, places: Sequence[TopicPartition]) -> None:
         progress = self._outlet.ring.progress
@@ -127,18 +161,21 @@ class ReferenceFeed:
     async def _use(self, place: TopicPartition, records: Sequence[ConsumerRecord]) -> None:
         """Records of one partition; returns when the engine has used them."""
         feed, received_ns = self._feed_of[place.topic], time.time_ns()
-        offsets = np.fromiter(map(attrgetter("offset"), records), np.int64, len(records))
-        numbers = np.full(len(records), place.partition, np.uint16)
-        origin = Origin(place.topic, feed, numbers, offsets, received_ns)
-        values, headers = list(map(attrgetter("value"), records)), list(map(attrgetter("headers"), records))
-        progress = as_progress({(feed, place.partition): int(offsets[-1]) + 1})
-        # the security master writes to disk: not on the loop
-        decoded = await asyncio.to_thread(decode, values, headers, self._symbols, origin, self._markets, self._master)
+        decoded, end = await self._decoded(place, records, received_ns), records[-1].offset + 1
+        progress = as_progress({(feed, place.partition): end})
         await self._outlet.reference(decoded.messages)
         await self._outlet.decoded(Decoded(decoded.events, decoded.unreadable), progress=progress)
-        self._outlet.ring.progress[feed, place.partition] = int(offsets[-1]) + 1
+        self._outlet.ring.progress[feed, place.partition] = end
         self._pulse.handed_over(feed, len(records), decoded, received_ns, records[-1].timestamp * 1_000_000)
         log.info("reference data read", topic=place.topic, records=len(records), unreadable=len(decoded.unreadable))
+
+    async def _decoded(self, place: TopicPartition, records: Sequence[ConsumerRecord], received_ns: int) -> Decoded:
+        """Not on the loop: the security master writes to disk."""
+        offsets = np.fromiter(map(attrgetter("offset"), records), np.int64, len(records))
+        numbers = np.full(len(records), place.partition, np.uint16)
+        origin = Origin(place.topic, self._feed_of[place.topic], numbers, offsets, received_ns)
+        values, headers = list(map(attrgetter("value"), records)), list(map(attrgetter("headers"), records))
+        return await asyncio.to_thread(decode, values, headers, self._symbols, origin, self._markets, self._master)
 
 
 class ReferenceView:

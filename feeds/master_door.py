@@ -36,3 +36,8 @@ class Door(Protocol):
 
         It may take seconds: not for an event loop.
         """
+        ...
+
+    def used(self, feed: int, partition: int) -> int:
+        """The offset behind the last record of a partition that was taken; 0 where none was."""
+        ...

@@ -24,6 +24,8 @@ from feeds.simulator_asides import Aside
 
 BATCH_BYTES: Final = 512 << 10
 _REQUEST_BYTES: Final = 4 << 20
+_PATIENCE_MS: Final = 600_000
+"""How long the client tries again to store what it was given: a broker that went is waited for."""
 _IN_FLIGHT: Final = 64
 """Batches handed to the client and not yet stored; beyond it the sender waits."""
 _JSON: Final = (("enc", b"json"),)
@@ -48,6 +50,7 @@ class Producer:
             compression_type=compression,
             max_batch_size=BATCH_BYTES,
             max_request_size=_REQUEST_BYTES,
+            request_timeout_ms=_PATIENCE_MS,
         )
         self._waiting: set[asyncio.Future[Any]] = set()
 
