@@ -2,11 +2,13 @@
 
 import asyncio
 import os
+import resource
 import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from contextlib import closing
@@ -22,7 +24,7 @@ from app.bench import services
 from app.clock import OFFSET
 from app.settings import Settings
 from app.snapshots import folder_of
-from app.supervisor import Supervisor
+from app.supervisor import Child, Supervisor
 from engine.model import HEAD_FACTS, HEAD_UPDATED
 from engine.segment import SegmentMissingError
 from engine.tables import Reader, Tables, Word
@@ -62,36 +64,51 @@ class Service:
         for child in self.supervisor.children:
             child.environment |= environment
         self._reader = Reader(f"{settings.instance}.tables")
-        self._killed = ""
-
-    @property
-    def engine_pid(self) -> int:
-        """Of the engine that runs now; 0 where none does."""
-        return _pid(self.supervisor.engine.process)
-
-    def worker_pid(self, number: int) -> int:
-        return _pid(self.supervisor.workers[number].process)
+        self._killed: set[int] = set()
+        self._gone = ""
 
     def kill_engine(self) -> None:
-        """kill -9; what it held is not looked at any more, however long the kernel takes."""
-        self._killed = self._reader.tables().generation
-        os.kill(self.engine_pid, signal.SIGKILL)
+        """kill -9. Raises `FaultError` where there is none that serves."""
+        self._kill(self.supervisor.engine)
+        self._gone = self._reader.tables().generation
+
+    def kill_worker(self, number: int) -> None:
+        """kill -9. Raises `FaultError` where it does not serve."""
+        self._kill(self.supervisor.workers[number])
+
+    def limit_files(self, most: int) -> None:
+        """No file of the engine may grow beyond so many bytes; -1: as large as they like."""
+        if not (pid := self._pid(self.supervisor.engine)):
+            raise FaultError("the engine did not survive that nothing could be written")
+        _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard if most < 0 else most, hard))
 
     def tables(self) -> Tables | None:
-        """Those of a living engine that has used everything there was when it started."""
+        """Those of a living engine that has used everything there was when it started, and whose workers live."""
+        if not all(map(self._pid, (self.supervisor.engine, *self.supervisor.workers))):
+            return None
         try:
             tables = self._reader.tables()
         except SegmentMissingError:
             return None
-        serves = tables.generation != self._killed and tables.segment.owner_alive and tables.count(Word.READY)
+        serves = tables.generation != self._gone and tables.segment.owner_alive and tables.count(Word.READY)
         return tables if serves else None
+
+    def _kill(self, child: Child) -> None:
+        if not (pid := self._pid(child)):
+            raise FaultError(f"{child.name} does not run")
+        self._killed.add(pid)
+        os.kill(pid, signal.SIGKILL)
+
+    def _pid(self, child: Child) -> int:
+        """Of a process that serves; 0 where it does not, or was killed, however long the kernel takes."""
+        process = child.process
+        if process is None or process.returncode is not None or process.pid in self._killed:
+            return 0
+        return process.pid if child.serves else 0
 
     def snapshots(self) -> list[Path]:
         return folder_of(self.settings.folder).files()
-
-
-def _pid(process: asyncio.subprocess.Process | None) -> int:
-    return process.pid if process is not None and process.returncode is None else 0
 
 
 class Load:
@@ -102,13 +119,34 @@ class Load:
         options |= {"--events-topic": events, "--reference-topic": reference, "--partitions": 4}
         given = [str(part) for option in options.items() for part in option]
         self._process = subprocess.Popen(
-            [*services.dies_with_us(), sys.executable, "-m", "app.cli", "simulate", *given], stdout=subprocess.DEVNULL
+            [*services.dies_with_us(), sys.executable, "-m", "app.cli", "simulate", *given],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
         )
+        self._begun = threading.Event()
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        """What it says is said on, and told: once a second how many events there were since the start of the day."""
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            os.write(2, line)
+            if line.rstrip().endswith(b"a second"):
+                self._begun.set()
+
+    async def begun(self) -> None:
+        """Returns when the start of the day is sent and events are on their way."""
+        while not self._begun.is_set():
+            self._lives()
+            await asyncio.sleep(_LOOK_S)
 
     def hold(self) -> None:
+        self._lives()
+        self._process.send_signal(signal.SIGSTOP)
+
+    def _lives(self) -> None:
         if self._process.poll() is not None:
             raise FaultError(f"the load ended by itself, with code {self._process.returncode}")
-        self._process.send_signal(signal.SIGSTOP)
 
     def go_on(self) -> None:
         self._process.send_signal(signal.SIGCONT)

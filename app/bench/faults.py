@@ -9,8 +9,6 @@ import asyncio
 import contextlib
 import os
 import random
-import resource
-import signal
 import statistics
 import sys
 import tempfile
@@ -26,7 +24,6 @@ from app.bench.fault_service import FaultError, Load, Pair, compare
 from app.bench.services import Server
 
 _LOOK_S: Final = 0.02
-_START_OF_DAY_S: Final = 6.0
 _HOUR_NS: Final = 3_600 * 10**9
 
 
@@ -49,16 +46,12 @@ class Faults:
 
     async def engine(self) -> None:
         """kill -9 of the writer."""
-        await self._engine()
         self._pair.victim.kill_engine()
 
     async def worker(self) -> None:
         """kill -9 of a decode worker."""
         victim = self._pair.victim
-        number = self._random.randrange(victim.settings.workers)
-        while not (pid := victim.worker_pid(number)):  # noqa: ASYNC110  another's process has no event
-            await asyncio.sleep(_LOOK_S)
-        os.kill(pid, signal.SIGKILL)
+        victim.kill_worker(self._random.randrange(victim.settings.workers))
 
     async def broker(self) -> None:
         """kill -9 of the broker, and its start on the same data."""
@@ -73,14 +66,13 @@ class Faults:
 
     async def disk(self) -> None:
         """Nothing can be written to a file for a while; then, half of the times, a kill -9 on top."""
-        pid = await self._engine()
-        _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, (1, hard))
-        await asyncio.sleep(2.5 * self._pair.victim.settings.snapshot_s)
+        victim = self._pair.victim
+        victim.limit_files(1)
+        await asyncio.sleep(2.5 * victim.settings.snapshot_s)
         if self._random.random() < 0.5:  # noqa: PLR2004  half
-            self._pair.victim.kill_engine()
-            return
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard, hard))
+            victim.kill_engine()
+        else:
+            victim.limit_files(-1)
 
     async def truncated(self) -> None:
         """The newest snapshot ends somewhere in its middle when the engine comes back."""
@@ -113,13 +105,7 @@ class Faults:
             await asyncio.sleep(1.0)
         self._pair.offset.write_text("0")
 
-    async def _engine(self) -> int:
-        while not (pid := self._pair.victim.engine_pid):  # noqa: ASYNC110  another's process has no event
-            await asyncio.sleep(_LOOK_S)
-        return pid
-
     async def _damage(self, how: Callable[[Path], None]) -> None:
-        await self._engine()
         while len(self._pair.victim.snapshots()) < 2:  # noqa: ASYNC110, PLR2004  the newest one and the one before it
             await asyncio.sleep(_LOOK_S)
         self._pair.victim.kill_engine()
@@ -155,7 +141,7 @@ def run(args: argparse.Namespace) -> dict[str, object]:
     with contextlib.ExitStack() as stack:
         bootstrap, broker = stack.enter_context(services.kafka_server())
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ims-faults-")))
-        stack.enter_context(_said_to(Path(tempfile.gettempdir()) / "ims-faults.log"))
+        stack.enter_context(_said_to(Path(tempfile.gettempdir()) / f"ims-faults-{os.getpid()}.log"))
         stack.enter_context(_restarted_soon())
         return asyncio.run(_run(args, bootstrap, broker, folder))
 
@@ -172,7 +158,7 @@ async def _run(args: argparse.Namespace, bootstrap: str, broker: Server, folder:
     compared: dict[str, int] = {}
     began = time.monotonic()
     try:
-        await asyncio.sleep(_START_OF_DAY_S)
+        await load.begun()
         await pair.start(load)
         for number, name in enumerate(plan, 1):
             await asyncio.sleep(rng.uniform(0.2, 2.0))
@@ -221,23 +207,28 @@ def _restarted_soon() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _said_to(path: Path) -> Iterator[None]:
-    """What the processes say goes into a file, through a pipe: a process that may write no file may still talk."""
+    """What the processes say goes into a file, through a pipe: a process that may write no file may still talk. The file stays
+    where something went wrong."""
     said, said_by = os.pipe()
     kept = os.dup(2)
 
     def drain() -> None:
-        with path.open("wb", buffering=0) as file:
-            while part := os.read(said, 65_536):
+        with path.open("wb", buffering=0) as file, os.fdopen(said, "rb", buffering=0) as every:
+            while part := every.read(65_536):
                 file.write(part)
 
-    thread = threading.Thread(target=drain, daemon=True)
-    thread.start()
+    threading.Thread(target=drain, daemon=True).start()
     os.dup2(said_by, 2)
     os.close(said_by)
     own, sys.__stderr__ = sys.__stderr__, os.fdopen(os.dup(kept), "w")  # type: ignore[misc]
     try:
         yield
+        path.unlink()
+    except FaultError as error:
+        error.add_note(f"what the processes said: {path}")
+        raise
     finally:
         os.dup2(kept, 2)
         os.close(kept)
+        sys.__stderr__.close()
         sys.__stderr__ = own  # type: ignore[misc]
