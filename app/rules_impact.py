@@ -29,7 +29,8 @@ async def impact(analyst: Analyst, journal: Journal, desk: LocateDesk, documents
         locates = [
             locate
             for state in sorted(LIVE)
-            for locate in await journal.find(Query(security=security["security"], state=state, limit=MOST_LOCATES))
+            for code in desk.codes_of(security["security"])
+            for locate in await journal.find(Query(security=code, state=state, limit=MOST_LOCATES))
         ]
         security["locates"] = [_shown(locate) for locate in sorted(locates, key=_newest_first)]
     return found

@@ -2,6 +2,9 @@
 
 from collections.abc import Callable
 
+import numpy as np
+from numpy.typing import NDArray
+
 from engine.model import Concern, Decided, Market, Namespace, Temperature
 from engine.rule_model import Role
 from engine.symbols import Symbols
@@ -20,6 +23,15 @@ class Inventory:
     def security_id(self, code: str) -> int:
         """The security a code or identifier names (ISIN, CUSIP, SEDOL, FIGI, TICKER@MARKET); 0 if none."""
         return self._symbols.find_one(Namespace.SECURITY, code)
+
+    def security_ids(self, codes: NDArray[np.bytes_]) -> NDArray[np.int64]:
+        """The same of many. Shape of `codes`."""
+        return self._symbols.find(Namespace.SECURITY, codes)
+
+    @property
+    def reference(self) -> int:
+        """Differs whenever a code may lead elsewhere than before."""
+        return self._tables.count(Word.REFERENCE)
 
     def temperature(self, security: int) -> Temperature:
         return Temperature(int(self._array["security"][security]["temperature"]))

@@ -3,6 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from engine.inventory import Inventory
 from engine.model import SYMBOL_BYTES, Decided, Market, Namespace
 from engine.orders import OrderRequest, Side
@@ -23,7 +26,8 @@ _ROLES: Final = {
 class InventoryLimits:
     """The face of the machine for the order desk, in the writer's own process.
 
-    `compiled`: the rules in force; `located`: what live locates of a client on a security, by its own code, count for.
+    `compiled`: the rules in force; `located`: what live locates of a client on a security, by a code that leads to it,
+    count for.
     """
 
     def __init__(
@@ -42,6 +46,9 @@ class InventoryLimits:
 
     def security_id(self, code: str) -> int:
         return self._inventory.security_id(code)
+
+    def security_ids(self, codes: NDArray[np.bytes_]) -> NDArray[np.int64]:
+        return self._inventory.security_ids(codes)
 
     def market(self, security: int) -> Market:
         return self._inventory.market(security)
@@ -70,6 +77,13 @@ class InventoryLimits:
 
     def set_decided(self, security: int, what: Decided, quantity: int) -> None:
         self._inventory.set_decided(security, what, quantity)
+
+    def decided(self, security: int, what: Decided) -> int:
+        return self._inventory.decided(security, what)
+
+    @property
+    def reference(self) -> int:
+        return self._inventory.reference
 
     @property
     def as_of_ns(self) -> int:

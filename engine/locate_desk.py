@@ -11,6 +11,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from engine.holdings import Holdings
 from engine.locate_judgement import Facts, Inventory, Outcome, judge, judge_by_hand
 from engine.locate_rules import LocateRules
 from engine.locates import LIVE, NEXT, Change, Locate, LocateRequest, LocateType, Reason, State
@@ -24,8 +25,6 @@ _APPROVED: Final = {
     LocateType.SHORT: Decided.APPROVED_SHORT_LOCATES,
     LocateType.LONG: Decided.APPROVED_LONG_LOCATES,
 }
-_COUNTED: Final = (*_DECREMENTS.values(), *_APPROVED.values())
-"""What the inventory is told of locates."""
 
 
 class LocateInvariantError(RuntimeError):
@@ -56,10 +55,7 @@ class LocateDesk:
         self._rules = rules
         self._open: dict[int, Locate] = {}
         self._moving: set[int] = set()
-        self._counts: dict[Decided, dict[str, int]] = {what: {} for what in _COUNTED}
-        self._clients: dict[tuple[str, str], dict[Decided, int]] = {}
-        self._ids: dict[str, int] = {}
-        self._unplaced: set[str] = set()
+        self._holdings = Holdings(inventory, LocateInvariantError)
         self._pending: dict[str, set[int]] = {}
         self._tried: dict[str, tuple[object, ...]] = {}
         self._expiry: list[tuple[int, int]] = []
@@ -71,22 +67,25 @@ class LocateDesk:
         return len(self._open) - self.pending_count
 
     def waiting(self, security: str) -> bool:
-        """Whether requests for a security, by its own code, are pending."""
-        return security in self._pending
+        """Whether requests for a security, by a code that leads to it, are pending."""
+        return bool(self._pending) and any(code in self._pending for code in self._holdings.together(security))
+
+    def codes_of(self, security: str) -> Sequence[str]:
+        """The codes under which locates on a security, by a code that leads to it, were asked for."""
+        return self._holdings.together(security)
 
     def held(self, security: str, kind: LocateType = LocateType.SHORT) -> int:
-        """Live decrements on a security, by its own code; includes what is not settled."""
-        return self._counts[_DECREMENTS[kind]].get(security, 0)
+        """Live decrements on a security, by a code that leads to it; includes what is not settled."""
+        return self._holdings.held(security).get(_DECREMENTS[kind], 0)
 
     def held_of(self, security: str, client: str) -> dict[Decided, int]:
-        """What a client's live locates on a security, by its own code, count for; includes what is not settled."""
-        return dict(self._clients.get((security, client), {}))
+        """What a client's live locates on a security, by a code that leads to it, count for; includes what is not settled."""
+        return self._holdings.held(security, ("client", client))
 
     def largest_holders(self, most: int) -> list[tuple[str, str, dict[Decided, int]]]:
-        """Who holds most by live locates: security, by its own code, client, and what they count for; largest first."""
-        placed = (each for each in self._clients.items() if each[0][0] not in self._unplaced)
-        largest = heapq.nlargest(most, placed, key=lambda each: sum(each[1].values()))
-        return [(security, client, dict(counts)) for (security, client), counts in largest]
+        """Who holds most by live locates: security, by a code that leads to it, client, and what they count for; largest
+        first."""
+        return self._holdings.largest("client", most)
 
     def get(self, sequence: int) -> Locate:
         """Raises `NoSuchLocateError` unless the locate is open."""
@@ -148,7 +147,7 @@ class LocateDesk:
     def decide_by_hand(self, sequence: int, quantity: int, now_ns: int, facts: Facts, remark: str = "") -> Change:
         """A person approves so much of a pending request, or rejects it (0). Raises as `end`, and what `judge_by_hand` does."""
         locate = self._undecided(sequence)
-        security = self._id(locate.request.security)
+        security = self._holdings.id(locate.request.security)
         if not security:
             raise WrongStateError(f"{locate.request.security} is not known at the moment")
         outcome = judge_by_hand(self._inventory, self._rules, locate.request, security, quantity, now_ns, facts)
@@ -204,14 +203,16 @@ class LocateDesk:
         """Decide pending requests (of one security only) again where its inventory has changed, oldest first."""
         changes: list[Change] = []
         for code in list(self._pending) if security is None else [security]:
-            if self._tried.get(code) == self._fingerprint(code):
+            codes = [each for each in self._holdings.together(code) if each in self._pending]
+            now = self._fingerprint(code) if codes else ()
+            if all(self._tried.get(each) == now for each in codes):
                 continue
-            for sequence in sorted(self._pending.get(code, ())):
+            for sequence in sorted(sequence for each in codes for sequence in self._pending[each]):
                 if len(changes) >= MAX_CHANGES:
                     return changes
                 if sequence not in self._moving:
                     changes += self._again(self._open[sequence], now_ns, facts)
-            self._tried[code] = self._fingerprint(code)
+            self._tried |= dict.fromkeys(codes, self._fingerprint(code))
         return changes
 
     def settle(self, change: Change) -> None:
@@ -241,57 +242,34 @@ class LocateDesk:
     def restore(self, locates: Iterable[Locate], last_sequence: int) -> None:
         """Take over what a journal kept: open locates, oldest first, and the newest number ever given."""
         self._next = max(self._next, last_sequence + 1)
-        for locate in locates:
+        kept = list(locates)
+        self._holdings.expect(locate.request.security for locate in kept)
+        for locate in kept:
             self._open[locate.sequence] = locate
-            self._unplaced.add(locate.request.security)
             self._take(locate)
             heapq.heappush(self._expiry, (locate.expires_ns, locate.sequence))
             self._next = max(self._next, locate.sequence + 1)
         self.place()
 
     def place(self) -> None:
-        """Tell the inventory what is held of securities it has come to know since `restore`."""
-        for code in list(self._unplaced):
-            security = self._id(code)
-            if security:
-                self._unplaced.discard(code)
-                self._publish(code, security)
+        """Tell the inventory what is held of securities that codes have come to lead to: known now, merged, or split."""
+        self._holdings.renew()
 
     def check(self) -> None:
         """Add everything up anew. Raises `LocateInvariantError`."""
-        sums: dict[Decided, dict[str, int]] = {what: {} for what in _COUNTED}
+        sums: dict[tuple[str, Decided], int] = {}
         for locate in self._open.values():
             for what, shares in _shares(locate):
-                code = locate.request.security
-                sums[what][code] = sums[what].get(code, 0) + shares
-        for what, counted in self._counts.items():
-            for code in counted.keys() | sums[what].keys():
-                if counted.get(code, 0) != sums[what].get(code, 0):
-                    raise LocateInvariantError(
-                        f"{what.name} {code}: {counted.get(code, 0)} counted, locates say {sums[what].get(code, 0)}"
-                    )
-            for code in counted:
-                security = self._id(code)
-                if security and code not in self._unplaced:
-                    self._agree(code, security, what)
+                place = locate.request.security, what
+                sums[place] = sums.get(place, 0) + shares
+        self._holdings.check(sums)
 
     # parts
 
     def _judge(self, request: LocateRequest, now_ns: int, facts: Facts) -> Outcome:
         code = request.security
-        if code in self._unplaced:
-            self.place()
         held = self.held(code, request.type)
-        return judge(self._inventory, self._rules, request, self._id(code), held, now_ns, facts)
-
-    def _id(self, code: str) -> int:
-        """The security's id, 0 where it is unknown; once known it stays."""
-        security = self._ids.get(code, 0)
-        if not security:
-            security = self._inventory.security_id(code)
-            if security:
-                self._ids[code] = security
-        return security
+        return judge(self._inventory, self._rules, request, self._holdings.id(code), held, now_ns, facts)
 
     def _again(self, locate: Locate, now_ns: int, facts: Facts) -> Sequence[Change]:
         """A pending request judged anew: nothing, or its one change."""
@@ -328,7 +306,7 @@ class LocateDesk:
 
     def _fingerprint(self, code: str) -> tuple[object, ...]:
         """Differs whenever a decision on the security might."""
-        security = self._id(code)
+        security = self._holdings.id(code)
         if not security:
             return (self._inventory.stale,)
         inventory = self._inventory
@@ -340,6 +318,7 @@ class LocateDesk:
         """An open locate comes in: it holds its decrement, or waits."""
         code = locate.request.security
         if locate.state == State.PENDING:
+            self._holdings.follow(code)
             self._pending.setdefault(code, set()).add(locate.sequence)
             self.pending_count += 1
         self._count(locate, 1)
@@ -357,36 +336,9 @@ class LocateDesk:
 
     def _count(self, locate: Locate, sign: int) -> None:
         """Add what a locate holds, or take it away."""
-        code, client = locate.request.security, (locate.request.security, locate.request.client)
+        request = locate.request
         for what, shares in _shares(locate):
-            of_client = self._clients.setdefault(client, {})
-            of_client[what] = of_client.get(what, 0) + sign * shares
-            if not any(of_client.values()):
-                del self._clients[client]
-            counted = self._counts[what]
-            total = counted.get(code, 0) + sign * shares
-            if total < 0:
-                raise LocateInvariantError(f"{code}: {-total} more shares given back than were taken")
-            if total:
-                counted[code] = total
-            else:
-                del counted[code]
-            if code not in self._unplaced:
-                self._tell(code, self._id(code), what)
-
-    def _publish(self, code: str, security: int) -> None:
-        for what, counted in self._counts.items():
-            if code in counted:
-                self._tell(code, security, what)
-
-    def _tell(self, code: str, security: int, what: Decided) -> None:
-        self._inventory.set_decided(security, what, self._counts[what].get(code, 0))
-        self._agree(code, security, what)
-
-    def _agree(self, code: str, security: int, what: Decided) -> None:
-        told, ours = self._inventory.decided(security, what), self._counts[what].get(code, 0)
-        if told != ours:
-            raise LocateInvariantError(f"{code}: the inventory has {told} {what.name.lower()}, locates hold {ours}")
+            self._holdings.add(request.security, what, sign * shares, ("client", request.client))
 
 
 def _shares(locate: Locate) -> list[tuple[Decided, int]]:

@@ -5,6 +5,7 @@ from typing import Protocol
 from msgspec import Struct
 from msgspec.structs import replace
 
+from engine.holdings import Told
 from engine.locate_rules import (
     BY_HAND,
     NO_DECISION,
@@ -28,19 +29,16 @@ from engine.locates import (
     decrement,
     largest_within,
 )
-from engine.model import Decided, Market, Temperature
+from engine.model import Market, Temperature
 
 
-class Inventory(Protocol):
+class Inventory(Told, Protocol):
     """What is asked of the machine; see `engine.inventory.Inventory`. Terms and what is left: on the settlement day."""
 
-    def security_id(self, code: str) -> int: ...
     def temperature(self, security: int) -> Temperature: ...
     def market(self, security: int) -> Market: ...
     def left(self, security: int, *, long: bool = False) -> int: ...
     def terms_of(self, security: int) -> dict[str, int]: ...
-    def set_decided(self, security: int, what: Decided, quantity: int) -> None: ...
-    def decided(self, security: int, what: Decided) -> int: ...
     @property
     def as_of_ns(self) -> int: ...
     @property

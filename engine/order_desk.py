@@ -10,6 +10,7 @@ from typing import Final, Protocol
 
 from msgspec.structs import replace
 
+from engine.holdings import Holdings, Told
 from engine.model import Decided, Market
 from engine.orders import NEXT, LimitSeen, Order, OrderChange, OrderReason, OrderRequest, OrderState
 
@@ -19,15 +20,13 @@ MAX_CHANGES: Final = 1_000
 Held = Mapping[Decided, int]
 
 
-class Limits(Protocol):
+class Limits(Told, Protocol):
     """What is asked of the inventory. A limit is what is left of it now; None where the owner has none."""
 
-    def security_id(self, code: str) -> int: ...
     def market(self, security: int) -> Market: ...
     def unit_of(self, book: str, security: int) -> str | None: ...
     def client_left(self, security: int, client: str, request: OrderRequest, sells: Held) -> int | None: ...
     def unit_left(self, security: int, unit: str, request: OrderRequest, sells: Held) -> int | None: ...
-    def set_decided(self, security: int, what: Decided, quantity: int) -> None: ...
     @property
     def as_of_ns(self) -> int: ...
     @property
@@ -35,7 +34,7 @@ class Limits(Protocol):
 
 
 class OrderInvariantError(RuntimeError):
-    """More was given back than was taken: the writer must stop."""
+    """More was given back than was taken, or the inventory counts other sells than orders hold: the writer must stop."""
 
 
 class OrderDeskFullError(RuntimeError):
@@ -61,9 +60,8 @@ class OrderDesk:
         self._limits = limits
         self._open: dict[str, Order] = {}
         self._moving: set[str] = set()
-        self._sells: dict[tuple[str, str, str], dict[Decided, int]] = {}
+        self._holdings = Holdings(limits, OrderInvariantError)
         self._expiry: list[tuple[int, str]] = []
-        self._unplaced: set[tuple[str, Decided]] = set()
         self._next = 1
 
     @property
@@ -78,8 +76,8 @@ class OrderDesk:
             raise NoSuchOrderError(order) from None
 
     def sells_of(self, security: str, scope: str, owner: str) -> Held:
-        """What orders hold of a security, by its own code, for a "client" or a "unit", or ("", "") for all."""
-        return dict(self._sells.get((security, scope, owner), {}))
+        """What orders hold of a security, by a code that leads to it, for a "client" or a "unit", or ("", "") for all."""
+        return self._holdings.held(security, (scope, owner))
 
     # doors
 
@@ -194,15 +192,15 @@ class OrderDesk:
     def restore(self, orders: Iterable[Order], last_sequence: int) -> None:
         """Take over what a journal kept: open orders, oldest first, and the newest number ever given."""
         self._next = max(self._next, last_sequence + 1)
-        for order in orders:
+        kept = list(orders)
+        self._holdings.expect(order.request.security for order in kept)
+        for order in kept:
             self._keep(order)
+        self.place()
 
     def place(self) -> None:
-        """Tell the inventory what is held; of a security it does not know yet, as soon as it does."""
-        for code, what in list(self._unplaced):
-            if security := self._limits.security_id(code):
-                self._unplaced.discard((code, what))
-                self._limits.set_decided(security, what, self._sells[code, "", ""].get(what, 0))
+        """Tell the inventory what is held of securities that codes have come to lead to: known now, merged, or split."""
+        self._holdings.renew()
 
     # parts
 
@@ -210,7 +208,7 @@ class OrderDesk:
         self, request: OrderRequest, wanted: int
     ) -> tuple[OrderReason | None, LimitSeen | None, LimitSeen | None]:
         """Why `wanted` more shares may not be sold, or None, and the limits as far as they were looked at."""
-        limits, security = self._limits, self._limits.security_id(request.security)
+        limits, security = self._limits, self._holdings.id(request.security)
         if not security:
             return OrderReason.INVALID_ORDER, None, None
         if limits.stale:
@@ -259,15 +257,7 @@ class OrderDesk:
         if not shares:
             return
         request, what = order.request, order.counts_as
-        owners = [("", ""), ("client", request.client)]
+        owners = [("client", request.client)]
         if order.unit_limit is not None:
             owners.append(("unit", order.unit_limit.owner))
-        for scope, owner in owners:
-            counted = self._sells.setdefault((request.security, scope, owner), {})
-            counted[what] = counted.get(what, 0) + shares
-            if counted[what] < 0:
-                raise OrderInvariantError(
-                    f"{request.security}: {-counted[what]:,} more shares given back than were taken"
-                )
-        self._unplaced.add((request.security, what))
-        self.place()
+        self._holdings.add(request.security, what, shares, *owners)

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from engine.locate_rules import LocateRules
 from engine.model import Decided, Market, Temperature
@@ -35,6 +37,7 @@ class PlainInventory:
 
     def __init__(self) -> None:
         self.codes: dict[str, int] = {}
+        self.reference = 0
         self.gross: dict[int, int] = {}
         self.told: dict[tuple[int, Decided], int] = {}
         self.terms: dict[int, dict[str, int]] = {}
@@ -46,15 +49,24 @@ class PlainInventory:
     def add(
         self, code: str, pool: int, temperature: Temperature = Temperature.HTB, market: str = "US", **terms: int
     ) -> int:
-        security = self.codes[code] = len(self.codes) + 1
+        security = len(self.gross) + 1
+        self.lead(code, security)
         self.gross[security] = pool
         self.terms[security] = {"firm_long": pool, "client_free": 0, "exclusive": 0, "external_firm": 0} | terms
         self.temperatures[security] = temperature
         self.markets[security] = MARKETS[market]
         return security
 
+    def lead(self, code: str, security: int) -> None:
+        """Securities merge and split."""
+        self.codes[code] = security
+        self.reference += 1
+
     def security_id(self, code: str) -> int:
         return self.codes.get(code, 0)
+
+    def security_ids(self, codes: NDArray[np.bytes_]) -> NDArray[np.int64]:
+        return np.array([self.codes.get(code.decode(), 0) for code in codes.tolist()], np.int64)
 
     def temperature(self, security: int) -> Temperature:
         return self.temperatures[security]

@@ -9,20 +9,24 @@ from engine.locates import Change, Locate, LocateRequest, OnInsufficient, decrem
 from engine.model import Decided, Temperature
 from tests.engine.locate_inventory import NOON_NS, PlainInventory, shipped_rules
 
-RATIOS = {"S1": 10_000, "S2": 2_000}
+RATIOS = {"S1": 10_000, "S2": 2_000, "S3": 10_000}
 
 
 CLIENTS = ("C", "D")
 
 
 class Model:
-    """What must hold: a grant's decrement was free when it was given, and comes back once."""
+    """What must hold: a grant's decrement was free when it was given, and comes back once. S3 is S1 while `merged`."""
 
     def __init__(self) -> None:
         self.held: dict[int, tuple[str, int]] = {}
+        self.merged = False
+
+    def home(self, code: str) -> str:
+        return "S1" if self.merged and code == "S3" else code
 
     def located(self, code: str) -> int:
-        return sum(shares for of, shares in self.held.values() if of == code)
+        return sum(shares for of, shares in self.held.values() if self.home(of) == self.home(code))
 
     def grant(self, change: Change, pool: int) -> None:
         code, approved = change.after.request.security, change.after.approved
@@ -40,6 +44,7 @@ class Desk(RuleBasedStateMachine):
         self.inventory = PlainInventory()
         self.inventory.add("S1", 1_000, Temperature.HTB, "JP")
         self.inventory.add("S2", 100, Temperature.GC, "JP")
+        self.inventory.add("S3", 500, Temperature.HTB, "JP")
         self.model = Model()
         self.now = NOON_NS
         self.unsettled: list[Change] = []
@@ -52,7 +57,7 @@ class Desk(RuleBasedStateMachine):
         self.unsettled.append(change)
 
     @rule(
-        code=st.sampled_from(["S1", "S2"]),
+        code=st.sampled_from(list(RATIOS)),
         client=st.sampled_from(CLIENTS),
         quantity=st.integers(1, 1_500),
         partial=st.booleans(),
@@ -94,12 +99,21 @@ class Desk(RuleBasedStateMachine):
         for change in self.desk.expire_due(self.now):
             self.add(change)
 
-    @rule(code=st.sampled_from(["S1", "S2"]), pool=st.integers(-100, 2_000), stale=st.booleans())
+    @rule(code=st.sampled_from(list(RATIOS)), pool=st.integers(-100, 2_000), stale=st.booleans())
     def the_pool_changes(self, code: str, pool: int, stale: bool) -> None:
         self.inventory.gross[self.inventory.codes[code]] = pool
         self.inventory.stale = stale
         for change in self.desk.retry_pending(self.now):
             self.add(change)
+
+    @rule()
+    def s3_becomes_s1_or_is_itself_again(self) -> None:
+        """Pools move as rows would; nothing is told to the desk."""
+        self.model.merged = not self.model.merged
+        moved = 500 if self.model.merged else -500
+        self.inventory.gross[1] += moved
+        self.inventory.gross[3] -= moved
+        self.inventory.lead("S3", 1 if self.model.merged else 3)
 
     @rule()
     def restart(self) -> None:
@@ -119,6 +133,8 @@ class Desk(RuleBasedStateMachine):
     @invariant()
     def everything_adds_up(self) -> None:
         self.desk.check()
+        if self.model.merged:
+            assert self.inventory.decided(3, Decided.SHORT_LOCATES) == 0
         for code, security in self.inventory.codes.items():
             assert (
                 self.inventory.decided(security, Decided.SHORT_LOCATES)

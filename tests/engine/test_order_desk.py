@@ -4,6 +4,7 @@
 
 from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
@@ -23,10 +24,20 @@ class Fixed:
     as_of_ns = 7
 
     def __init__(self, client: dict[Side, int], unit: dict[Side, int]) -> None:
-        self.client, self.unit, self.told = client, unit, dict.fromkeys(Decided, 0)
+        self.client, self.unit, self.reference = client, unit, 1
+        self.leads = {"S1": 1, "S2": 2}
+        self.told_of = {security: dict.fromkeys(Decided, 0) for security in self.leads.values()}
+        self.told = self.told_of[1]
+
+    def lead(self, code: str, security: int) -> None:
+        self.leads[code] = security
+        self.reference += 1
 
     def security_id(self, code: str) -> int:
-        return 1 if code == "S1" else 0
+        return self.leads.get(code, 0)
+
+    def security_ids(self, codes: Any) -> Any:
+        return np.array([self.leads.get(code.decode(), 0) for code in codes.tolist()])
 
     def market(self, security: int) -> Market:
         return _MARKET
@@ -41,7 +52,10 @@ class Fixed:
         return self.unit[request.side] - _sold(request.side, sells)
 
     def set_decided(self, security: int, what: Decided, quantity: int) -> None:
-        self.told[what] = quantity
+        self.told_of[security][what] = quantity
+
+    def decided(self, security: int, what: Decided) -> int:
+        return self.told_of[security][what]
 
 
 def _sold(side: Side, sells: Any) -> int:
@@ -96,6 +110,39 @@ def test_stale_inputs_reject() -> None:
     desk = _desk()
     desk._limits.stale = True  # type: ignore[misc]
     assert desk.decide(_ask(), 1, 1, DAY).after.reason == OrderReason.STALE_INPUTS
+
+
+def test_what_orders_hold_goes_where_their_security_goes_and_comes_home() -> None:
+    desk = _desk()
+    limits: Any = desk._limits
+    first, second = Decided.SHORT_SELLS, Decided.OPEN_LONG_SELLS
+    _done(desk, desk.decide(_ask("O1", security="S2", quantity=3_000), 1, 1, DAY))
+    _done(desk, desk.decide(_ask("O2", security="S2", side=Side.LONG, quantity=7), 1, 1, DAY))
+    limits.lead("S2", 1)
+    refused = _done(desk, desk.decide(_ask("O3", quantity=1_001), 1, 1, DAY)).after
+    assert (refused.reason, refused.client_limit and refused.client_limit.before) == (
+        OrderReason.INSUFFICIENT_CLIENT_LIMIT,
+        1_000,
+    )
+    _done(desk, desk.decide(_ask("O4", quantity=600), 1, 1, DAY))
+    assert (limits.told_of[1][first], limits.told_of[1][second], limits.told_of[2][first]) == (3_600, 7, 0)
+    for of in (("client", "C1"), ("unit", "AU1"), ("", "")):
+        assert desk.sells_of("S1", *of) == desk.sells_of("S2", *of) == {first: 3_600, second: 7}
+    _done(desk, desk.cancel("O1", 2))
+    assert limits.told_of[1][first] == 600
+    limits.lead("S2", 2)
+    desk.place()
+    assert (limits.told_of[1], limits.told_of[2][second]) == ({**limits.told_of[1], first: 600, second: 0}, 7)
+
+
+def test_orders_of_securities_that_became_one_are_restored_as_one() -> None:
+    desk, again = _desk(), Fixed(dict.fromkeys(Side, 4_000), dict.fromkeys(Side, 20_000))
+    _done(desk, desk.decide(_ask("O1", security="S2", quantity=3_000), 1, 1, DAY))
+    _done(desk, desk.decide(_ask("O2", quantity=100), 1, 1, DAY))
+    again.lead("S2", 1)
+    restored = OrderDesk(again)
+    restored.restore(desk._open.values(), 2)
+    assert (again.told_of[1][Decided.SHORT_SELLS], again.told_of[2][Decided.SHORT_SELLS]) == (3_100, 0)
 
 
 class Desk(RuleBasedStateMachine):

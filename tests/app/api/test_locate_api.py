@@ -10,6 +10,7 @@ import pytest
 
 from app.api import server
 from app.journal import JournalError
+from engine.holdings import ALL
 from engine.model import Decided
 from engine.tables import Word
 from tests.app.api.api_world import NOON_NS, Api, fill, read, serving, set_ready
@@ -222,7 +223,7 @@ async def test_what_cannot_be_written_is_not_granted(api: Api, monkeypatch: pyte
 
 async def test_a_broken_invariant_stops_the_desk(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     api.machine.inventory.set_decided(1, Decided.SHORT_LOCATES, 5)
-    api.service.desk._counts[Decided.SHORT_LOCATES]["S1"] = 7
+    api.service.desk._holdings._counts["S1", ALL] = {Decided.SHORT_LOCATES: 7}
     made = await api.locate("S2", quantity=1)
     assert made["state"] == "approved"
     monkeypatch.setattr(api.machine.inventory, "set_decided", lambda _security, _what, _total: None)
@@ -232,7 +233,7 @@ async def test_a_broken_invariant_stops_the_desk(api: Api, monkeypatch: pytest.M
     assert (await api.get("/health/ready")).code == 503
     with pytest.raises(Exception, match="short_locates"):
         await api.service.tick(NOON_NS)
-    api.service.desk._counts[Decided.SHORT_LOCATES].clear()
+    api.service.desk._holdings._counts.clear()
 
 
 # lists
