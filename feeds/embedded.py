@@ -13,6 +13,7 @@ from engine.symbols import Symbols
 from feeds import reference
 from feeds.calendars import TradingDays
 from feeds.decode import HEADER, decode
+from feeds.kafka_client import first_to_end
 from feeds.master_door import Door, Taken
 from feeds.outlet import NUMBERS, Outlet
 from feeds.pulse import Pulse
@@ -31,6 +32,8 @@ SOURCES: Final = len(APART) + 2
 _MASTERED: Final = (Route.REFERENCE, Route.CORPORATE_ACTIONS)
 _LATE_S: Final = 1.0
 """A worker that was held up longer than this makes up for so much only."""
+_PORTION: Final = 256
+"""Records that the security master is told at a time: some 50 ms of its work, during which the day runs half as fast."""
 
 
 class Pace:
@@ -89,6 +92,7 @@ class EmbeddedFeed:
         if simulator.apart:
             self._followed.append(self._feed[Route.FX])
         self._offsets: dict[tuple[Route, int], int] = {}
+        self._for_master: asyncio.Queue[Aside] = asyncio.Queue()
 
     async def run(self) -> None:
         """Reference data, the start of day, then the day, for ever."""
@@ -99,8 +103,13 @@ class EmbeddedFeed:
             await self._send(drafts)
         self._outlet.ring.ready = True
         log.info("simulated start of day sent", events=sum(self._offsets.values()), rate=self._rate)
-        if self._master is not None:
-            await self._tell(self._master)
+        if self._master is None:
+            await self._play()
+        else:
+            await first_to_end(self._play(), self._keep_told(self._master))
+
+    async def _play(self) -> None:
+        """The day, which waits for nobody but the engine."""
         pace = Pace(self._rate, time.monotonic())
         while True:
             await asyncio.sleep(TICK_S)
@@ -115,13 +124,19 @@ class EmbeddedFeed:
                 for aside in self._simulator.asides():
                     await self._happen(aside)
 
-    async def _tell(self, master: Door) -> None:
-        """The security master learns what is known already, without keeping the day waiting; then what others say."""
+    async def _keep_told(self, master: Door) -> None:
+        """The security master learns what is known already and what others say of it; then, in order, what happens."""
         universe = self._simulator.universe
-        for records in (self._simulator.reference(), [*baskets(universe), *vendors(universe)]):
-            taken = [Taken(record) for record in records if isinstance(record, reference.MASTERED)]
-            answer = await asyncio.to_thread(master.take, taken)
+        known = [*self._simulator.reference(), *baskets(universe), *vendors(universe)]
+        taken = [Taken(record) for record in known if isinstance(record, reference.MASTERED)]
+        for first in range(0, len(taken), _PORTION):
+            began_s = time.monotonic()
+            answer = await asyncio.to_thread(master.take, taken[first : first + _PORTION])
             await self._outlet.reference(answer.messages)
+            await asyncio.sleep(time.monotonic() - began_s)  # the day needs the interpreter, too
+        log.info("the security master knows the simulated day", records=len(taken))
+        while True:
+            await self._aside(await self._for_master.get())
 
     async def _send(self, drafts: Drafts) -> None:
         for part in self._simulator.records(drafts, self._topics, self._encoding):
@@ -132,14 +147,19 @@ class EmbeddedFeed:
                 self._outlet.ring.progress[NUMBERS, source] = mine.max()
 
     async def _happen(self, aside: Aside) -> None:
-        """Requests need a desk, and announcements the security master."""
-        wants_master = aside.route == Route.CORPORATE_ACTIONS
-        if aside.route != Route.LOCATES and (self._master is not None or not wants_master):
-            await self._aside(aside.route, aside.value(time.time_ns()))
-            self._simulator.explained(aside)
+        """Requests need a desk, and announcements the security master, which is not waited for."""
+        if aside.route == Route.LOCATES:
+            return
+        if aside.route not in _MASTERED:
+            await self._aside(aside)
+        elif self._master is not None:
+            self._for_master.put_nowait(aside)
+        elif aside.route != Route.CORPORATE_ACTIONS:
+            await self._aside(aside)
 
-    async def _aside(self, route: Route, value: bytes) -> None:
-        await self._hand_over(route, "json", [value])
+    async def _aside(self, aside: Aside) -> None:
+        await self._hand_over(aside.route, "json", [aside.value(time.time_ns())])
+        self._simulator.explained(aside)
 
     async def _hand_over(self, route: Route, encoding: str, values: list[bytes]) -> None:
         """Decode as a worker does, and push."""
