@@ -37,6 +37,18 @@ def keep_kernels_by_source() -> None:
     os.environ[VARIABLE] = str(folder)
 
 
+def are_kept() -> bool:
+    """Whether all that a simulated day needs was compiled from these sources before."""
+    mark = marker()
+    return mark is None or mark.exists()
+
+
+def marker() -> Path | None:
+    """The file that says so; None where it is not known where kernels are kept."""
+    folder = os.environ.get(VARIABLE)
+    return Path(folder) / f"complete-{fingerprint(sources())}" if folder else None
+
+
 def fingerprint(sources: Iterable[Path]) -> str:
     """The same for the same names and contents."""
     digest = hashlib.sha256()

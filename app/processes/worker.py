@@ -8,6 +8,7 @@ import gc
 import logging
 import os
 import signal
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 import uvloop
 
-from app import world
+from app import compiled, world
 from app.business_days import Turning
 from app.settings import Settings
 from engine.ring import PARTITIONS, Ring
@@ -132,6 +133,8 @@ class Worker:
             self.outlet.ring.ready = True
             self.outlet.ring.alive_ns = _NOTHING_TO_DO_NS
             await asyncio.Event().wait()
+        if not compiled.are_kept():
+            await _compile()
         from app.master_database import url_of  # noqa: PLC0415  the first worker's only
         from app.master_keeper import Keeper  # noqa: PLC0415
         from app.master_store import MasterStore  # noqa: PLC0415
@@ -178,6 +181,18 @@ class Worker:
         ):
             await asyncio.sleep(_ALIVE_S)
         raise EngineGoneError("the engine's memory is gone: a new engine needs a new worker")
+
+
+async def _compile() -> None:
+    """See `app.processes.compilation`. Where it fails, kernels are compiled when they are needed."""
+    command = sys.executable, "-m", "app.child", "compilation"
+    process = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.PIPE)
+    try:
+        if code := await process.wait():
+            log.warning("kernels could not be compiled before the day", code=code)
+    finally:
+        if process.returncode is None:
+            process.kill()
 
 
 def _invent(settings: Settings, snapshot: "Snapshot | None") -> "tuple[Universe, TradingDays]":

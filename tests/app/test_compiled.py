@@ -43,3 +43,17 @@ def test_what_the_user_has_set_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(compiled.VARIABLE, "elsewhere")
     compiled.keep_kernels_by_source()
     assert os.environ[compiled.VARIABLE] == "elsewhere"
+
+
+def test_what_was_compiled_from_other_sources_does_not_count_as_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(compiled.VARIABLE, str(tmp_path))
+    (tmp_path / "complete-of-others").touch()
+    assert not compiled.are_kept()
+    mark = compiled.marker()
+    assert mark is not None
+    mark.touch()
+    assert compiled.are_kept()
+    monkeypatch.delenv(compiled.VARIABLE)
+    assert compiled.are_kept(), "nobody knows where: there is nothing to wait for"
