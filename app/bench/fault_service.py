@@ -25,7 +25,9 @@ from app.clock import OFFSET
 from app.settings import Settings
 from app.snapshots import folder_of
 from app.supervisor import Child, Supervisor
+from engine.catalogue import Catalogue
 from engine.model import HEAD_FACTS, HEAD_UPDATED
+from engine.rule_model import Measure
 from engine.segment import SegmentMissingError
 from engine.tables import Reader, Tables, Word
 from feeds import registry
@@ -35,6 +37,10 @@ _QUIET_S: Final = 1.0
 PATIENCE_S: Final = 180.0
 _WORDS: Final = (Word.EVENTS, Word.MISSING, Word.REJECTED, Word.CORRECTED, Word.LAST_EVENT_NS, Word.PARKED)
 """Counters that do not depend on how often something was read. Duplicates do."""
+_COMPARED: Final = [
+    feed.index for feed in registry.FEEDS if feed.reader in (registry.Reader.WORKERS, registry.Reader.FIRST)
+]
+"""Feeds that make the tables; what is decided is in the journal."""
 _BY_ID: Final = (
     "security",
     "book",
@@ -225,7 +231,9 @@ class Pair:
         while True:
             one, other = self.witness.tables(), self.victim.tables()
             if one is not None and other is not None:
-                now = [(tables.array["applied"].tobytes(), tables.count(Word.LOG)) for tables in (one, other)]
+                now = [
+                    (tables.array["applied"][_COMPARED].tobytes(), tables.count(Word.LOG)) for tables in (one, other)
+                ]
                 if now != before or now[0][0] != now[1][0]:
                     quiet_since = time.monotonic()
                 before = now
@@ -244,7 +252,7 @@ class Pair:
             for feed, topic in zip(
                 registry.FEEDS, registry.topics(settings.events_topic, settings.reference_topic), strict=True
             )
-            if feed.reader in (registry.Reader.WORKERS, registry.Reader.FIRST)
+            if feed.index in _COMPARED
         }
         consumer = AIOKafkaConsumer(bootstrap_servers=self.bootstrap, enable_auto_commit=False)
         await consumer.start()
@@ -267,7 +275,8 @@ class Pair:
 def _apart(one: Tables | None, other: Tables | None) -> str:
     if one is None or other is None:
         return f"serving: witness {one is not None}, victim {other is not None}"
-    places = np.argwhere(one.array["applied"] != other.array["applied"])[:5]
+    differ = one.array["applied"] != other.array["applied"]
+    places = [(t, p) for t, p in np.argwhere(differ).tolist() if t in _COMPARED][:5]
     return "; ".join(
         f"feed {t} partition {p}: {one.array['applied'][t, p]:,} and {other.array['applied'][t, p]:,}"
         for t, p in places
@@ -299,11 +308,35 @@ def _contents(tables: Tables) -> dict[str, NDArray[Any]]:
         else array[name].copy()
         for name in _BY_ID
     }
+    sums, calculated = _undecided(tables.catalogue)
+    held["terms"], held["values"] = held["terms"][:, sums], held["values"][:, calculated]
     held["facts"] = array["head"][:count, HEAD_FACTS:].copy()
     held["updated_ns"] = array["head"][:count, HEAD_UPDATED].copy()
     held["later"] = _later(array, rows)
     held["counters"] = tables.state[list(_WORDS)].copy()
     return held
+
+
+def _undecided(catalogue: Catalogue) -> tuple[list[int], list[int]]:
+    """Components and calculations into which no decision goes. Each service decides about locates for itself, by what it knows
+    at that moment, and for a moment after a fault it knows less."""
+    decided = {
+        at for at, component in enumerate(catalogue.components) if component.measure == Measure.DECIDED.name.lower()
+    }
+    named = {catalogue.components[at].term for at in decided}
+    before = -1
+    while len(named) != before:
+        before = len(named)
+        named |= {
+            calculation.name
+            for of_market in catalogue.inputs
+            for calculation, inputs in zip(catalogue.calculations, of_market, strict=True)
+            if any(one.name in named or not decided.isdisjoint((*one.plus, *one.minus)) for one in inputs)
+        }
+    return (
+        [at for at in range(len(catalogue.components)) if at not in decided],
+        [at for at, calculation in enumerate(catalogue.calculations) if calculation.name not in named],
+    )
 
 
 def _later(array: Mapping[str, NDArray[Any]], rows: int) -> NDArray[Any]:

@@ -1,4 +1,5 @@
-"""One of each fault that needs no second broker start; all of them, twenty times each, are `make faults`."""
+"""Some of the faults once, as a service that is killed or damaged must survive them; all of them, twenty times each, are
+`make faults`."""
 
 import argparse
 import os
@@ -8,7 +9,7 @@ import pytest
 from app.bench import faults
 from app.bench.services import ServiceUnavailableError
 
-CHOSEN = ["engine", "worker", "disk", "truncated", "flipped", "clock"]
+CHOSEN = ["worker", "disk", "truncated", "clock"]
 
 
 def test_a_service_that_is_killed_cut_off_and_damaged_holds_what_one_that_was_left_alone_holds() -> None:
@@ -21,4 +22,4 @@ def test_a_service_that_is_killed_cut_off_and_damaged_holds_what_one_that_was_le
         pytest.skip(str(error))
     assert [figures[f"{name}_survived"] for name in CHOSEN] == [1] * len(CHOSEN)
     assert int(str(figures["events"])) > 0
-    assert int(str(figures["damage_noticed"])) >= 1
+    assert int(str(figures["damage_noticed"])) == 1
