@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import numpy as np
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
 from numpy.typing import NDArray
 
 from app import master_database
@@ -34,6 +35,7 @@ from feeds import registry
 
 _LOOK_S: Final = 0.05
 _QUIET_S: Final = 1.0
+_ANSWER_MS: Final = 5_000
 PATIENCE_S: Final = 180.0
 _WORDS: Final = (Word.EVENTS, Word.MISSING, Word.REJECTED, Word.CORRECTED, Word.LAST_EVENT_NS, Word.PARKED)
 """Counters that do not depend on how often something was read. Duplicates do."""
@@ -254,9 +256,11 @@ class Pair:
             )
             if feed.index in _COMPARED
         }
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.bootstrap, enable_auto_commit=False)
-        await consumer.start()
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self.bootstrap, enable_auto_commit=False, request_timeout_ms=_ANSWER_MS
+        )
         try:
+            await consumer.start()
             known = await consumer.topics()
             for index, topic in read.items():
                 places = (
@@ -267,6 +271,9 @@ class Pair:
                 ends = await consumer.end_offsets(places) if places else {}
                 if any(int(tables.array["applied"][index, place.partition]) < end for place, end in ends.items()):
                     return False
+        except (KafkaError, OSError):
+            return False  # a broker that came a moment ago may not answer: asked again
+        else:
             return True
         finally:
             await consumer.stop()
