@@ -96,12 +96,11 @@ class Registry:
         self._money = {record["code"]: (int(record["day_count"]), int(record["fx"])) for record in records}
 
     def _completed(self, records: NDArray[Any]) -> NDArray[Any]:
-        """What a currency's record leaves open (0) stays as it was; a year has 360 days where nobody has said."""
+        """What a currency's record leaves open (0) stays as it was: 0, unknown, where nobody has said."""
         known = self._tables.array["currency"][self._symbols.find(Namespace.CURRENCY, records["code"])]
         completed = records.copy()
-        for name, otherwise in (("day_count", 360), ("fx", 0)):
-            before = np.where(known[name] == 0, otherwise, known[name])
-            completed[name] = np.where(records[name] == 0, before, records[name])
+        for name in ("day_count", "fx"):
+            completed[name] = np.where(records[name] == 0, known[name], records[name])
         return completed
 
     def _place_books(self, records: NDArray[Any]) -> NDArray[np.int64]:

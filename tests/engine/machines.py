@@ -38,8 +38,9 @@ def machine(
         made.close()
 
 
-def security_records(count: int) -> Any:
+def security_records(count: int, currency: str = "") -> Any:
     records = named(SECURITY, "S", count)
+    records["currency"] = currency.encode()
     records["market"] = np.where(np.arange(1, count + 1) % 2, TW, 0)
     records["ticker"] = np.char.add("T", np.arange(1, count + 1).astype(str)).astype("S")
     return records

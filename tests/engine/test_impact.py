@@ -170,8 +170,9 @@ def _weighed(name: str, weight: int, calculation: str = "") -> RuleBook:
 def test_the_largest_changes_by_value_come_first_and_no_more_than_asked_for(instance: str) -> None:
     with machine(instance) as made:
         rates = named(CURRENCY, "", 1)
-        rates["code"], rates["fx"] = b"", 10**9
+        rates["code"], rates["fx"] = b"USD", 10**9
         made.register(Message.CURRENCIES, rates)
+        made.register(Message.SECURITIES, security_records(8, currency="USD"))
         prices = [{"security": s, "op": Op.PRICE, "quantity": price * 10**6} for s, price in ((2, 1), (4, 50), (6, 2))]
         held = [{"security": s, "quantity": 1_000 * s} for s in (2, 4, 6, 8)]
         made.apply(events(*prices, *held))

@@ -180,7 +180,7 @@ class Desk(RuleBasedStateMachine):
     def a_currency_moves(self, fx: int, day_count: int) -> None:
         self.machine.register(Message.CURRENCIES, np.array([(b"XYZ", day_count, fx)], CURRENCY))
         for about in self.slow.securities.values():
-            about.fx, about.day_count = fx or about.fx, day_count or about.day_count or 360
+            about.fx, about.day_count = fx or about.fx, day_count or about.day_count
 
     @rule(
         indicative=st.sampled_from([(1, 2), (1, 4), (1, 3), (0, 1), (1, 1)]),

@@ -122,7 +122,7 @@ def test_recent_events_survive_the_turn_of_the_ring(sizes: list[int], limit: int
     ring, margin = 64, 4
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("engine.tables.RECENT_EVENTS", ring)
-        patch.setattr("engine.state.RECENT_EVENTS", ring)
+        patch.setattr("engine.tally.RECENT_EVENTS", ring)
         patch.setattr(views_security, "_CHUNK", 7)
         patch.setattr(views_security, "_BEING_WRITTEN", margin)
         numbers = itertools.count(1)
