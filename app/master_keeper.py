@@ -5,7 +5,7 @@ import datetime as dt
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -208,30 +208,40 @@ class Keeper:
             raise
 
     def _messages(self, change: Change) -> list[tuple[Message, NDArray[Any]]]:
-        """Golden records; positions that move; then names that records do not have themselves, and counterparties."""
+        """Golden records; codes that a merge leads elsewhere; positions that move; then other names, and counterparties.
+
+        So what decisions hold of a security is counted before its positions come, and after they have gone: never too little.
+        """
         messages: list[tuple[Message, NDArray[Any]]] = []
         golden = [one.record for one in change.golden.values()]
         if golden:
             told = self._told_securities(rows(golden, self._markets))
             if told.size:
                 messages.append((Message.SECURITIES, told))
-        if change.moves:
-            messages.append((Message.MOVES, np.array([_move(one) for one in change.moves], MOVE)))
+        merged = self.master.rulings.merged
         own = {
             text
             for one in golden
             for text in (one.code, one.isin, one.cusip, one.sedol, one.figi, f"{one.ticker}@{one.market}")
         }
-        names = [
-            (text.encode(), code.encode())
+        names = {
+            text: code
             for text, code in change.names.items()
-            if not (text in own and code and (code != text or text not in self.master.rulings.merged))
-        ]
-        if names:
-            messages.append((Message.NAMES, np.array(names, NAME)))
+            if not (text in own and code and (code != text or text not in merged))
+        }
+        messages += _names({text: code for text, code in names.items() if text in merged})
+        if change.moves:
+            messages.append((Message.MOVES, np.array([_move(one) for one in change.moves], MOVE)))
+        messages += _names({text: code for text, code in names.items() if text not in merged})
         if change.counterparties:
             messages.append((Message.COUNTERPARTIES, counterparty_rows(list(change.counterparties.values()))))
         return messages
+
+
+def _names(names: Mapping[str, str]) -> list[tuple[Message, NDArray[Any]]]:
+    """A message of these names; none for none."""
+    told = [(text.encode(), code.encode()) for text, code in names.items()]
+    return [(Message.NAMES, np.array(told, NAME))] if told else []
 
 
 def _move(decided: Decided) -> tuple[bytes, bytes, bytes, bytes, int]:

@@ -34,7 +34,10 @@ def _taken(*records: Security, first: int = 0) -> list[Taken]:
 
 def _told(answer: Answer | list[Any]) -> dict[Message, list[Any]]:
     messages = answer.messages if isinstance(answer, Answer) else answer
-    return {kind: array.tolist() for kind, array in messages}
+    told: dict[Message, list[Any]] = {}
+    for kind, array in messages:
+        told.setdefault(kind, []).extend(array.tolist())
+    return told
 
 
 def _conflict() -> list[Taken]:
@@ -121,7 +124,10 @@ def test_a_merge_tells_positions_and_names_and_is_told_again_to_a_machine_that_k
     keeper.take(_taken(Security("A", market="US", isin=ISINS[0]), Security("B", market="US", isin=ISINS[1])))
     books = MasterBooks(f"sqlite:///{tmp_path / 'master.db'}")
     books.decide(Decision(DecisionKind.MERGE, source="A", target="B"), "security:A", "ann", DAY_NS)
-    told = _told(keeper.look())
+    looked = keeper.look()
+    kinds = [kind for kind, _ in looked]
+    assert kinds.index(Message.NAMES) < kinds.index(Message.MOVES), "what is promised is counted before positions come"
+    told = _told(looked)
     assert told[Message.MOVES][0][:2] == (b"A", b"B")
     assert {(b"A", b"B"), (ISINS[0].encode(), b"B")} <= set(told[Message.NAMES])
     begun = _told(_keeper(tmp_path).begin())
