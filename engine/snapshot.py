@@ -20,7 +20,7 @@ from engine.model import HEAD_WORDS, Kind, Namespace
 from engine.recognise import WINDOW
 from engine.records import BOOK, COUNTERPARTY, CURRENCY, DEAL, NAMED, POSITION, SECURITY, UNIT
 from engine.state import Machine
-from engine.symbols import WORDS
+from engine.symbols import WORDS, used_slots
 from engine.tables import Word
 
 STREAM: Final = "stream"
@@ -138,7 +138,7 @@ class Snapshot:
         table = self._array["symbols"]
         for first in range(0, len(table), _SLOTS):
             found = np.empty((_SLOTS, WORDS), np.uint64)
-            used = pack.used_slots(table, first, min(first + _SLOTS, len(table)), found)
+            used = used_slots(table, first, min(first + _SLOTS, len(table)), found)
             self._ready.append(Part(SYMBOLS, found[:used].copy()))
             yield True
 

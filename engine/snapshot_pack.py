@@ -22,7 +22,7 @@ from engine.model import QUOTES, Flag, Op
 from engine.prefetch import prefetch
 from engine.records import LATER_NODE
 from engine.row import DELIVER, KEY, LINKS, RECEIPT
-from engine.symbols import WORDS, slot_of
+from engine.symbols import WORDS, put_slots, used_slots
 
 PIECES: Final = 1_024
 """Pieces into which each source's memory is cut."""
@@ -358,28 +358,6 @@ def index_rows(
             slots[at] = (hashed & ~_ROW_HASH) | np.uint64(row + 1)
             first_in_security[security] = first_in_book[book] = row + 1
     return -1
-
-
-@nb.njit(**_JIT)
-def used_slots(table: NDArray[np.uint64], first: int, stop: int, out: NDArray[np.uint64]) -> int:
-    """The used slots of the table of codes from `first`, shape (n, 4); returns how many there are."""
-    count = 0
-    for slot in range(first, stop):
-        if table[slot, 3] != 0:
-            out[count] = table[slot]
-            count += 1
-    return count
-
-
-@nb.njit(**_JIT)
-def put_slots(table: NDArray[np.uint64], slots: NDArray[np.uint64]) -> None:
-    """Slots that `used_slots` gave, into a table of codes that knows none of them."""
-    mask = np.int64(table.shape[0] - 1)
-    for i in range(slots.shape[0]):
-        at = slot_of(slots[i, 0], slots[i, 1], slots[i, 2], slots[i, 3] >> np.uint64(32), mask)
-        while table[at, 3] != 0:
-            at = (at + 1) & mask
-        table[at] = slots[i]
 
 
 def warm() -> None:

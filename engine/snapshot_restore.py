@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from engine import snapshot_pack as pack
 from engine.snapshot import COUNTED, DEALS, PRIVATE, STREAM, SYMBOLS, as_words
 from engine.state import Machine
+from engine.symbols import put_slots
 from engine.tables import Word
 
 _OWN: Final = frozenset(
@@ -91,7 +92,7 @@ def _fill(into: NDArray[Any], arrays: Sequence[NDArray[Any]]) -> None:
 def _symbols(machine: Machine, parts: Sequence[NDArray[np.uint64]]) -> None:
     table = machine.tables.array["symbols"]
     for slots in parts:
-        pack.put_slots(table, slots)
+        put_slots(table, slots)
 
 
 def _deals(machine: Machine, parts: Parts) -> None:

@@ -71,6 +71,28 @@ def _find_all(table: NDArray[np.uint64], words: NDArray[np.uint64], namespace: i
     return ids
 
 
+@nb.njit(**_JIT)
+def used_slots(table: NDArray[np.uint64], first: int, stop: int, out: NDArray[np.uint64]) -> int:
+    """The used slots of the table of codes from `first`, shape (n, 4); returns how many there are."""
+    count = 0
+    for slot in range(first, stop):
+        if table[slot, 3] != 0:
+            out[count] = table[slot]
+            count += 1
+    return count
+
+
+@nb.njit(**_JIT)
+def put_slots(table: NDArray[np.uint64], slots: NDArray[np.uint64]) -> None:
+    """Slots that `used_slots` gave, into a table of codes that knows none of them."""
+    mask = np.int64(table.shape[0] - 1)
+    for i in range(slots.shape[0]):
+        at = slot_of(slots[i, 0], slots[i, 1], slots[i, 2], slots[i, 3] >> np.uint64(32), mask)
+        while table[at, 3] != 0:
+            at = (at + 1) & mask
+        table[at] = slots[i]
+
+
 def words_of(codes: NDArray[np.bytes_]) -> NDArray[np.uint64]:
     """Fixed-width codes (any S dtype up to 24 bytes) as an (n, 3) array of words."""
     return np.ascontiguousarray(codes.astype(f"S{SYMBOL_BYTES}")).view("<u8").reshape(-1, 3)

@@ -16,7 +16,7 @@ from msgspec import structs
 from feeds import master_cases
 from feeds.master_cases import Case, CaseState
 from feeds.master_clean import RefusedError, clean, clean_counterparty
-from feeds.master_decisions import Decided, Decision, DecisionKind
+from feeds.master_decisions import Decided, DecisionKind, decision_of
 from feeds.master_golden import Rules, golden, listed
 from feeds.master_index import NameIndex
 from feeds.master_names import NOTHING, Claim, Names, dated, given_up, names_of, texts_of
@@ -153,7 +153,7 @@ class Master:
                     case Merge() | Split():
                         self._renew(dirty, change, at_ns)
                         dirty.clear()
-                        self._carry_out(Decided(0, at_ns, FEED, _decision_of(record)), change, at_ns)
+                        self._carry_out(Decided(0, at_ns, FEED, decision_of(record)), change, at_ns)
             except RefusedError as error:
                 change.refused.append((number, error.reason, str(error)))
             except DecisionError as error:
@@ -390,16 +390,3 @@ class Master:
                 names = self._names.get(code, NOTHING)
                 texts.update(names.current, names.former, names.disputed)
             self._renew([what.source, what.target], change, at_ns, texts)
-
-
-def _decision_of(record: Merge | Split) -> Decision:
-    if isinstance(record, Merge):
-        return Decision(DecisionKind.MERGE, source=record.source, target=record.target, comment=record.comment)
-    return Decision(
-        DecisionKind.SPLIT,
-        source=record.source,
-        target=record.target,
-        book=record.book,
-        depot=record.depot,
-        comment=record.comment,
-    )

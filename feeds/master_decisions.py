@@ -4,6 +4,8 @@ from enum import StrEnum
 
 import msgspec
 
+from feeds.master_records import Merge, Split
+
 
 class DecisionKind(StrEnum):
     """What is decided."""
@@ -39,3 +41,17 @@ class Decided(msgspec.Struct, frozen=True, omit_defaults=True):
     considered: tuple[str, ...] = ()
     subject: str = ""
     """The security that an exception is about."""
+
+
+def decision_of(record: Merge | Split) -> Decision:
+    """What a record of the reference topic decides."""
+    if isinstance(record, Merge):
+        return Decision(DecisionKind.MERGE, source=record.source, target=record.target, comment=record.comment)
+    return Decision(
+        DecisionKind.SPLIT,
+        source=record.source,
+        target=record.target,
+        book=record.book,
+        depot=record.depot,
+        comment=record.comment,
+    )
