@@ -132,7 +132,8 @@ def check_owner(tables: Tables, *, client: str | None = None, aggregation_unit: 
     """Raises KeyError for a client or aggregation unit that no book has."""
     books = tables.array["book"][1 : tables.count(Word.BOOKS) + 1]
     for name, (column, title) in zip((client, aggregation_unit), _OWNERS.values(), strict=True):
-        if name is not None and not (name and (books[column] == name.encode()).any()):
+        # numpy takes no notice of zeros at the end: to it such a name is another owner's, or that of books without one
+        if name is not None and not (name and "\0" not in name and (books[column] == name.encode()).any()):
             raise KeyError(f"no {title.split(maxsplit=1)[1]} {name!r}")
 
 

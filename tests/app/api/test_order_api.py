@@ -151,4 +151,5 @@ async def test_wrong_orders_are_refused_with_a_pointer_each(api: Api) -> None:
     twice = await _ask(api, _order(api), _order(api))
     assert [error["pointer"] for error in read(twice)["errors"]] == ["/1/order"]
     assert (await _step(api, "nothing", "cancel")).code == 404
-    assert (await api.get("/api/v1/limits/nobody/S1")).code == 404
+    for nobody in ("nobody", "%00", "FUND1%00"):
+        assert (await api.get(f"/api/v1/limits/{nobody}/S1")).code == 404
