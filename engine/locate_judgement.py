@@ -14,7 +14,6 @@ from engine.locate_rules import (
     DecisionRule,
     DecrementRule,
     LocateRules,
-    Subject,
     local_date,
 )
 from engine.locates import (
@@ -26,6 +25,7 @@ from engine.locates import (
     Reason,
     RuleUsed,
     State,
+    Subject,
     decrement,
     largest_within,
 )

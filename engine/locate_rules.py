@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Meta, Struct
 
-from engine.locates import WHOLE, LocateType, Reason
+from engine.locates import WHOLE, LocateType, Reason, Subject
 from engine.model import Market, Temperature
 
 Ratio = Annotated[int, Meta(ge=0, le=WHOLE)]
@@ -37,7 +37,7 @@ class Rule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     since: dt.date | None = None
     until: dt.date | None = None
 
-    def matches(self, subject: "Subject") -> bool:
+    def matches(self, subject: Subject) -> bool:
         return (
             (not self.markets or subject.market in self.markets)
             and (not self.temperatures or subject.temperature in self.temperatures)
@@ -59,15 +59,6 @@ class DecrementRule(Rule, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """The part of an approved quantity that leaves the pool."""
 
     ratio_basis_points: Ratio
-
-
-class Subject(Struct, frozen=True):
-    """What the rules are asked about. `date` is the market's own."""
-
-    market: str
-    temperature: str
-    type: LocateType
-    date: dt.date
 
 
 NO_DECISION: Final = DecisionRule(id="none", version=1, note="No rule matches: a person decides.", action=Action.PEND)

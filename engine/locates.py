@@ -3,6 +3,7 @@
 Quantities are whole shares; ratios are basis points of the approved quantity; times are UTC nanoseconds.
 """
 
+import datetime as dt
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Final
@@ -109,6 +110,35 @@ class FeedPosition(Struct, frozen=True):
     offset: int
 
 
+class Subject(Struct, frozen=True):
+    """What rules are asked about: a request, its security and its market as they were at that moment.
+
+    `date` is the market's own. `country`: of issue, the market's where the reference does not say. `pool`: left before the
+    request. `rate`: ten-thousandths of a percent a year, None where unknown. `located_today_...`: shares approved on that date
+    before the request, to its client in its security, and to everybody in it. `volume_30d`: a day, 0 unknown as `outstanding`.
+    """
+
+    market: str
+    temperature: str
+    type: LocateType
+    date: dt.date
+    country: str = ""
+    classification: str = "UNKNOWN"
+    client: str = ""
+    quantity: int = 0
+    pool: int = 0
+    rate: int | None = None
+    located_today_client: int = 0
+    located_today_security: int = 0
+    stale: bool = False
+    designated: bool = False
+    """On the market's list of what may be sold short."""
+    threshold: bool = False
+    """On the market's list of persistent settlement failures."""
+    volume_30d: int = 0
+    outstanding: int = 0
+
+
 class Evidence(Struct, frozen=True, kw_only=True):
     """What a decision was made on."""
 
@@ -126,6 +156,10 @@ class Evidence(Struct, frozen=True, kw_only=True):
     decided_ns: int
     decided_by: str
     requested_by: str
+    subject: Subject | None = None
+    """What the rules were asked about; None where no rule was asked, and in evidence older than this field."""
+    held: int = 0
+    """Live decrements of the request's type on the security, before the decision."""
 
 
 class Locate(Struct, frozen=True, kw_only=True):
