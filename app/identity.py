@@ -45,10 +45,24 @@ class Identity(Struct, frozen=True):
 
     user: str
     roles: frozenset[Role] = frozenset()
+    clients: frozenset[str] | None = None
+    """Whose locates, orders and limits may be seen and asked for; None: everybody's."""
 
     def may(self, roles: frozenset[Role]) -> bool:
         """Whether one of the roles is theirs."""
         return not roles.isdisjoint(self.roles)
+
+    def sees(self, client: str) -> bool:
+        """Whether what is this client's is theirs to see. What is nobody's ("") takes one who sees everybody."""
+        return self.clients is None or client in self.clients
+
+    def within(self, other: "Identity") -> "Identity":
+        """Who may only what both may: the holder of a token, and what he is today."""
+        if self.clients is None or other.clients is None:
+            clients = other.clients if self.clients is None else self.clients
+        else:
+            clients = self.clients & other.clients
+        return Identity(self.user, self.roles & other.roles, clients)
 
 
 MACHINE: Final = Identity(MACHINE_USER, WRITERS)
@@ -59,7 +73,7 @@ def issue_token(secret: str, identity: Identity, ttl_s: float, now_s: float) -> 
     """A token good for `ttl_s` seconds from `now_s` (Unix). Raises ValueError for a time that is none."""
     if not 0 < ttl_s <= LONGEST_TTL_S:
         raise ValueError(f"a token is good for more than 0 and at most {LONGEST_TTL_S:,} seconds, not {ttl_s:,}")
-    claims = {
+    claims: dict[str, Any] = {
         "iss": ISSUER,
         "aud": AUDIENCE,
         "sub": identity.user,
@@ -67,6 +81,8 @@ def issue_token(secret: str, identity: Identity, ttl_s: float, now_s: float) -> 
         "iat": int(now_s),
         "exp": int(now_s + ttl_s),
     }
+    if identity.clients is not None:
+        claims["clients"] = sorted(identity.clients)
     return jwt.encode(claims, _key(secret), algorithm="HS256")
 
 
@@ -87,7 +103,19 @@ def read_token(secret: str, text: str, now_s: float) -> Identity:
     if not isinstance(user, str) or not user or not isinstance(roles, list):
         raise IdentityError("the token names nobody")
     known = {role.value for role in Role}
-    return Identity(user, frozenset(Role(role) for role in roles if role in known))
+    return Identity(
+        user, frozenset(Role(role) for role in roles if isinstance(role, str) and role in known), _clients(claims)
+    )
+
+
+def _clients(claims: dict[str, Any]) -> frozenset[str] | None:
+    """A claim that cannot be read shuts the token out: it must never open more than it was meant to."""
+    if "clients" not in claims:
+        return None
+    clients = claims["clients"]
+    if not isinstance(clients, list) or not all(isinstance(client, str) and client for client in clients):
+        raise IdentityError("the token's clients cannot be read")
+    return frozenset(clients)
 
 
 def _key(secret: str) -> bytes:

@@ -24,7 +24,8 @@ FILE: Final = "users.json"
 SHORTEST_PASSWORD: Final = 10
 LONGEST_PASSWORD: Final = 1_024
 RESERVED: Final = frozenset({LOCAL_USER, MACHINE_USER, SHIPPER})
-_FORMAT: Final = 1
+_FORMAT: Final = 2
+"""2: users have clients, which an older program would not heed."""
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 
 
@@ -52,6 +53,12 @@ class User(Struct, frozen=True):
     name: str
     roles: tuple[Role, ...]
     password: Scrypt
+    clients: tuple[str, ...] | None = None
+    """Whose locates, orders and limits are shown; None: everybody's."""
+
+    def identity(self) -> Identity:
+        """Who it is, once that has been proved."""
+        return Identity(self.name, frozenset(self.roles), None if self.clients is None else frozenset(self.clients))
 
 
 class _File(Struct, frozen=True):
@@ -80,14 +87,14 @@ class Users:
         return sorted(self._users.values(), key=lambda user: user.name)
 
     def admit(self, identity: Identity) -> Identity | None:
-        """The holder of a genuine token with the roles that are his today; None for one who has been removed.
+        """The holder of a genuine token with the roles and clients that are his today; None for one who has been removed.
 
         Where there are no users, a token alone says who somebody is.
         """
         if not self.exist():
             return identity
         user = self._users.get(identity.user)
-        return None if user is None else Identity(user.name, identity.roles.intersection(user.roles))
+        return None if user is None else identity.within(user.identity())
 
     async def login(self, name: str, password: str) -> Identity | None:
         """Who it is, if the password is right. An unknown name takes as long as a wrong password."""
@@ -97,10 +104,13 @@ class Users:
             return None
         hashed = user.password if user else _NOBODY
         same = await asyncio.get_running_loop().run_in_executor(self._hashing, hashed.matches, password)
-        return Identity(user.name, frozenset(user.roles)) if user and same else None
+        return user.identity() if user and same else None
 
-    def add(self, name: str, password: str, roles: Iterable[Role]) -> None:
-        """Raises `UsersError` where the name is taken or cannot be used, or the password is too short."""
+    def add(self, name: str, password: str, roles: Iterable[Role], clients: Iterable[str] | None = None) -> None:
+        """`clients`: whose things are shown, None for everybody's.
+
+        Raises `UsersError` where the name is taken or cannot be used, or the password is too short.
+        """
         wanted = tuple(sorted(set(roles)))
         if not _NAME.fullmatch(name) or name in RESERVED:
             raise UsersError(f"{name!r} cannot be a user's name: letters, digits, . _ @ -, at most 64, none of ours")
@@ -113,7 +123,7 @@ class Users:
         with self._changing() as users:
             if name in users:
                 raise UsersError(f"there is a user {name} already")
-            users[name] = User(name, wanted, hashed)
+            users[name] = User(name, wanted, hashed, None if clients is None else tuple(sorted(set(clients))))
 
     def remove(self, name: str) -> None:
         """Raises `UsersError` if there is no such user."""

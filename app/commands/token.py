@@ -18,6 +18,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--user", required=True, help="whose name it carries")
     roles = [role.value for role in Role]
     parser.add_argument("--role", action="append", choices=roles, help="may be given more than once (the user's own)")
+    parser.add_argument("--client", action="append", help="shows this client only; may be given more than once (all)")
     parser.add_argument("--ttl", default="8h", help="how long it is good: seconds, or with m, h or d (8h)")
     parser.add_argument("--data", help="data folder of the service (.ims)")
 
@@ -28,7 +29,8 @@ def run(args: argparse.Namespace) -> int:
     users = Users(settings.folder / FILE)
     try:
         roles = _roles(users, args.user, [Role(role) for role in args.role or ()])
-        print(issue_token(settings.secret, Identity(args.user, roles), _seconds(args.ttl), time.time()))  # noqa: T201
+        identity = Identity(args.user, roles, None if args.client is None else frozenset(args.client))
+        print(issue_token(settings.secret, identity, _seconds(args.ttl), time.time()))  # noqa: T201
     except (ValueError, OSError) as error:
         print(f"ims token: {error}", file=sys.stderr)  # noqa: T201
         return 1

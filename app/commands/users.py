@@ -16,6 +16,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     added.add_argument("name")
     roles = [role.value for role in Role]
     added.add_argument("--role", action="append", required=True, choices=roles, help="may be given more than once")
+    added.add_argument("--client", action="append", help="sees this client only; may be given more than once (all)")
     added.add_argument("--password-stdin", action="store_true", help="read the password's line from standard input")
     listed = actions.add_parser("list", help="who there is")
     removed = actions.add_parser("remove", help="take somebody out, at once")
@@ -29,12 +30,15 @@ def run(args: argparse.Namespace) -> int:
     users = Users(Settings.load({"data": args.data}).folder / FILE)
     try:
         if args.action == "add":
-            users.add(args.name, _password(from_stdin=args.password_stdin), [Role(role) for role in args.role])
+            users.add(
+                args.name, _password(from_stdin=args.password_stdin), [Role(role) for role in args.role], args.client
+            )
         elif args.action == "remove":
             users.remove(args.name)
         else:
             for user in users.all():
-                sys.stdout.write(f"{user.name:24}{' '.join(user.roles)}\n")
+                clients = "" if user.clients is None else f"  clients: {' '.join(user.clients)}"
+                sys.stdout.write(f"{user.name:24}{' '.join(user.roles)}{clients}\n")
             if not users.exist():
                 sys.stdout.write("there are no users: whoever reaches the pages on this machine is local\n")
     except (UsersError, OSError, EOFError) as error:

@@ -98,7 +98,7 @@ class Logins:
             return None
         if not hmac.compare_digest(said.mark, self._mark(user)):
             return None
-        return Login(Identity(user.name, frozenset(user.roles)), said.session, said.expires_s)
+        return Login(user.identity(), said.session, said.expires_s)
 
     def end(self, login: Login) -> None:
         """Sign out: the cookie is worth nothing from now on, wherever a copy of it is."""

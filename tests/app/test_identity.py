@@ -39,6 +39,9 @@ def test_no_token_is_good_for_no_time_or_for_ever(ttl_s: float) -> None:
         {"sub": None},
         {"sub": ""},
         {"roles": "admin"},
+        {"clients": "FUND1"},
+        {"clients": [7]},
+        {"clients": [""]},
     ],
 )
 def test_a_token_for_something_else_proves_nothing(claims: dict[str, object]) -> None:
@@ -57,9 +60,26 @@ def test_a_token_signed_by_nobody_or_by_another_proves_nothing() -> None:
 
 
 def test_roles_that_are_unknown_give_nothing() -> None:
-    claims = {"iss": "ims", "aud": "ims-api", "sub": "x", "exp": int(NOW_S) + 9, "roles": ["owner", "ops", 7]}
+    claims = {"iss": "ims", "aud": "ims-api", "sub": "x", "exp": int(NOW_S) + 9, "roles": ["owner", "ops", 7, {}]}
     token = jwt.encode(claims, _key(SECRET), algorithm="HS256")
     assert read_token(SECRET, token, NOW_S) == Identity("x", frozenset({Role.OPS}))
+
+
+def test_a_token_for_clients_shows_them_and_nobody_else() -> None:
+    dora = Identity("dora", frozenset({Role.TRADER}), frozenset({"FUND1", "FUND2"}))
+    read = read_token(SECRET, issue_token(SECRET, dora, 60, NOW_S), NOW_S)
+    assert read == dora
+    assert [read.sees(client) for client in ("FUND1", "FUND2", "FUND3", "")] == [True, True, False, False]
+    assert all(ANNA.sees(client) for client in ("FUND1", "FUND3", ""))
+
+
+def test_a_user_kept_to_clients_is_kept_to_them_with_any_token(tmp_path: Path) -> None:
+    users = Users(tmp_path / "users.json")
+    users.add("anna", "correct horse", [Role.TRADER], ["FUND1", "FUND2"])
+    for given, left in ((None, {"FUND1", "FUND2"}), ({"FUND2", "FUND3"}, {"FUND2"}), ({"FUND3"}, set())):
+        token = Identity("anna", frozenset(Role), None if given is None else frozenset(given))
+        assert users.admit(token) == Identity("anna", frozenset({Role.TRADER}), frozenset(left))
+    users.close()
 
 
 def test_the_static_token_may_not_approve_and_the_page_without_users_may_all() -> None:
@@ -138,7 +158,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     path.write_text("{")
     with pytest.raises(UsersError, match="users"):
         Users(path).all()
-    path.write_text('{"format": 2, "users": []}')
+    path.write_text('{"format": 3, "users": []}')
     with pytest.raises(UsersError, match="newer"):
         Users(path).add("anna", "correct horse", [Role.OPS])
     assert "anna" not in path.read_text()
