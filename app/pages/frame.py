@@ -9,7 +9,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from app.pages import assets
 from app.pages.logins import Login
 
-PAGES: Final = (("/inventory", "Inventory"), ("/rules", "Rules"), ("/feeds", "Health"))
+PAGES: Final = (
+    ("/inventory", "Inventory"),
+    ("/locates", "Locates"),
+    ("/limits", "Limits"),
+    ("/rules", "Rules"),
+    ("/feeds", "Health"),
+)
 """Address and name, in the order of the bar."""
 
 

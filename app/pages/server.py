@@ -2,7 +2,8 @@
 
 import os
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from tornado.httpclient import AsyncHTTPClient
@@ -10,7 +11,7 @@ from tornado.web import RedirectHandler
 
 from app import tickets
 from app.pages import assets
-from app.pages.frame import frame
+from app.pages.frame import PAGES, frame
 from app.pages.login import Desk, LoginHandler, LogoutHandler, TicketHandler, TokenHandler
 from app.pages.logins import Logins
 from app.pages.proxy import ApiProxy
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 API_CLIENTS = 256
-SHARED = ("grid/dom.js", "grid/formats.js", "grid/pages.js", "grid/status.js", "page/rest.js")
-"""What the pages Rules and Health take from scripts that are not their own."""
+SHARED = ("grid/dom.js", "grid/formats.js", "grid/pages.js", "grid/status.js", "page/")
+"""What pages of text and tables take from scripts that are not their own."""
+SCRIPTED = {"/locates": "locates", "/limits": "limits", "/rules": "rules", "/feeds": "health"}
+"""Address of each of them, and the name of its folder in the assets, `NAME_page`."""
 FORWARDED = r"/(?:api|health)/.*|/metrics"
 
 
@@ -62,47 +65,35 @@ def make(settings: Settings) -> "Server":
             )
         )
 
-    def rules() -> "Template":
-        from panel import state  # noqa: PLC0415  see above
+    def scripted(name: str, path: str) -> Callable[[], "Template"]:
+        def made() -> "Template":
+            from panel import state  # noqa: PLC0415  see above
 
-        from layouts.rules import RulesContext, page  # noqa: PLC0415  see above
+            from layouts.scripted import ScriptedContext, page  # noqa: PLC0415  see above
 
-        login = visitor()
-        around = frame("/rules", login)
-        return page(
-            RulesContext(
-                template=(assets.FOLDER / "pages" / "rules.html").read_text(),
-                assets=assets.address(),
-                modules=assets.modules("rules_page/", *SHARED),
-                session=desk.session(login),
-                theme=_argument(state.session_args, "theme"),
-                navigation=around.navigation,
-                account=around.account,
+            login = visitor()
+            around = frame(path, login)
+            return page(
+                ScriptedContext(
+                    template=(assets.FOLDER / "pages" / "scripted.html").read_text(),
+                    body=(assets.FOLDER / "pages" / f"{name}.html").read_text(),
+                    name=name,
+                    assets=assets.address(),
+                    modules=assets.modules(f"{name}_page/", *SHARED),
+                    session=desk.session(login),
+                    theme=_argument(state.session_args, "theme"),
+                    navigation=around.navigation,
+                    account=around.account,
+                )
             )
-        )
 
-    def health() -> "Template":
-        from panel import state  # noqa: PLC0415  see above
+        return made
 
-        from layouts.health import HealthContext, page  # noqa: PLC0415  see above
-
-        login = visitor()
-        around = frame("/feeds", login)
-        return page(
-            HealthContext(
-                template=(assets.FOLDER / "pages" / "health.html").read_text(),
-                assets=assets.address(),
-                modules=assets.modules("health_page/", "rules_page/dialog.js", *SHARED),
-                session=desk.session(login),
-                theme=_argument(state.session_args, "theme"),
-                navigation=around.navigation,
-                account=around.account,
-            )
-        )
-
+    pages: dict[str, Any] = {"/inventory": inventory}
+    pages |= {path: scripted(name, path) for path, name in SCRIPTED.items()}
     server = get_server(
-        {"/inventory": inventory, "/rules": rules, "/feeds": health},
-        title={"/inventory": "IMS · Inventory", "/rules": "IMS · Rules", "/feeds": "IMS · Health"},
+        pages,
+        title={path: f"IMS · {title}" for path, title in PAGES},
         port=settings.port,
         address=settings.host,
         websocket_origin=websocket_origins(settings.host, settings.port),

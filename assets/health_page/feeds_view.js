@@ -3,7 +3,7 @@
 import { make } from "../grid/dom.js";
 import { Sparkline } from "./sparkline.js";
 import { address } from "./state.js";
-import { link, LiveTable } from "./table.js";
+import { link, LiveTable } from "../page/table.js";
 import { count, moment, rate, roughly, since, stateOf } from "./words.js";
 
 /** `page.state`, for the addresses of links. */

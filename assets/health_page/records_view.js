@@ -1,7 +1,7 @@
 // Records that wait, or were set aside: what they are, why, and what a person may do about them.
 
 import { make } from "../grid/dom.js";
-import { confirm } from "../rules_page/dialog.js";
+import { confirm } from "../page/dialog.js";
 import { age } from "../grid/formats.js";
 import { count, moment, size } from "./words.js";
 

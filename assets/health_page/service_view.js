@@ -2,7 +2,7 @@
 
 import { make } from "../grid/dom.js";
 import { state } from "./feeds_view.js";
-import { LiveTable } from "./table.js";
+import { LiveTable } from "../page/table.js";
 import { address } from "./state.js";
 import { count, moment, roughly, since, size } from "./words.js";
 

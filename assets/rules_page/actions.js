@@ -2,7 +2,7 @@
 
 import { make } from "../grid/dom.js";
 import { ApiError } from "./api.js";
-import { confirm } from "./dialog.js";
+import { confirm } from "../page/dialog.js";
 
 const ASK = {
   submit: { yes: "Submit", comment: "optional", body: "An admin who is not you is asked to approve it." },

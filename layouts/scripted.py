@@ -1,7 +1,7 @@
-"""The page Health: every feed, process and store of the service, and the records that wait or were set aside.
+"""A page that is text and tables: Rules, Health, Locates, Limits.
 
-Like the page Rules it is text and tables, without Bokeh models: its own scripts (assets/health_page) ask the REST API with a
-token of the page's user, and there is decided who may do what.
+It needs no Bokeh models. Its own scripts (assets/NAME_page) talk to the REST API with a token of the page's user: there, and
+only there, is decided who may do what, and a refusal has one form for people and for programs.
 """
 
 import json
@@ -16,11 +16,15 @@ THEMES = ("dark", "light")
 
 
 @dataclass(frozen=True, slots=True)
-class HealthContext:
+class ScriptedContext:
     """What the page server knows of the page that it is asked for."""
 
     template: str
-    """Text of the page's Jinja template."""
+    """Text of the Jinja template that these pages share."""
+    body: str
+    """HTML of the page's own controls and main part."""
+    name: str
+    """Of the page's folder of scripts, without `_page`."""
     assets: str
     """Address of the assets folder, without a slash at its end."""
     modules: tuple[str, ...]
@@ -33,11 +37,13 @@ class HealthContext:
     account: str
 
 
-def page(context: HealthContext) -> pn.Template:
+def page(context: ScriptedContext) -> pn.Template:
     """One session's page. Call it inside the session."""
     template = pn.Template(context.template)
     template.add_panel("link", SessionLink())
     variables = {
+        "name": context.name,
+        "body": context.body,
         "assets": context.assets,
         "config": json.dumps({"session": context.session}).replace("<", "\\u003c"),
         "modules": context.modules,
