@@ -22,8 +22,9 @@ from sqlalchemy import exc
 from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.pool import PoolProxiedConnection
 
+from app.database import Chain, connect, prepare
 from app.journal_rows import Answer, AnyChange, Statements, form_of, locate_of, order_of, voided
-from app.journal_schema import HISTORY, IDEMPOTENCY, LOCATES, ORDER_HISTORY, ORDERS, carry_over, connect, create
+from app.journal_schema import HISTORY, IDEMPOTENCY, LOCATES, ORDER_HISTORY, ORDERS, carry_over
 from engine import orders
 from engine.locates import NEXT, Evidence, Locate, State
 from engine.orders import Order
@@ -85,7 +86,7 @@ class Journal:
     def __init__(self, url: str) -> None:
         self._engine = connect(url)
         try:
-            create(self._engine)
+            prepare(self._engine, Chain.JOURNAL)
         except exc.SQLAlchemyError as error:
             raise JournalError(f"the locate journal cannot be opened: {error}") from error
         database = self._engine.dialect.loaded_dbapi

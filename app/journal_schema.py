@@ -1,12 +1,9 @@
 """The tables of the locate journal, the same on SQLite and PostgreSQL."""
 
-import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy import event
 from sqlalchemy.engine.interfaces import DBAPICursor
 
 METADATA: Final = sa.MetaData()
@@ -93,35 +90,6 @@ IDEMPOTENCY: Final = sa.Table(
 """The answers given to requests with a key, byte for byte."""
 
 _LONG_LOG_PAGES: Final = 8_192
-_LONGEST_LOG_PAGES: Final = 65_536
-_APPEND_ONLY: Final = {
-    "sqlite": tuple(
-        f"""CREATE TRIGGER {{table}}_no_{what} BEFORE {what} ON {{table}}
-        BEGIN SELECT RAISE(ABORT, '{{table}} is append only'); END"""
-        for what in ("update", "delete")
-    ),
-    "postgresql": (
-        """CREATE OR REPLACE FUNCTION {table}_refuse() RETURNS trigger LANGUAGE plpgsql AS
-        'BEGIN RAISE EXCEPTION ''{table} is append only''; END'""",
-        """CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE ON {table}
-        FOR EACH STATEMENT EXECUTE FUNCTION {table}_refuse()""",
-    ),
-}
-
-
-def connect(url: str) -> sa.Engine:
-    """An engine for the journal: SQLite that is durable at every commit, its file readable by its owner only, or PostgreSQL."""
-    parsed = sa.make_url(url)
-    if parsed.get_backend_name() == "sqlite" and parsed.database:
-        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(parsed.database, os.O_CREAT | os.O_WRONLY, 0o600))
-    if parsed.drivername == "postgresql":
-        parsed = parsed.set(drivername="postgresql+psycopg")
-    if parsed.get_backend_name() != "sqlite":
-        return sa.create_engine(parsed, pool_pre_ping=True)
-    engine = sa.create_engine(parsed, connect_args={"timeout": 10.0})
-    event.listen(engine, "connect", _prepare_sqlite)
-    return engine
 
 
 class Statement:
@@ -157,26 +125,6 @@ class Statement:
             text = self._text + f", {values}" * (size - 1)
             cursor.execute(text, [row[name] for row in rows[at : at + size] for name in order])
             at += size
-
-
-def create(engine: sa.Engine) -> None:
-    """Make what is not there yet, all of it or nothing."""
-    with engine.begin() as connection:
-        inspector = sa.inspect(connection)
-        fresh = [table.name for table in (HISTORY, ORDER_HISTORY) if not inspector.has_table(table.name)]
-        METADATA.create_all(connection)
-        for table in fresh:
-            for statement in _APPEND_ONLY[engine.dialect.name]:
-                connection.execute(sa.text(statement.format(table=table)))
-
-
-def _prepare_sqlite(connection: sa.engine.interfaces.DBAPIConnection, _record: object) -> None:
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=FULL")
-    # the journal carries its log over in a thread of its own: done by a commit, it makes everybody wait for 30 ms
-    cursor.execute(f"PRAGMA wal_autocheckpoint={_LONGEST_LOG_PAGES}")
-    cursor.close()
 
 
 def carry_over(connection: sa.Connection) -> None:

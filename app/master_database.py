@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 
 from app import master_schema as tables
-from app.journal_schema import connect
+from app.database import Chain, connect, prepare
 from app.settings import Settings
 
 FILE: Final = "master.db"
@@ -32,8 +32,8 @@ class MasterDatabase:
 
     def __init__(self, url: str) -> None:
         self._engine = connect(url)
-        with self._asking(), self._engine.begin() as connection:
-            tables.METADATA.create_all(connection)
+        with self._asking():
+            prepare(self._engine, Chain.MASTER)
 
     def close(self) -> None:
         self._engine.dispose()

@@ -144,23 +144,3 @@ MOVED: Final = sa.Table(
     sa.Index("master_moved_by_target", "target", "entry"),
 )
 """Rows of positions that were moved, each with its quantities. Rows are added only."""
-
-
-def _append_only(table: sa.Table) -> None:
-    """The database itself refuses changes, from the moment at which it has the table."""
-    name = table.name
-    for what in ("UPDATE", "DELETE"):
-        refuse = f"""CREATE TRIGGER {name}_no_{what.lower()} BEFORE {what} ON {name}
-            BEGIN SELECT RAISE(ABORT, '{name} is append only'); END"""
-        sa.event.listen(table, "after_create", sa.DDL(refuse).execute_if(dialect="sqlite"))  # type: ignore[no-untyped-call]
-    for statement in (
-        f"""CREATE OR REPLACE FUNCTION {name}_refuse() RETURNS trigger LANGUAGE plpgsql AS
-        'BEGIN RAISE EXCEPTION ''{name} is append only''; END'""",
-        f"""CREATE TRIGGER {name}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {name}
-        FOR EACH STATEMENT EXECUTE FUNCTION {name}_refuse()""",
-    ):
-        sa.event.listen(table, "after_create", sa.DDL(statement).execute_if(dialect="postgresql"))  # type: ignore[no-untyped-call]
-
-
-for _table in (VERSIONS, CASE_HISTORY, DECISIONS, OUTCOMES, BASKETS, MOVED):
-    _append_only(_table)

@@ -38,23 +38,3 @@ RULE_AUDIT: Final = sa.Table(
 )
 """Every step of every version; its last one is its state. `serial` counts a document's steps: of two who take the same
 next step at the same instant, one cannot write it. `detail`: JSON of `app.rules_life.Detail`."""
-
-
-def _append_only(table: sa.Table) -> None:
-    """The database itself refuses changes, from the moment at which it has the table."""
-    name = table.name
-    for what in ("UPDATE", "DELETE"):
-        refuse = f"""CREATE TRIGGER {name}_no_{what.lower()} BEFORE {what} ON {name}
-            BEGIN SELECT RAISE(ABORT, '{name} is append only'); END"""
-        sa.event.listen(table, "after_create", sa.DDL(refuse).execute_if(dialect="sqlite"))  # type: ignore[no-untyped-call]
-    for statement in (
-        f"""CREATE OR REPLACE FUNCTION {name}_refuse() RETURNS trigger LANGUAGE plpgsql AS
-        'BEGIN RAISE EXCEPTION ''{name} is append only''; END'""",
-        f"""CREATE TRIGGER {name}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {name}
-        FOR EACH STATEMENT EXECUTE FUNCTION {name}_refuse()""",
-    ):
-        sa.event.listen(table, "after_create", sa.DDL(statement).execute_if(dialect="postgresql"))  # type: ignore[no-untyped-call]
-
-
-for _table in (RULE_VERSIONS, RULE_AUDIT):
-    _append_only(_table)

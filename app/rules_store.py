@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from msgspec import Struct
 from sqlalchemy import exc
 
-from app.journal_schema import connect
+from app.database import Chain, connect, prepare
 from app.rules_life import Action, Detail, DocumentLife, Life, State, Step, Version
 from app.rules_schema import RULE_AUDIT, RULE_VERSIONS
 
@@ -42,9 +42,8 @@ class RuleStore:
     def __init__(self, url: str) -> None:
         self._engine = connect(url)
         self._seen: tuple[Any, dict[str, DocumentLife]] = (None, {})
-        with self._asking(), self._engine.begin() as connection:
-            for table in (RULE_VERSIONS, RULE_AUDIT):
-                table.create(connection, checkfirst=True)
+        with self._asking():
+            prepare(self._engine, Chain.JOURNAL)
 
     def documents(self) -> dict[str, DocumentLife]:
         """Everything but the texts, by the document's name, in the order in which they came to be. Not to be changed."""

@@ -6,7 +6,7 @@ from typing import Final
 import pytest
 import sqlalchemy as sa
 
-from app.journal_schema import METADATA, connect
+from app.database import connect
 
 STORES: Final = ("sqlite", "postgresql")
 
@@ -18,7 +18,7 @@ def journal_url(store: str, request: pytest.FixtureRequest, folder: Path) -> str
     address = str(request.getfixturevalue("postgres_url"))
     engine = connect(address)
     with engine.begin() as connection:
-        for table in METADATA.tables:
+        for table in sa.inspect(connection).get_table_names():
             connection.execute(sa.text(f"DROP TABLE IF EXISTS {table} CASCADE"))
     engine.dispose()
     return address

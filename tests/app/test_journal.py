@@ -10,9 +10,10 @@ import pytest
 import sqlalchemy as sa
 from msgspec.structs import replace
 
+from app.database import connect
 from app.journal import Journal, JournalError, Query
 from app.journal_rows import Answer
-from app.journal_schema import HISTORY, IDEMPOTENCY, LOCATES, connect
+from app.journal_schema import HISTORY, IDEMPOTENCY, LOCATES
 from engine.locate_desk import LocateDesk
 from engine.locates import Change, Locate, LocateRequest, OnInsufficient, State
 from tests.app.journal_urls import STORES, journal_url

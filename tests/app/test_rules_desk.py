@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from app.database import connect
 from app.identity import Identity
-from app.journal_schema import connect
 from app.rules_desk import RulesDesk, SameTextError
 from app.rules_life import Action, NoSuchVersionError, NotAllowedError, State, WrongStateError
 from app.rules_store import RuleConflictError, RuleStore, RuleStoreError
