@@ -1,0 +1,289 @@
+"""What was decided, in the order in which it was written down: the histories of locates and orders, read by their numbers.
+
+Decisions and history are one transaction, so what is here has happened, and all that has happened is here. A consumer (Kafka,
+a webhook, a websocket) asks for what comes after the last step it has, and notes how far it is; nothing is sent from memory.
+A consumer gets a step at least once: its `entry` says whether it had it before.
+"""
+
+import asyncio
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from enum import StrEnum
+from operator import attrgetter
+from typing import Any, Final, TypeVar
+
+import msgspec
+import sqlalchemy as sa
+from msgspec import Struct
+from sqlalchemy import event, exc
+
+from app.api.answers import locate_answer, locate_id
+from app.api.order_answers import order_answer
+from app.bell import Bell
+from app.database import connect
+from app.journal_rows import locate_of, order_of
+from app.journal_schema import HISTORY, LOCATES, ORDER_HISTORY, ORDERS
+from app.outbox_schema import CURSORS
+from engine import locates, orders
+from engine.locates import Locate
+from engine.orders import Order
+
+T = TypeVar("T")
+PAGE: Final = 1_000
+"""Steps of one read at most."""
+_REMEMBERED: Final = 20_000
+"""The newest steps of a kind that are kept in memory: some 30 MB at most, read once for all who follow."""
+_THREADS: Final = 2
+_JSON: Final = msgspec.json.Encoder()
+_BY_ENTRY: Final = attrgetter("entry")
+
+
+class OutboxError(RuntimeError):
+    """The database cannot be asked at the moment."""
+
+
+class Kind(StrEnum):
+    """What was decided on."""
+
+    LOCATES = "locates"
+    ORDERS = "orders"
+
+
+class Step(Struct, frozen=True):
+    """One step of one life. `data`: what the API answers of the locate or order as it was then, JSON."""
+
+    entry: int
+    """Grows with every step of the kind."""
+    name: str
+    client: str
+    security: str
+    state: str
+    at_ns: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Where a kind is kept."""
+
+    now: sa.Table
+    history: sa.Table
+    open_states: tuple[str, ...]
+    step: Callable[[int, str], Step]
+
+
+def _locate(entry: int, document: str) -> Step:
+    locate: Locate = locate_of(document)
+    request = locate.request
+    data = _JSON.encode(locate_answer(locate))
+    name = locate_id(locate.sequence)
+    return Step(entry, name, request.client, request.security, locate.state, locate.updated_ns, data)
+
+
+def _order(entry: int, document: str) -> Step:
+    order: Order = order_of(document)
+    request = order.request
+    data = _JSON.encode(order_answer(order))
+    return Step(entry, request.order, request.client, request.security, order.state, order.updated_ns, data)
+
+
+_SOURCES: Final = {
+    Kind.LOCATES: _Source(
+        LOCATES, HISTORY, tuple(state for state in locates.NEXT if state != locates.State.RECEIVED), _locate
+    ),
+    Kind.ORDERS: _Source(ORDERS, ORDER_HISTORY, tuple(orders.NEXT), _order),
+}
+
+
+class Outbox:
+    """`url`: the journal's database, made already. Belongs to one asyncio loop; whoever writes
+    steps calls `ring`, and `changed` is heard by all who follow."""
+
+    def __init__(self, url: str) -> None:
+        self._engine = connect(url)
+        self._snapshots = self._engine
+        if self._engine.dialect.name == "sqlite":
+            event.listen(self._engine, "connect", _no_wait_for_the_disk)
+        else:
+            # what is read together is of one moment; SQLite reads so by itself
+            self._snapshots = self._engine.execution_options(isolation_level="REPEATABLE READ")
+        self._threads = ThreadPoolExecutor(_THREADS, "outbox")
+        self._tails = {kind: _Tail() for kind in Kind}
+        self._pending: dict[tuple[str, str], int] = {}
+        self.changed = Bell()
+
+    def ring(self) -> None:
+        """Steps were written."""
+        for tail in self._tails.values():
+            tail.stale = True
+        self.changed.ring()
+
+    async def after(self, kind: Kind, entry: int, limit: int = PAGE) -> Sequence[Step]:
+        """The next steps, oldest first; none where there are no newer ones. Raises `OutboxError`."""
+        tail = self._tails[kind]
+        if not tail.first <= entry <= tail.last:
+            steps = await self._read(lambda: self._steps(kind, entry, limit))
+            tail.begin(entry, steps)
+            return steps
+        # the newest: read by the first who asks, found in memory by the others
+        async with tail.reading:
+            found = tail.after(entry, limit)
+            if len(found) < limit and tail.stale:
+                tail.stale = False
+                try:
+                    steps = await self._read(lambda: self._steps(kind, tail.last, PAGE))
+                except OutboxError:
+                    tail.stale = True
+                    raise
+                tail.extend(steps)
+                tail.stale |= len(steps) == PAGE
+                found = tail.after(entry, limit)
+        return found
+
+    async def newest(self, kind: Kind) -> int:
+        """The number of the newest step; 0 where there is none. Raises `OutboxError`."""
+        return await self._read(lambda: self._newest(kind))
+
+    async def open(self, kind: Kind, clients: Sequence[str] | None, limit: int) -> tuple[int, Sequence[Step]]:
+        """What is not final now, of these clients (None: of all), the oldest `limit`; and the newest step that is in it. Raises
+        `OutboxError`."""
+        source = _SOURCES[kind]
+        table = source.now.c
+        wanted = [table.state.in_(source.open_states)]
+        if clients is not None:
+            wanted.append(table.client.in_(sorted(clients)))
+        chosen = sa.select(table.document).where(*wanted).order_by(table.sequence).limit(limit)
+
+        def read() -> tuple[int, Sequence[Step]]:
+            with self._snapshots.connect() as connection, connection.begin():
+                newest = _newest(connection, kind)
+                documents = connection.execute(chosen).scalars().all()
+            return newest, [source.step(newest, document) for document in documents]
+
+        return await self._read(read)
+
+    async def cursor(self, consumer: str, kind: str) -> int | None:
+        """How far a consumer is; None for one that there was not. Raises `OutboxError`."""
+        pending = self._pending.get((consumer, kind))
+        if pending is not None:
+            return pending
+        column = CURSORS.c
+        chosen = sa.select(column.entry).where(column.consumer == consumer, column.kind == kind)
+
+        def read() -> int | None:
+            with self._engine.connect() as connection:
+                return connection.execute(chosen).scalar_one_or_none()
+
+        return await self._read(read)
+
+    async def cursor_or_newest(self, consumer: str, kind: Kind) -> int:
+        """How far a consumer is; a new one begins after what there is now, and that is noted. Raises `OutboxError`."""
+        entry = await self.cursor(consumer, kind)
+        if entry is None:
+            entry = await self.newest(kind)
+            self.advance(consumer, kind, entry)
+            await self.flush()
+        return entry
+
+    def advance(self, consumer: str, kind: str, entry: int) -> None:
+        """A consumer has got so far. Written with the next `flush`: what is lost of it is sent again."""
+        self._pending[consumer, kind] = entry
+
+    async def flush(self) -> None:
+        """Write down how far consumers are. Raises `OutboxError`; then it is tried again with the next."""
+        if pending := dict(self._pending):
+            await self._read(lambda: self._write(pending))
+            for name, entry in pending.items():
+                if self._pending.get(name) == entry:
+                    del self._pending[name]
+
+    async def forget(self, consumer: str) -> None:
+        """There is no such consumer any more. Raises `OutboxError`."""
+        for name in [name for name in self._pending if name[0] == consumer]:
+            del self._pending[name]
+
+        def write() -> None:
+            with self._engine.begin() as connection:
+                connection.execute(sa.delete(CURSORS).where(CURSORS.c.consumer == consumer))
+
+        await self._read(write)
+
+    def close(self) -> None:
+        """Write how far everybody is, then let go."""
+        if self._pending:
+            self._write(dict(self._pending))
+        self._threads.shutdown()
+        self._engine.dispose()
+
+    # parts, in a thread
+
+    async def _read(self, job: Callable[[], T]) -> T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, job)
+        except exc.SQLAlchemyError as error:
+            raise OutboxError(f"the journal cannot be read: {error}") from error
+
+    def _steps(self, kind: Kind, entry: int, limit: int) -> list[Step]:
+        source = _SOURCES[kind]
+        column = source.history.c
+        chosen = sa.select(column.entry, column.document).where(column.entry > entry).order_by(column.entry)
+        with self._engine.connect() as connection:
+            rows = connection.execute(chosen.limit(limit)).all()
+        return [source.step(number, document) for number, document in rows]
+
+    def _newest(self, kind: Kind) -> int:
+        with self._engine.connect() as connection:
+            return _newest(connection, kind)
+
+    def _write(self, entries: dict[tuple[str, str], int]) -> None:
+        column = CURSORS.c
+        with self._engine.begin() as connection:
+            for (consumer, kind), entry in entries.items():
+                mine = column.consumer == consumer, column.kind == kind
+                if not connection.execute(sa.update(CURSORS).where(*mine).values(entry=entry)).rowcount:
+                    connection.execute(sa.insert(CURSORS).values(consumer=consumer, kind=kind, entry=entry))
+
+
+class _Tail:
+    """The newest steps of a kind without a gap: all after `first`, up to `last`."""
+
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+        self.first = self.last = -1
+        self.stale = True
+        """Whether there may be newer ones."""
+        self.reading = asyncio.Lock()
+
+    def begin(self, first: int, steps: Sequence[Step]) -> None:
+        """Here they begin, if these are newer than what is here."""
+        last = steps[-1].entry if steps else first
+        if last > self.last and not self.reading.locked():
+            self.steps, self.first, self.last = list(steps), first, last
+
+    def extend(self, steps: Sequence[Step]) -> None:
+        """More of them, after `last`."""
+        self.steps += steps
+        if steps:
+            self.last = steps[-1].entry
+        if len(self.steps) > _REMEMBERED + PAGE:
+            self.first = self.steps[-_REMEMBERED - 1].entry
+            del self.steps[:-_REMEMBERED]
+
+    def after(self, entry: int, limit: int) -> list[Step]:
+        """Those after this one."""
+        at = bisect_right(self.steps, entry, key=_BY_ENTRY)
+        return self.steps[at : at + limit]
+
+
+def _newest(connection: sa.Connection, kind: Kind) -> int:
+    newest: int | None = connection.execute(sa.select(sa.func.max(_SOURCES[kind].history.c.entry))).scalar_one()
+    return newest or 0
+
+
+def _no_wait_for_the_disk(connection: Any, _record: object) -> None:
+    """A cursor lost with the machine's power is a step sent twice; the journal's writer would wait for every sync of ours."""
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.close()
