@@ -1,7 +1,8 @@
 """From the rings of the decode workers into the machine: reference data first where it comes first, events in large batches."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final, TypeAlias
+from itertools import pairwise
+from typing import Any, Final, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +20,19 @@ waits for some 15 ms."""
 Registered: TypeAlias = Callable[[Message, NDArray[Any]], None]
 
 
+class Waiting(Protocol):
+    """Steps of deals that came before their deal was opened."""
+
+    def awaited(self, steps: NDArray[np.void]) -> Sequence[int]:
+        """Behind which of these steps something else has its turn first: ends of pieces, ascending, without the last."""
+
+    def opened(self, steps: NDArray[np.void]) -> None:
+        """These steps have been taken."""
+
+
 class Intake:
     """Drains the rings in turn. `keep` stores, and counts, what could not be decoded; `registered` is told of reference data
-    right after the machine has it, before anything that comes behind it is used.
+    right after the machine has it, before anything that comes behind it is used, and `waiting` of deals.
     """
 
     def __init__(
@@ -31,12 +42,14 @@ class Intake:
         rings: Sequence[Ring],
         keep: Callable[[list[Unreadable]], None],
         registered: Registered | None = None,
+        waiting: Waiting | None = None,
     ) -> None:
         self._machine = machine
         self._graph = graph
         self._rings = rings
         self._keep = keep
         self._registered = registered
+        self._waiting = waiting
 
     def drain(self) -> int:
         """Take at most one batch from each ring; returns the number of messages used (0: all rings are empty)."""
@@ -100,7 +113,7 @@ class Intake:
             case Message.EVENTS:
                 self._graph.emit(payload)
             case Message.DEALS:
-                self._graph.effects(machine.step(payload))
+                self._step(payload)
             case Message.CORRECTIONS:
                 self._graph.effects(machine.correct(payload))
             case Message.MOVES:
@@ -109,3 +122,13 @@ class Intake:
                 machine.register(kind, payload)
                 if self._registered is not None:
                     self._registered(kind, payload)
+
+    def _step(self, steps: NDArray[np.void]) -> None:
+        """What has waited for a deal comes right after its opening, before the deal's later steps."""
+        if self._waiting is None:
+            self._graph.effects(self._machine.step(steps))
+            return
+        ends = [*self._waiting.awaited(steps), len(steps)]
+        for first, end in pairwise([0, *ends]):
+            self._graph.effects(self._machine.step(steps[first:end]))
+            self._waiting.opened(steps[first:end])

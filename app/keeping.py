@@ -10,7 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 import msgspec
+import numpy as np
 import structlog
+from numpy.typing import NDArray
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.parking import Parking
@@ -97,8 +99,22 @@ class Keeping:
         self.beside(self.quarantine.add, entries)
 
     def refused(self, entries: Sequence[Unreadable]) -> None:
-        """What the machine has refused: it has counted it itself, and its number is used up, so it is not parked."""
-        self.beside(self.quarantine.add, entries)
+        """What the machine has refused, and counted: its number is used up, but that of a step of a deal that nobody knows
+        is not, and the step waits for its deal."""
+        unknown = [entry for entry in entries if entry.unknown]
+        if unknown:
+            self._machine.tables.state[Word.REJECTED] -= len(unknown)
+            self.parking.park(unknown)
+        if len(unknown) < len(entries):
+            self.beside(self.quarantine.add, [entry for entry in entries if not entry.unknown])
+
+    def awaited(self, steps: NDArray[np.void]) -> Sequence[int]:
+        """See `app.intake.Waiting`."""
+        return self.parking.awaited(steps)
+
+    def opened(self, steps: NDArray[np.void]) -> None:
+        """The same."""
+        self.parking.opened(steps)
 
     def state(self) -> bytes:
         """For a snapshot."""

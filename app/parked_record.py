@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from engine.model import Namespace, Op
-from feeds.quarantine import Unreadable
+from feeds.quarantine import Reason, Unreadable
 
 _NAMES: Final = {
     "src": Namespace.SOURCE,
@@ -24,6 +24,8 @@ _NO_SHARES: Final = frozenset(
     for name in (op.name, int(op))
 )
 _MOST_ROWS: Final = 1 << 16
+DEAL: Final = 255
+"""What stands as the namespace of deals, which are no reference data: a step waits until its deal is opened."""
 Wanted = tuple[int, str]
 """A namespace and a code in it."""
 
@@ -34,6 +36,16 @@ class Concerns(msgspec.Struct, array_like=True, frozen=True):
     wants: tuple[Wanted, ...] = ()
     shares: tuple[tuple[str, int], ...] = ()
     books: tuple[str, ...] = ()
+
+
+def deal_of(source: str, code: str) -> Wanted:
+    """The deal `code` of a source."""
+    return DEAL, f"{source} {code}"
+
+
+def sort_of(namespace: int) -> str:
+    """What a namespace holds, as people call it."""
+    return "deal" if namespace == DEAL else Namespace(namespace).name.lower()
 
 
 def encoding_of(raw: bytes) -> bytes:
@@ -51,6 +63,8 @@ def concerns(entry: Unreadable) -> Concerns:
     books: dict[str, None] = {}
     shares: dict[str, int] = {}
     for row in rows:
+        if entry.reason == Reason.UNKNOWN_DEAL:
+            wants[deal_of(str(row.get("src")), str(row.get("id")))] = None
         for key, namespace in _NAMES.items():
             code = row.get(key)
             if isinstance(code, str) and code:

@@ -1,23 +1,25 @@
-"""Records that name something nobody has explained yet: kept in order, and used the moment reference data explains it.
+"""Records that name something nobody has explained yet: kept in order, and used the moment reference data explains it; steps of
+deals that nobody has opened, used the moment somebody does.
 
 The parking is the engine's own: it changes only between two messages, so a snapshot that holds it (`state`) and the offsets
 that have been applied is one moment, and nothing is lost or parked twice. SQLite has a copy of it for people.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from app.parked_record import Concerns, Wanted, concerns, encoding_of
+from app.parked_record import DEAL, Wanted, deal_of, encoding_of
+from app.parked_turn import Hand, concerns_of, overtaken, place_of, turn_of
 from app.parking_store import Parked, ParkingStore, identity
-from engine.model import SYMBOL_BYTES, Namespace, Op
+from engine.model import SYMBOL_BYTES, DealAction, Flag, Namespace, Op
 from engine.state import Machine
 from engine.symbols import Symbols
 from engine.tables import RECENT_EVENTS, Word
@@ -79,12 +81,16 @@ class Parking:
         self._records: dict[int, Parked] = {}
         self._identities: dict[bytes, int] = {}
         self._waiting: dict[Wanted, set[int]] = {}
+        self._unopened: dict[Wanted, set[int]] = {}
+        """The same for deals."""
+        self._hand = Hand()
+        self._known_then = -1
         self._shares: Counter[str] = Counter()
         self._bytes = self._events = 0
         self._shown = np.empty(0, np.int32)
         self._changed = True
         self._next = next_id
-        for parked in sorted(records, key=_turn):
+        for parked in sorted(records, key=turn_of):
             self._put(parked)
 
     # what is asked of it
@@ -100,14 +106,14 @@ class Parking:
     @property
     def oldest(self) -> Parked | None:
         """The one whose turn is first."""
-        return min(self._records.values(), key=_turn, default=None)
+        return min(self._records.values(), key=turn_of, default=None)
 
     def records(self) -> list[Parked]:
         """In the order in which they will be used."""
-        return sorted(self._records.values(), key=_turn)
+        return sorted(self._records.values(), key=turn_of)
 
     def missing(self, parked: Parked) -> tuple[Wanted, ...]:
-        """The codes that it names and that are not known now."""
+        """The codes that it names and that are not known now; its deal, which nobody had opened when it came."""
         wants = parked.concerns.wants
         return tuple(want for want, known in zip(wants, self._known(wants), strict=True) if not known)
 
@@ -121,10 +127,13 @@ class Parking:
         """Keep records until what they name is known; what is known by now is used at once."""
         come = []
         for entry in entries:
+            if place_of(entry) in self._hand.of:
+                self._next = self._hand.put_back(entry, self._next)
+                continue
             key = identity(entry)
             if key in self._identities or key in self._discarded:
                 continue
-            parked = Parked(self._next, self._next, entry, _concerns(entry), self._clock())
+            parked = Parked(self._next, self._next, entry, concerns_of(entry), self._clock())
             self._next += 1
             self._put(parked)
             come.append(parked)
@@ -147,6 +156,28 @@ class Parking:
         self._replay([parked for parked in chosen if parked.entry.events > 1 or not self.missing(parked)])
         for want in explained:
             self._waiting.pop(want, None)
+        self._count()
+
+    def awaited(self, steps: NDArray[np.void]) -> Sequence[int]:
+        """See `app.intake.Waiting`."""
+        if not self._unopened:
+            return ()
+        parts = steps["event"]["flags"] & Flag.PART != 0
+        ends: list[int] = []
+        for at, want in self._openings(steps):
+            if want in self._unopened:
+                end = at + 1
+                while end < len(steps) and parts[end]:
+                    end += 1
+                ends.append(end)
+        return [end for end in ends if end < len(steps)]
+
+    def opened(self, steps: NDArray[np.void]) -> None:
+        """Use what has waited for the deals that these steps open, in order."""
+        if not self._unopened:
+            return
+        found = {number for _, want in self._openings(steps) for number in self._unopened.get(want, ())}
+        self._replay([self._records[number] for number in found])
         self._count()
 
     def retry(self, numbers: Iterable[int] | None = None) -> tuple[int, int]:
@@ -173,7 +204,10 @@ class Parking:
     def tick(self) -> None:
         """Say in the tables what waits, use what has been explained without a word, set aside what has been overtaken."""
         self._supersede()
-        self.registered()
+        known = self._machine.tables.count(Word.REFERENCE)
+        if known != self._known_then:
+            self._known_then = known
+            self.registered()
         if not self._changed:
             return
         self._changed = False
@@ -220,7 +254,7 @@ class Parking:
         self._records[parked.id] = parked
         self._identities[identity(parked.entry)] = parked.id
         for want in self.missing(parked):
-            self._waiting.setdefault(want, set()).add(parked.id)
+            self._where(want).setdefault(want, set()).add(parked.id)
         self._shares.update(dict(parked.concerns.shares))
         self._bytes += len(parked.entry.raw)
         self._events += parked.entry.events
@@ -231,10 +265,11 @@ class Parking:
             del self._records[parked.id]
             self._identities.pop(identity(parked.entry), None)
             for want in parked.concerns.wants:
-                if (numbers := self._waiting.get(want)) is not None:
+                where = self._where(want)
+                if (numbers := where.get(want)) is not None:
                     numbers.discard(parked.id)
                     if not numbers:
-                        del self._waiting[want]
+                        del where[want]
             self._shares.subtract(dict(parked.concerns.shares))
             self._bytes -= len(parked.entry.raw)
             self._events -= parked.entry.events
@@ -245,11 +280,13 @@ class Parking:
         """Use records in their order; returns how many are, in part or whole, still not explained."""
         if not chosen:
             return 0
-        ordered = sorted(chosen, key=_turn)
+        ordered = sorted(chosen, key=turn_of)
         self._take(ordered)
-        back: list[Parked] = []
+        outer = self._hand  # an opening that is used now has steps of its own that wait for it
+        self._hand = Hand({place_of(parked.entry): parked for parked in ordered})
         for (topic, encoding), run in groupby(ordered, lambda p: (p.entry.topic, encoding_of(p.entry.raw))):
-            back += self._use_run(topic, encoding, list(run))
+            self._use_run(topic, encoding, list(run))
+        back, self._hand = self._hand.back, outer
         for parked in back:
             self._put(parked)
         self._beside(self.store.change, [parked.id for parked in ordered], back)
@@ -257,27 +294,30 @@ class Parking:
             log.info("parked records are explained", used=len(ordered) - len(back), still_waiting=len(back))
         return len(back)
 
-    def _use_run(self, topic: str, encoding: bytes, run: Sequence[Parked]) -> list[Parked]:
-        """Returns what of these records is to be parked again, each in the turn that it had."""
+    def _use_run(self, topic: str, encoding: bytes, run: Sequence[Parked]) -> None:
+        """What of these records is to be parked again goes back from the hand."""
         places = [(parked.entry.partition, parked.entry.offset) for parked in run]
         decoded = self._decode(topic, [parked.entry.raw for parked in run], encoding, places)
-        origin = {(parked.entry.partition, parked.entry.offset): parked for parked in run}
-        back, bad, taken = [], [], set[int]()
+        bad = []
         for entry in decoded.unreadable:
-            before = origin.get((entry.partition, entry.offset))
-            if before is None or not entry.unknown:
+            if entry.unknown and place_of(entry) in self._hand.of:
+                self._next = self._hand.put_back(entry, self._next)
+            else:
                 bad.append(entry)
-                continue
-            number = before.id  # what is left of a record is that record; more than one rest need more than one number
-            if number in taken:
-                number, self._next = self._next, self._next + 1
-            taken.add(number)
-            back.append(Parked(number, before.place, entry, _concerns(entry), before.parked_ns))
         decoded.unreadable.clear()
         self._use(decoded)
         if bad:
             self._quarantine(bad)
-        return back
+
+    def _where(self, want: Wanted) -> dict[Wanted, set[int]]:
+        return self._unopened if want[0] == DEAL else self._waiting
+
+    def _openings(self, steps: NDArray[np.void]) -> Iterator[tuple[int, Wanted]]:
+        """Which of these steps open which deal."""
+        codes = self._machine.tables.array["source"]["code"]
+        for at in np.flatnonzero((steps["action"] == DealAction.OPEN) & (steps["code"] != b"")).tolist():
+            source = bytes(codes[int(steps["event"]["source"][at])]).decode()
+            yield at, deal_of(source, bytes(steps["code"][at]).decode())
 
     def _supersede(self) -> None:
         """A start of day replaces its book: what waits from before it must not be used on top of it."""
@@ -290,8 +330,8 @@ class Parking:
             book = bytes(self._machine.tables.array["book"]["code"][int(reset["book"])]).decode()
             number = int(reset["topic"])
             topic = self._topics[number] if number < len(self._topics) else ""
-            overtaken = [parked for parked in self._records.values() if _overtaken(parked, book, reset, topic)]
-            self._give_up(overtaken, f"a later start of day of book {book}")
+            late = [parked for parked in self._records.values() if overtaken(parked, book, reset, topic)]
+            self._give_up(late, f"a later start of day of book {book}")
 
     def _keep_to_limits(self) -> None:
         gone: list[Parked] = []
@@ -326,7 +366,7 @@ class Parking:
         ids = np.zeros(len(wants), np.int64)
         spaces = np.array([namespace for namespace, _ in wants], np.int64)
         codes = np.array([_code(code) for _, code in wants], f"S{SYMBOL_BYTES}")
-        for namespace in np.unique(spaces).tolist():
+        for namespace in np.unique(spaces[spaces != DEAL]).tolist():
             here = spaces == namespace
             ids[here] = self._symbols.find(Namespace(namespace), codes[here])
         return ids
@@ -337,29 +377,6 @@ class Parking:
         state[Word.PARKED_SHARES] = self._shares.total()
 
 
-def _turn(parked: Parked) -> tuple[int, int]:
-    return parked.place, parked.id
-
-
-def _concerns(entry: Unreadable) -> Concerns:
-    """What the decoder says it is about, or else what can be read of it."""
-    found = concerns(entry)
-    wants = getattr(entry, "wants", ()) or found.wants
-    shares = getattr(entry, "shares", ()) or found.shares
-    return Concerns(tuple(dict.fromkeys(wants)), shares, found.books)
-
-
 def _code(code: str) -> bytes:
     raw = code.encode(errors="replace")
     return raw if len(raw) <= SYMBOL_BYTES else b""
-
-
-def _overtaken(parked: Parked, book: str, reset: Any, topic: str) -> bool:
-    """Whether the record came before a reset of its book, which came over `topic`."""
-    if book not in parked.concerns.books:
-        return False
-    entry = parked.entry
-    # the offset tells where both are of one partition; between two, only the time of their coming
-    if (entry.topic, entry.partition) == (topic, int(reset["partition"])):
-        return entry.offset <= int(reset["offset"])
-    return parked.parked_ns < int(reset["received_ns"])

@@ -1,6 +1,6 @@
 """What was read but could not be applied, written out for the quarantine as a person would send it again."""
 
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import msgspec
 import numpy as np
@@ -11,7 +11,11 @@ from engine.events import CORRECTION, DEAL_STEP
 from engine.model import RATE_UNKNOWN, DealAction, Flag, Kind, Op
 from engine.tables import Tables
 from feeds.calendars import date_of
+from feeds.contracts import Contract
+from feeds.orders import Order
+from feeds.orders import Side as Traded
 from feeds.quarantine import Reason, Unreadable
+from feeds.swaps import Pledge, Side, Swap
 
 _REASON: Final = {
     recognise.TOO_OLD: "too_old",
@@ -25,7 +29,16 @@ _REASON: Final = {
     recognise.UNKNOWN_DEAL: Reason.UNKNOWN_DEAL.value,
     recognise.DEAL_KNOWN: "deal_known",
     recognise.MORE_THAN_OPEN: "more_than_open",
+    recognise.DEAL_OVER: "deal_over",
 }
+
+_Form: TypeAlias = tuple[type[msgspec.Struct], str, str]
+_FORM: Final[dict[int, _Form]] = {
+    Kind.SYNTHETIC: (Swap, Side.LONG.value, Side.SHORT.value),
+    Kind.OPEN_ORDER: (Order, Traded.BUY.value, Traded.SELL.value),
+    **{kind: (Pledge, "", "") for kind in Kind if kind.name.startswith("SWAP_PLEDGE")},
+}
+"""How a step of a deal of this kind is written, and its sides; all others are contracts."""
 
 
 def refused(
@@ -83,18 +96,22 @@ def _event(tables: Tables, event: Any) -> dict[str, Any]:
 
 
 def _step(tables: Tables, step: Any) -> dict[str, Any]:
-    """As contracts are written; that of a swap or an order says the same in other words."""
-    told = _event(tables, step["event"])
-    kept = {name: told[name] for name in ("src", "seq", "ts")}
-    row = {name: told[name] for name in ("kind", "sec", "book", "depot", "qty", "trade", "settle")}
-    more = {
+    """In the form of its feed, so that it can be read again."""
+    event = step["event"]
+    form, positive, negative = _FORM.get(int(event["kind"]), (Contract, "", ""))
+    told = _event(tables, event) | {
+        "id": bytes(step["code"]).decode(),
+        "action": _name(DealAction, step["action"]),
+        "side": negative if event["op"] == Op.DECREASE else positive,
         "counterparty": _code(tables, "counterparty", step["counterparty"]),
         "rate": None if step["rate"] == RATE_UNKNOWN else int(step["rate"]),
         "due": _day(step["due_date"]),
         "end": _day(step["end_date"]),
     }
-    named = {"id": bytes(step["code"]).decode(), "action": _name(DealAction, step["action"])}
-    return kept | named | row | {name: value for name, value in more.items() if value}
+    tag = form.__struct_config__.tag
+    return ({"type": tag} if tag else {}) | {
+        name: told[name] for name in form.__struct_fields__ if told[name] not in (None, "")
+    }
 
 
 def _code(tables: Tables, table: str, number: Any) -> str:

@@ -23,8 +23,8 @@ REFUSED: Final = frozenset(
         "no_head",
         "unknown_original",
         "not_correctable",
-        "unknown_deal",
         "deal_known",
+        "deal_over",
         "more_than_open",
     }
 )

@@ -41,6 +41,7 @@ from engine.recognise import (
     BAD_FIELD,
     BAD_QUANTITY,
     DEAL_KNOWN,
+    DEAL_OVER,
     MORE_THAN_OPEN,
     UNKNOWN_DEAL,
     Memory,
@@ -109,7 +110,7 @@ def _refusal(i: int, number: int, quantity: int, steps: Steps, of: Register) -> 
         if event.op not in (_OP_IN, _OP_OUT):
             return BAD_FIELD
     elif state != _IS_OPEN and not (state == _IS_CLOSED and action in (_INCREASE, _UNDO)):
-        return UNKNOWN_DEAL
+        return DEAL_OVER if state else UNKNOWN_DEAL
     if action in (_OPEN, _INCREASE, _RECALL, _RETURN) and quantity < 1:
         return BAD_QUANTITY
     if action == _RETURN and quantity > of.deal[number].quantity:

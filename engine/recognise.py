@@ -29,6 +29,7 @@ NOT_CORRECTABLE: Final = 9
 UNKNOWN_DEAL: Final = 10
 DEAL_KNOWN: Final = 11
 MORE_THAN_OPEN: Final = 12
+DEAL_OVER: Final = 13
 OUTCOMES: Final = (
     "applied",
     "duplicate",
@@ -40,9 +41,10 @@ OUTCOMES: Final = (
     "a part without the event it belongs to",
     "the corrected event is not known (any more)",
     "only trades and settlements are corrected by number; what is stated is stated again",
-    "no open deal has this id",
+    "no deal has this id",
     "a deal with this id is there already",
     "more than is open, or more than is left to be recalled",
+    "the deal is over",
 )
 
 

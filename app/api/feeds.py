@@ -16,10 +16,10 @@ from app.api.problems import ProblemError
 from app.api.requests import typed
 from app.health import HealthDesk
 from app.identity import Role
+from app.parked_record import sort_of
 from app.parking import Parking
 from app.parking_store import Parked
 from app.quarantine_store import Entry
-from engine.model import Namespace
 
 HANDLERS: Final = frozenset({Role.OPS, Role.ADMIN})
 """Who may read records again, and give them up."""
@@ -192,7 +192,7 @@ def _parked_answer(health: HealthDesk, parking: Parking, parked: Parked) -> told
         reason=entry.reason,
         detail=entry.detail,
         events=entry.events,
-        missing=[told.Code(Namespace(space).name.lower(), code) for space, code in parking.missing(parked)],
+        missing=[told.Code(sort_of(space), code) for space, code in parking.missing(parked)],
         shares=[told.SharesOf(security, shares) for security, shares in parked.concerns.shares],
         parked_at=told.moment(parked.parked_ns),
         **_raw(entry.raw),

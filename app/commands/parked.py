@@ -12,10 +12,10 @@ from typing import Any, Final
 import msgspec
 
 from app.commands.quarantine import printable
+from app.parked_record import sort_of
 from app.parking_store import FILE, Parked, ParkingStore
 from app.rules_client import Client, ClientError
 from app.settings import Settings
-from engine.model import Namespace
 
 _LIMIT: Final = 50
 _SHOWN: Final = 100
@@ -108,7 +108,7 @@ def _shown(parked: Parked) -> dict[str, Any]:
         "detail": entry.detail,
         "events": entry.events,
         "parked_ns": parked.parked_ns,
-        "names": [{"kind": Namespace(space).name.lower(), "code": code} for space, code in parked.concerns.wants],
+        "names": [{"kind": sort_of(space), "code": code} for space, code in parked.concerns.wants],
         "shares": dict(parked.concerns.shares),
         "raw": entry.raw.decode(errors="replace"),
     }

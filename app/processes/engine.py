@@ -73,7 +73,7 @@ class Engine:
         self.rings = [Ring.create(f"{settings.instance}.ring{i}") for i in range(settings.workers)]
         if kept is not None:
             snapshots.go_on(self.rings, self.machine.tables.array["applied"])
-        self.intake = Intake(self.machine, graph, self.rings, self.keeping.keep, self._registered)
+        self.intake = Intake(self.machine, graph, self.rings, self.keeping.keep, self._registered, self.keeping)
         read = ReadAgain(self.machine.tables, settings)
         self.keeping.parking = Parking(
             self.machine,

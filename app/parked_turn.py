@@ -1,0 +1,62 @@
+"""Whose turn it is among records that wait, what they are about, and what of them has to wait again."""
+
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from app.parked_record import Concerns, concerns
+from app.parking_store import Parked
+from feeds.quarantine import Unreadable
+
+Place: TypeAlias = tuple[str, int, int]
+"""Topic, partition and offset."""
+
+
+def place_of(entry: Unreadable) -> Place:
+    """Where a record came from."""
+    return entry.topic, entry.partition, entry.offset
+
+
+def turn_of(parked: Parked) -> tuple[int, int]:
+    """Sorts records into the order in which they are used."""
+    return parked.place, parked.id
+
+
+def concerns_of(entry: Unreadable) -> Concerns:
+    """What the decoder says it is about, or else what can be read of it."""
+    found = concerns(entry)
+    wants = getattr(entry, "wants", ()) or found.wants
+    shares = getattr(entry, "shares", ()) or found.shares
+    return Concerns(tuple(dict.fromkeys(wants)), shares, found.books)
+
+
+def overtaken(parked: Parked, book: str, reset: Any, topic: str) -> bool:
+    """Whether the record came before a reset of its book, which came over `topic`."""
+    if book not in parked.concerns.books:
+        return False
+    entry = parked.entry
+    # the offset tells where both are of one partition; between two, only the time of their coming
+    if (entry.topic, entry.partition) == (topic, int(reset["partition"])):
+        return entry.offset <= int(reset["offset"])
+    return parked.parked_ns < int(reset["received_ns"])
+
+
+@dataclass(slots=True)
+class Hand:
+    """Records that are being read again, and in `back` what of them has to wait again."""
+
+    of: dict[Place, Parked] = field(default_factory=dict)
+    back: list[Parked] = field(default_factory=list)
+    _taken: set[int] = field(default_factory=set)
+
+    def put_back(self, entry: Unreadable, next_id: int) -> int:
+        """What is left of a record is that record, in the turn that it had; more than one rest need more than one number.
+
+        Returns the next free number. Raises `KeyError` where it is no rest of what is in the hand.
+        """
+        before = self.of[place_of(entry)]
+        number = before.id
+        if number in self._taken:
+            number, next_id = next_id, next_id + 1
+        self._taken.add(number)
+        self.back.append(Parked(number, before.place, entry, concerns_of(entry), before.parked_ns))
+        return next_id
