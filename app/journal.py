@@ -26,7 +26,8 @@ from app.database import Chain, connect, prepare
 from app.journal_rows import Answer, AnyChange, Statements, form_of, locate_of, order_of, voided
 from app.journal_schema import HISTORY, IDEMPOTENCY, LOCATES, ORDER_HISTORY, ORDERS, carry_over
 from engine import orders
-from engine.locates import NEXT, Evidence, Locate, State
+from engine.locate_today import QUARTER_NS
+from engine.locates import ENDED_EARLY, OPEN, Evidence, Locate, State
 from engine.orders import Order
 
 T = TypeVar("T")
@@ -133,13 +134,26 @@ class Journal:
         await self._enqueue(_Entry((), None, before_ns))
 
     def load_open(self) -> tuple[list[Locate], int]:
-        """Locates that are live or pending, oldest first, and the newest sequence number ever used (0: none)."""
-        states = sorted(state for state in NEXT if state != State.RECEIVED)
-        chosen = sa.select(LOCATES.c.document).where(LOCATES.c.state.in_(states)).order_by(LOCATES.c.sequence)
+        """Locates that hold something or wait, oldest first, and the newest sequence number ever used (0: none)."""
+        column = LOCATES.c
+        held = column.state.in_(sorted(ENDED_EARLY)) & (column.decrement > 0)
+        chosen = sa.select(column.document).where(column.state.in_(sorted(OPEN)) | held).order_by(column.sequence)
         with self._engine.connect() as connection:
             documents = connection.execute(chosen).scalars().all()
             last = connection.execute(sa.select(sa.func.max(LOCATES.c.sequence))).scalar_one()
         return [locate_of(document) for document in documents], last or 0
+
+    def load_located(self, since_ns: int) -> list[tuple[str, str, int, int]]:
+        """Security, client, quarter of an hour since 1970 and shares: what was approved of the requests since then."""
+        column = LOCATES.c
+        quarter = column.received_ns // QUARTER_NS
+        chosen = (
+            sa.select(column.security, column.client, quarter, sa.func.sum(column.approved))
+            .where(column.received_ns >= since_ns, column.approved > 0)
+            .group_by(column.security, column.client, quarter)
+        )
+        with self._engine.connect() as connection:
+            return [(row[0], row[1], row[2], int(row[3])) for row in connection.execute(chosen)]
 
     def load_open_orders(self) -> tuple[list[Order], int]:
         """Orders that hold something or may, oldest first, and the newest sequence number ever used (0: none)."""

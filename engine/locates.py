@@ -22,6 +22,24 @@ Name = Annotated[str, Meta(max_length=64, pattern=_TEXT)]
 Remark = Annotated[str, Meta(max_length=400, pattern=_TEXT)]
 
 
+class IdentifierKind(StrEnum):
+    """How a request names its security; where it does not say, whatever the text leads to."""
+
+    CODE = "code"
+    ISIN = "isin"
+    CUSIP = "cusip"
+    SEDOL = "sedol"
+    FIGI = "figi"
+    TICKER = "ticker"
+
+
+class Settlement(StrEnum):
+    """How the client will be short: by a sale of shares, or by a swap on them."""
+
+    CASH = "cash"
+    SWAP = "swap"
+
+
 class LocateType(StrEnum):
     """What the client is about to sell."""
 
@@ -61,38 +79,80 @@ class Reason(StrEnum):
     RESTRICTED_LIST = "restricted_list"
     MARKET_RESTRICTION = "market_restriction"
     LIMIT_EXCEEDED = "limit_exceeded"
+    RATE_EXCEEDED = "rate_exceeded"
+    """The borrow costs more than the request permits, or nobody knows what it costs."""
     THRESHOLD_SECURITY = "threshold_security"
     STALE_INPUTS = "stale_inputs"
     MANUAL_REJECT = "manual_reject"
 
 
 LIVE: Final = frozenset({State.APPROVED, State.PARTIALLY_APPROVED})
-"""States that hold their decrement."""
-_LIVE_ENDS: Final = frozenset({State.EXHAUSTED, State.RELEASED, State.EXPIRED, State.CANCELLED, State.REVOKED})
+"""States in which the client may still sell."""
+OPEN: Final = LIVE | {State.PENDING, State.EXHAUSTED}
+"""States that time alone ends."""
+ENDED_EARLY: Final = frozenset({State.RELEASED, State.CANCELLED, State.REVOKED})
+"""Ended before the market's close: what was used, or may not be promised again the same day, stays held until then."""
 _DECIDED: Final = frozenset({State.APPROVED, State.PARTIALLY_APPROVED, State.REJECTED})
+_LIVE_NEXT: Final = LIVE | ENDED_EARLY | {State.EXHAUSTED, State.EXPIRED}
 NEXT: Final[Mapping[State, frozenset[State]]] = {
     State.RECEIVED: _DECIDED | {State.PENDING},
     State.PENDING: _DECIDED | {State.PENDING, State.CANCELLED, State.EXPIRED},
-    State.APPROVED: _LIVE_ENDS,
-    State.PARTIALLY_APPROVED: _LIVE_ENDS,
+    State.APPROVED: _LIVE_NEXT - {State.PARTIALLY_APPROVED},
+    State.PARTIALLY_APPROVED: _LIVE_NEXT - {State.APPROVED},
+    State.EXHAUSTED: frozenset({State.EXPIRED}),
+    **dict.fromkeys(sorted(ENDED_EARLY), frozenset({State.EXPIRED})),
 }
-"""Where a state may lead; a state that is not here is final. Pending to pending: for another reason."""
+"""Where a state may lead; a state that is not here is final. A state to itself: for another reason, or used in part."""
 
 
-class LocateRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Named(Struct, frozen=True, kw_only=True):
+    """A security as somebody else names it."""
+
+    security: Annotated[
+        Code,
+        Meta(description="Our code, an ISIN, CUSIP, SEDOL or FIGI, or TICKER@MARKET; a bare ticker needs `market`."),
+    ]
+    identifier_type: Annotated[
+        IdentifierKind | None, Meta(description="What `security` is; null: whatever it leads to.")
+    ] = None
+    market: Annotated[
+        Annotated[str, Meta(max_length=40, pattern=_TEXT)],
+        Meta(description="Where it is traded: a MIC, a country or our own code of the market."),
+    ] = ""
+
+
+class LocateRequest(Named, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One line of a request. Text carries no control characters."""
 
-    security: Annotated[Code, Meta(description="Our code, an ISIN, CUSIP, SEDOL or FIGI, or TICKER@MARKET.")]
     client: Annotated[Name, Meta(min_length=1, description="Who asks.")]
     quantity: Quantity
     type: Annotated[LocateType, Meta(description="A short sale, or a long sale where a market asks for a locate.")] = (
         LocateType.SHORT
     )
+    au: Annotated[Name, Meta(description="The aggregation unit that will sell.")] = ""
+    settlement: Annotated[Settlement, Meta(description="A sale of shares, or a swap on them.")] = Settlement.CASH
     allow_partial: Annotated[bool, Meta(description="Whether less than `quantity` is of use.")] = True
-    on_insufficient: Annotated[OnInsufficient, Meta(description="Where nothing is left.")] = OnInsufficient.REJECT
+    minimum_quantity: Annotated[Quantity, Meta(description="Less than this is of no use.")] = 1
+    on_insufficient: Annotated[OnInsufficient, Meta(description="Where there is not enough.")] = OnInsufficient.REJECT
+    max_rate: Annotated[
+        Annotated[float, Meta(ge=0, le=10_000)] | None,
+        Meta(
+            description="Percent a year that the borrow may cost; where the rate is unknown, nothing is approved by rule."
+        ),
+    ] = None
+    intraday_cover: Annotated[bool, Meta(description="Whether it will be bought back on the same day.")] = False
+    good_for: Annotated[
+        dt.date | None, Meta(description="The trading day at whose close it expires; null: the next close.")
+    ] = None
+    priority: Annotated[int, Meta(ge=0, le=9, description="Pending requests of a higher one are tried first.")] = 0
     reference: Annotated[Name, Meta(description="The client's own id of this line.")] = ""
     requested_by: Annotated[Name, Meta(description="The person or system asking.")] = ""
     comment: Remark = ""
+
+    @property
+    def least(self) -> int:
+        """The smallest approval that is of use."""
+        return max(self.minimum_quantity, 1) if self.allow_partial else self.quantity
 
 
 class RuleUsed(Struct, frozen=True):
@@ -137,6 +197,8 @@ class Subject(Struct, frozen=True):
     """On the market's list of persistent settlement failures."""
     volume_30d: int = 0
     outstanding: int = 0
+    settlement: str = "cash"
+    intraday_cover: bool = False
 
 
 class Evidence(Struct, frozen=True, kw_only=True):
@@ -175,7 +237,8 @@ class Locate(Struct, frozen=True, kw_only=True):
     approved: int
     used: int
     decrement: int
-    """Held from the pool now: 0 once the locate has ended."""
+    """Held from the pool now. What was used stays held until the market's close, and a trade feed that is late with
+    the sale promises nothing twice."""
     pool_before: int
     """What was left for locates before the decision; negative where more was promised than is there."""
     pool_after: int
@@ -190,15 +253,35 @@ class Locate(Struct, frozen=True, kw_only=True):
     changed_by: str = ""
     remark: str = ""
     """Why it was changed last, in the words of who did it."""
+    decided_by: str = ""
+    """Who approved or rejected it last: "rules", or a person."""
+    ratio_basis_points: int | None = None
+    """Of the decrement; None in locates from before it was kept."""
+    reuse: bool = True
+    """Whether what comes back before the market's close may be promised again the same day."""
+    currency: str = ""
+    """What `fee` is paid in."""
 
     @property
     def live(self) -> bool:
         return self.state in LIVE
 
     @property
+    def remaining(self) -> int:
+        """Shares that may still be sold on it."""
+        return self.approved - self.used if self.live else 0
+
+    @property
     def open(self) -> bool:
-        """Live or pending: it may still change."""
-        return self.state in NEXT
+        """It holds something, or may: the desk has it in mind."""
+        return self.state in OPEN or (self.state in ENDED_EARLY and self.decrement > 0)
+
+    @property
+    def full(self) -> int:
+        """What it holds by its ratio and its use."""
+        if self.ratio_basis_points is None:
+            return max(self.decrement, self.used)
+        return decrement(self.ratio_basis_points, self.approved, self.used)
 
 
 class Change(Struct, frozen=True):
