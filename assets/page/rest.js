@@ -2,7 +2,7 @@
 
 const RENEW_BEFORE_MS = 60_000;
 
-/** A request that was not served. `status` 0: nobody answered. `problems`: [{document, line, column, message}]. */
+/** A request that was not served. `status` 0: nobody answered. `problems`: [{document, line, column, pointer, message}]. */
 export class ApiError extends Error {
   constructor(status, title, detail, problems = []) {
     super(detail || title);
@@ -27,15 +27,16 @@ export class Rest {
     return (await this.ask(method, path, body)).json();
   }
 
-  async ask(method, path, body, again = true) {
+  async ask(method, path, body, again = true, key = once()) {
     if (performance.now() > this.renewAt) await this.#renew();
     const headers = { Authorization: `Bearer ${this.token}` };
     if (body !== undefined) headers["Content-Type"] = "application/json";
+    if (method === "POST") headers["Idempotency-Key"] = key;
     const answer = await reach(this.base + path, { method, headers, body: body && JSON.stringify(body), cache: "no-store" });
     if (answer.ok) return answer;
     if (answer.status === 401 && again) {
       await this.#renew();
-      return this.ask(method, path, body, false);
+      return this.ask(method, path, body, false, key);
     }
     throw await refusal(answer);
   }
@@ -58,6 +59,9 @@ export class Rest {
   }
 }
 
+/** A key that no other request has: the same request sent again is the same request. */
+const once = () => [...crypto.getRandomValues(new Uint32Array(4))].map((word) => word.toString(16).padStart(8, "0")).join("");
+
 /** A part of a path. */
 export const part = (text) => encodeURIComponent(text);
 
@@ -76,6 +80,6 @@ async function refusal(answer) {
   } catch {
     told = { title: answer.statusText || `Status ${answer.status}` };
   }
-  const problems = (told.errors ?? []).map(({ document = "", line = 0, column = 0, detail }) => ({ document, line, column, message: detail }));
+  const problems = (told.errors ?? []).map(({ document = "", line = 0, column = 0, pointer = "", detail }) => ({ document, line, column, pointer, message: detail }));
   return new ApiError(answer.status, told.title ?? "", told.detail ?? "", problems);
 }
