@@ -1,7 +1,8 @@
 """From the store to books of rules: what the program ships, what is active, and in which version each rule last changed."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeAlias, TypeVar, cast
 
 import structlog
 from msgspec.structs import replace
@@ -9,8 +10,11 @@ from msgspec.structs import replace
 from app.identity import SHIPPER
 from app.rules_life import Action, Detail, DocumentLife, Version, first_step
 from app.rules_store import Fresh, RuleStore
+from engine.locate_rules import DecisionRule, DecrementRule
 from engine.rule_model import Document, Rule, RuleBook
 
+AnyRule: TypeAlias = Rule | DecisionRule | DecrementRule
+R = TypeVar("R", bound=AnyRule)
 log = structlog.get_logger()
 Read = Callable[[Sequence[Document]], RuleBook]
 
@@ -70,26 +74,34 @@ def rule_versions(before: RuleBook, after: RuleBook, document: str, version: int
     """In which version each rule of a document last changed, if `version` follows what is in `before`."""
     known = {rule.id: rule for rule in _rules(before, document)}
 
-    def changed_in(rule: Rule) -> int:
+    def changed_in(rule: AnyRule) -> int:
         old = known.get(rule.id)
-        return old.version if old and dataclasses.replace(rule, version=old.version) == old else version
+        return old.version if old and _of_version(rule, old.version) == old else version
 
     return {rule.id: changed_in(rule) for rule in _rules(after, document)}
 
 
 def with_rule_versions(book: RuleBook, document: str, versions: dict[str, int]) -> RuleBook:
     """The book with the versions of a document's rules."""
+    def versioned(rules: Iterable[R]) -> tuple[R, ...]:
+        return tuple(_of_version(rule, versions[rule.id]) if rule.document == document else rule for rule in rules)
+
     return dataclasses.replace(
         book,
         documents=tuple(
             dataclasses.replace(one, rule_versions=versions) if one.name == document else one for one in book.documents
         ),
-        rules=tuple(
-            dataclasses.replace(rule, version=versions[rule.id]) if rule.document == document else rule
-            for rule in book.rules
-        ),
+        rules=versioned(book.rules),
+        decisions=versioned(book.decisions),
+        decrements=versioned(book.decrements),
     )
 
 
-def _rules(book: RuleBook, document: str) -> list[Rule]:
-    return [rule for rule in book.rules if rule.document == document]
+def _of_version(rule: R, version: int) -> R:
+    """The same rule, as if it had last changed in that version."""
+    made = dataclasses.replace(rule, version=version) if isinstance(rule, Rule) else replace(rule, version=version)
+    return cast("R", made)
+
+
+def _rules(book: RuleBook, document: str) -> list[AnyRule]:
+    return [rule for rule in book.every_rule if rule.document == document]

@@ -12,7 +12,6 @@ from app.rules_desk import Doors
 from app.rules_impact import impact
 from engine.classes import TooManyClassesError
 from engine.locate_desk import LocateDesk
-from engine.locate_rules import LocateRules
 from engine.model import Market
 from engine.rule_model import Document, Problem, RuleBook, RulesError
 from engine.state import Machine
@@ -20,16 +19,15 @@ from engine.state import Machine
 
 def doors(
     machine: Machine,
-    locates: LocateRules,
     desk: LocateDesk,
     analyst: Analyst,
     journal: Journal,
     clock: Callable[[], int],
 ) -> Doors:
-    """Everything the desk of rules asks of others. `locates`: rules of locates, whose terms must stay."""
+    """Everything the desk of rules asks of others."""
     return Doors(
-        check=partial(_check, machine, locates),
-        publish=partial(_publish, machine),
+        check=partial(_check, machine),
+        publish=partial(_publish, machine, desk),
         today=partial(newest_date, machine.markets, clock),
         impact=partial(impact, analyst, journal, desk),
         clock=clock,
@@ -43,16 +41,16 @@ def newest_date(markets: Sequence[Market], clock: Callable[[], int], codes: Sequ
     return max(now.astimezone(ZoneInfo(market.time_zone)).date() for market in chosen)
 
 
-def _check(machine: Machine, locates: LocateRules, documents: Sequence[Document]) -> RuleBook:
+def _check(machine: Machine, documents: Sequence[Document]) -> RuleBook:
     book = world.rule_book(documents)
     machine.check(book)
-    if found := locates.problems(frozenset(term.name for term in book.terms)):
-        raise RulesError(tuple(Problem("rules", 0, 0, f"rules of locates: {problem}") for problem in found))
     return book
 
 
-def _publish(machine: Machine, book: RuleBook) -> None:
+def _publish(machine: Machine, desk: LocateDesk, book: RuleBook) -> None:
+    """Numbers first: locates are judged by them."""
     try:
         machine.publish(book)
     except TooManyClassesError as error:
         raise RulesError((Problem("rules", 0, 0, str(error)),)) from error
+    desk.use(book.locates)

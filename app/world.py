@@ -19,7 +19,7 @@ from engine.state import Calendar
 from engine.tables import CALENDAR_DAYS
 from feeds.calendars import business_day_table, closing_minutes, day_of
 
-SHIPPED: Final = ("default", "tw", "jp", "kr", "hk", "us", "eu")
+SHIPPED: Final = ("default", "tw", "jp", "kr", "hk", "us", "eu", "locates")
 """The rule documents that come with the program."""
 _PAST_DAYS: Final = 60
 

@@ -3,10 +3,10 @@
 import datetime as dt
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
-from typing import Final
+from typing import Final, Protocol
 
 import yaml
 
@@ -28,6 +28,11 @@ MOST: Final = 500
 """Terms, calculations and rules of each sort, in all documents together."""
 What = tuple[str, str]
 """term, calculation or rule, and its name."""
+
+
+class _Documented(Protocol):
+    @property
+    def document(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +83,14 @@ def place_at(text: str, at: int) -> tuple[int, int]:
 
 def check(book: RuleBook, places: Places, *, complete: bool) -> list[Problem]:
     """Every problem of the book as a whole. `complete` False: something could not be read, so nothing is missed."""
-    for items, plural in ((book.terms, "terms"), (book.calculations, "calculations"), (book.rules, "rules")):
+    sorts: tuple[tuple[Sequence[_Documented], str], ...] = (
+        (book.terms, "terms"),
+        (book.calculations, "calculations"),
+        (book.rules, "rules"),
+        (book.decisions, "decisions"),
+        (book.decrements, "decrements"),
+    )
+    for items, plural in sorts:
         if len(items) > MOST:
             return [Problem(items[MOST].document, 0, 0, f"{len(items):,} {plural} are too many: at most {MOST}")]
     problems = [
@@ -87,6 +99,7 @@ def check(book: RuleBook, places: Places, *, complete: bool) -> list[Problem]:
         *_expressions(book, places),
         *_rules(book, places),
         *_overlaps(book, places),
+        *_locates(book, places),
         *_roles(book, places, complete=complete),
         *(
             places.problem(("calculation", path[0]), "expression", f"goes round: {' -> '.join(path)}")
@@ -171,7 +184,7 @@ def _names(book: RuleBook, places: Places) -> Iterator[Problem]:
             elif item.name in RESERVED:
                 yield places.problem(key, "", f"{item.name!r} is a word of expressions")
             seen.setdefault(item.name, what)
-    for rule in book.rules:
+    for rule in book.every_rule:
         nth = counts["rule", rule.id]
         counts["rule", rule.id] += 1
         if nth:
@@ -253,6 +266,14 @@ def _overlaps(book: RuleBook, places: Places) -> Iterator[Problem]:
                 since = f"from {begins}" if begins > dt.date.min else "from the first day"
                 message = f"overlaps {one.id!r} ({one.document}) {since}: same input, condition and priority"
                 yield places.problem(("rule", other.id), "effective_from", message)
+
+
+def _locates(book: RuleBook, places: Places) -> Iterator[Problem]:
+    terms = {term.name for term in book.terms}
+    for rule in book.decisions:
+        for name in rule.within_terms:
+            if name not in terms | places.declared:
+                yield places.problem(("rule", rule.id), "within_terms", f"no term {name!r}{close_to(name, terms)}")
 
 
 def _roles(book: RuleBook, places: Places, *, complete: bool) -> Iterator[Problem]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Final
 
+from engine.locate_rules import DecisionRule, DecrementRule, LocateRules
 from engine.model import Clock, Decided, Fact
 
 FORMAT: Final = 1
@@ -185,6 +186,19 @@ class RuleBook:
     calculations: tuple[Calculation, ...]
     rules: tuple[Rule, ...]
     headings: tuple[Heading, ...] = ()
+    decisions: tuple[DecisionRule, ...] = ()
+    """What is decided on requests for locates, and (`decrements`) how much of an approval leaves the pool."""
+    decrements: tuple[DecrementRule, ...] = ()
+
+    @property
+    def every_rule(self) -> tuple[Rule | DecisionRule | DecrementRule, ...]:
+        """Rules of every sort."""
+        return (*self.rules, *self.decisions, *self.decrements)
+
+    @property
+    def locates(self) -> LocateRules:
+        """The rules of locates, in the order in which they are asked."""
+        return LocateRules(decisions=self.decisions, decrements=self.decrements)
 
 
 @dataclass(frozen=True, slots=True)

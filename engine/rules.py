@@ -29,8 +29,8 @@ from engine.rule_model import (
     Scope,
     Term,
 )
+from engine.rule_reader import place_of_market
 from engine.rule_sql import ATTRIBUTES, FLAG, NUMBER, Condition, normal, read_condition, read_expression
-from engine.rule_text import place_of_market
 
 ALWAYS: Final = "position_type"
 """Asked for also where no condition names it: there is a column to count."""
@@ -123,7 +123,7 @@ def compile_rules(book: RuleBook, markets: Sequence[Market], dates: NDArray[np.i
 def _check_markets(book: RuleBook, codes: set[str]) -> None:
     texts = {document.name: document for document in book.documents}
     named = [(heading.document, heading.markets) for heading in book.headings]
-    named += [(rule.document, rule.markets) for rule in book.rules]
+    named += [(rule.document, tuple(rule.markets)) for rule in book.every_rule]
     asked = [(term.document, term.rows) for term in book.terms] + [
         (rule.document, rule.condition) for rule in book.rules
     ]

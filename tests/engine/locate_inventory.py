@@ -1,11 +1,11 @@
 """An inventory of a few dictionaries for tests of the desk: pools that a test may set as it likes."""
 
-from pathlib import Path
+from functools import cache
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from app import world
 from engine.locate_rules import LocateRules
 from engine.model import Decided, Market, Temperature
 
@@ -26,10 +26,10 @@ NOON_NS = 1_790_000_000_000_000_000
 """A moment in September 2026."""
 
 
+@cache
 def shipped_rules() -> LocateRules:
     """The rules that the program comes with."""
-    text = Path("assets/rules/locates.yaml").read_bytes()
-    return msgspec.yaml.decode(text, type=LocateRules)
+    return world.rule_book().locates
 
 
 class PlainInventory:

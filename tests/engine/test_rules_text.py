@@ -5,7 +5,8 @@ import datetime as dt
 import pytest
 
 from engine.rule_model import Document, Measure, RulesError
-from engine.rule_text import LONGEST, read_documents
+from engine.rule_reader import LONGEST
+from engine.rule_text import read_documents
 from tests.engine.rule_books import problems_of, read, shipped, small
 
 ANY_ROW = 'rows: "TRUE", measure: ca_pending'
@@ -75,7 +76,7 @@ BAD: list[tuple[str, str, str, str]] = [
     ("tw", "weight: 0.25", "weight: 0.25\n    «weight: 0.5", "'weight' is there twice"),
     ("tw", "title: Taiwan", "«titel: Taiwan", "a document has no 'titel': title?"),
     ("tw", "markets: [TW]", "markets: «[]", "markets: at least one is needed"),
-    ("tw", "markets: [TW]", "markets: [TW, «TW]", "market 'TW' is there twice"),
+    ("tw", "markets: [TW]", "markets: [TW, «TW]", "markets: 'TW' is there twice"),
     ("tw", "weight: 0.25", "weight: 0.25\n    markets: [«JP]", "market 'JP' is not one of the document's"),
     ("us", "rules: []", "rules: «{}", "rules is a list"),
     ("us", "rules: []", "rules: [«hello]", "a rule is a mapping of names to values"),
