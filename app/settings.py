@@ -55,6 +55,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How much the archive may be behind before it has a gap: at 300,000 events a second 13 s."""
     snapshot_s: float = 30.0
     """Seconds between two snapshots of what Kafka has given; 0: none, and a restart reads Kafka from its beginning."""
+    api_rate: int = 10_000
+    """Requests a second that each token may make of the API; 0: as many as it likes."""
     frame_ms: int = 50
     """The least time between two frames of one grid."""
     quiet: bool = False

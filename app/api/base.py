@@ -18,15 +18,18 @@ from app.api.problems import Fault, ProblemError
 from app.api.recording import Key
 from app.api.securities import Securities
 from app.api.server import Waits
+from app.api.throttle import Throttle
 from app.files_store import FilesStore
 from app.health import HealthDesk
 from app.identity import Identity, Role
 from app.journal import JournalError
 from app.master_desk import MasterDesk
 from app.rules_desk import RulesDesk
+from app.streams import Streams
 
 log = structlog.get_logger()
 MAX_BODY_BYTES: Final = 1 << 20
+_KEY: Final = "Idempotency-Key"
 _MAX_KEY: Final = 128
 DRAIN_BYTES: Final = 64 << 20
 """A body up to this size is read to its end and dropped, so that its sender gets to see the 413."""
@@ -48,10 +51,14 @@ class Context:
     """Path -> media type and body of what is only shown."""
     waits: Waits
     """Who is being waited for."""
+    throttle: Throttle
+    """How often each token may ask."""
     health: HealthDesk | None = None
     """Feeds, what waits and what was set aside; None where nobody watches them."""
     files: FilesStore | None = None
     """Batch files and how they fared; None where none are loaded."""
+    streams: Streams | None = None
+    """What can be followed; None where nothing can."""
     master: MasterDesk | None = None
     """People at the security master; None where there is none."""
 
@@ -65,6 +72,8 @@ class Base(web.RequestHandler):
     """What a body may be."""
     roles: ClassVar[Mapping[str, frozenset[Role]]] = {}
     """Per method, who may; whoever has a token, where nothing is said."""
+    for_clients = False
+    """Whether a token that shows some clients only may ask; the resource then shows nothing of the others."""
     context: Context
     identity: Identity
     """Who asks; of guarded resources only."""
@@ -111,6 +120,12 @@ class Base(web.RequestHandler):
         except AccessError as error:
             challenge = {"WWW-Authenticate": 'Bearer realm="ims"'}
             return ProblemError(401, "unauthorized", str(error), headers=challenge)
+        if wait_s := self.context.throttle.wait_s(self.context.access.scope(self.identity)):
+            return ProblemError(
+                429, "too-many", "this token asks more often than it may", headers={"Retry-After": str(wait_s)}
+            )
+        if self.identity.clients is not None and not self.for_clients:
+            return ProblemError(403, "forbidden", "this is not shown to a token for some clients only")
         roles = self.roles.get(self.request.method or "")
         if roles is None or self.identity.may(roles):
             return None
@@ -127,13 +142,17 @@ class Base(web.RequestHandler):
             raise ProblemError(415, "media-type", f"expected {expected}, got {kind or 'no Content-Type'}")
         return bytes(self.body)
 
-    def idempotency_key(self, body: bytes) -> Key | None:
-        """The header's key with the fingerprint of what came with it. Raises `ProblemError` for one that cannot be used."""
-        text = self.request.headers.get("Idempotency-Key")
+    def idempotency_key(self, body: bytes) -> Key:
+        """The header's key with the fingerprint of what came with it.
+
+        Raises a `ProblemError`: 400 where there is none, 422 for one that cannot be used.
+        """
+        text = self.request.headers.get(_KEY)
         if text is None:
-            return None
+            fault = Fault("Missing: a new key for every new request, the same when it is sent again", header=_KEY)
+            raise ProblemError(400, "key-missing", "send an Idempotency-Key", (fault,))
         if not 0 < len(text) <= _MAX_KEY or not all("!" <= letter <= "~" for letter in text):
-            fault = Fault(f"Expected 1 to {_MAX_KEY} visible ASCII characters", header="Idempotency-Key")
+            fault = Fault(f"Expected 1 to {_MAX_KEY} visible ASCII characters", header=_KEY)
             raise ProblemError(422, "invalid", "the Idempotency-Key cannot be used", (fault,))
         asked = f"{self.request.method} {self.request.path}\n".encode()
         return Key(self.context.access.scope(self.identity), text, hashlib.sha256(asked + body).hexdigest())

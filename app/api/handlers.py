@@ -18,6 +18,7 @@ from app.api.answers import (
     transition_answer,
 )
 from app.api.base import Base, Context
+from app.api.clients import own_lines, own_locate
 from app.api.explain import Explain
 from app.api.metrics import MEDIA_TYPE as METRICS_TYPE
 from app.api.parameters import Parameters, number, sequence_or_missing
@@ -39,12 +40,14 @@ class Locates(Base):
     """/api/v1/locates: ask for one or many, list them."""
 
     roles: ClassVar = {"POST": WRITERS}
+    for_clients = True
 
     async def post(self) -> None:
         """Decide. 200, 202 where all is pending, 207 where lines went different ways."""
         began = time.perf_counter()
         body = self.checked_body()
         asked, single = lines(body, LocateRequest)
+        own_lines(self, asked, single=single)
         reply = await self.context.decisions.submit(
             asked, single=single, key=self.idempotency_key(body), by=self.identity.user
         )
@@ -81,10 +84,12 @@ class Locates(Base):
 class Locate(Base):
     """/api/v1/locates/{id}."""
 
+    for_clients = True
+
     async def get(self, text: str) -> None:
         """The locate as it was last written down."""
         self.checked_body()
-        sequence = sequence_or_missing(text)
+        sequence = await own_locate(self, text)
         locate = await self.context.decisions.journal.get(sequence)
         if locate is None:
             raise ProblemError(404, "not-found", f"no locate {text}")
@@ -108,12 +113,13 @@ class End(Base):
     """/api/v1/locates/{id}/release and /cancel."""
 
     roles: ClassVar = {"POST": WRITERS}
+    for_clients = True
 
     async def post(self, text: str, action: str) -> None:
         """End the locate. Asking again gives the same answer; another end of an ended locate is a 409."""
         request = end_request(self.checked_body())
         state = State.RELEASED if action == "release" else State.CANCELLED
-        sequence = sequence_or_missing(text)
+        sequence = await own_locate(self, text)
         locate = await self.context.decisions.end(sequence, state, request.requested_by, request.comment)
         self.answer(_JSON.encode(locate_answer(locate)))
 

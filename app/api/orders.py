@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from app.api.base import Base
+from app.api.clients import own_lines, own_order
 from app.api.explain_answers import explain_answer
 from app.api.order_answers import LimitAnswer, OrderLife, order_answer
 from app.api.problems import ProblemError
@@ -49,6 +50,7 @@ class Orders(Base):
     """/api/v1/orders: ask whether one or many may be sold."""
 
     roles: ClassVar = {"POST": WRITERS}
+    for_clients = True
 
     async def post(self) -> None:
         """Decide. 200, 207 where lines went different ways."""
@@ -56,6 +58,7 @@ class Orders(Base):
         orders = self.context.orders
         received_ns = orders.clock()
         requests, single = lines(body, OrderRequest)
+        own_lines(self, requests, single=single)
         reply = await orders.submit(requests, received_ns, single=single, key=self.idempotency_key(body))
         self.answer(reply.body, reply.status)
 
@@ -63,9 +66,12 @@ class Orders(Base):
 class OneOrder(Base):
     """/api/v1/orders/{id}."""
 
+    for_clients = True
+
     async def get(self, order: str) -> None:
         """The order as it was last written down, with its history."""
         self.checked_body()
+        await own_order(self, order)
         found = await self.context.orders.find(order)
         steps = await self.context.orders.journal.order_history(found.sequence)
         self.answer(_JSON.encode(OrderLife(now=order_answer(found), steps=[order_answer(step) for step in steps])))
@@ -75,10 +81,12 @@ class OrderStep(Base):
     """/api/v1/orders/{id}/amend, /executed and /cancel."""
 
     roles: ClassVar = {"POST": WRITERS}
+    for_clients = True
 
     async def post(self, order: str, action: str) -> None:
         """Take the step; 409 where the order cannot."""
         body = self.checked_body()
+        await own_order(self, order)
         self.answer(_JSON.encode(order_answer(await getattr(self, f"_{action}")(order, body))))
 
     async def _amend(self, order: str, body: bytes) -> Order:
@@ -102,9 +110,13 @@ class OrderStep(Base):
 class ClientLimit(Base):
     """/api/v1/limits/{client}/{security}."""
 
+    for_clients = True
+
     async def get(self, client: str, text: str) -> None:
         """Both limits of a client in a security, and why they are what they are."""
         self.checked_body()
+        if not self.identity.sees(client):
+            raise ProblemError(404, "not-found", f"no client {client!r}")
         security, code = _security(self, text)
         decided = self.context.decisions.desk.held_of(code, client) | dict(
             self.context.orders.desk.sells_of(code, "client", client)

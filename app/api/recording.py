@@ -41,29 +41,23 @@ class Once:
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
-        self._in_flight: dict[tuple[str, str], tuple[str, asyncio.Future[Reply]]] = {}
+        self._in_flight: dict[tuple[str, str], str] = {}
+        """Hashes of the bodies of requests that are being answered."""
 
     async def __call__(self, key: Key | None, decide: Callable[[], Awaitable[Reply]]) -> Reply:
-        """Raises `ProblemError` where the key came with another body."""
+        """Raises `ProblemError` where the key came with another body, or its first request is still being answered."""
         if key is None:
             return await decide()
         name = key.scope, key.key
         if name in self._in_flight:
-            body_hash, first = self._in_flight[name]
-            _refuse_other_body(key, body_hash)
-            return await asyncio.shield(first)
-        reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        self._in_flight[name] = key.body_hash, reply
+            _refuse_other_body(key, self._in_flight[name])
+            wait = {"Retry-After": "1"}
+            raise ProblemError(409, "key-in-flight", "the first request with this key is being answered", headers=wait)
+        self._in_flight[name] = key.body_hash
         try:
-            kept = await self._kept_answer(key)
-            reply.set_result(kept or await decide())
-        except BaseException as error:
-            reply.set_exception(error)
-            reply.exception()  # whether or not anybody waits for it
-            raise
+            return await self._kept_answer(key) or await decide()
         finally:
             del self._in_flight[name]
-        return reply.result()
 
     async def _kept_answer(self, key: Key) -> Reply | None:
         try:

@@ -6,7 +6,7 @@ import msgspec
 
 from app.api.answers import ActionAnswer, ActionsAnswer, locate_answer
 from app.api.base import Base
-from app.api.parameters import sequence_or_missing
+from app.api.clients import own_locate
 from app.api.problems import ProblemError
 from app.api.requests import ActionsRequest, ApproveRequest, AskRequest, RejectRequest, typed
 from app.identity import REVIEWERS, WRITERS
@@ -20,10 +20,11 @@ class Review(Base):
     """/api/v1/locates/{id}/approve, /reject and /ask: a person decides on what rules have left to one."""
 
     roles: ClassVar = {"POST": REVIEWERS}
+    for_clients = True
 
     async def post(self, text: str, action: str) -> None:
         """Take the step; 409 where it cannot be taken, 403 where it needs another person."""
-        body, sequence = self.checked_body(), sequence_or_missing(text)
+        body, sequence = self.checked_body(), await own_locate(self, text)
         self.answer(_JSON.encode(locate_answer(await getattr(self, f"_{action}")(sequence, body))))
 
     async def _approve(self, sequence: int, body: bytes) -> Locate:
@@ -42,6 +43,7 @@ class Actions(Base):
     """/api/v1/locates/actions: one step for many locates."""
 
     roles: ClassVar = {"POST": WRITERS | REVIEWERS}
+    for_clients = True
 
     async def post(self) -> None:
         """200, or 207 where some could not take it."""
@@ -56,7 +58,7 @@ class Actions(Base):
     async def _one(self, text: str, asked: ActionsRequest) -> ActionAnswer:
         decisions, by = self.context.decisions, self.identity.user
         try:
-            sequence = sequence_or_missing(text)
+            sequence = await own_locate(self, text)
             if asked.action in _ENDS:
                 locate = await decisions.end(sequence, _ENDS[asked.action], by, asked.comment)
             elif asked.action == "ask":

@@ -24,6 +24,7 @@ from app.api.openapi import documents
 from app.api.order_decisions import OrderDecisions
 from app.api.securities import Securities
 from app.api.server import Server, Waits
+from app.api.throttle import Throttle
 from app.files_store import FILE as FILES_FILE
 from app.files_store import FilesStore
 from app.health import HealthDesk
@@ -132,6 +133,7 @@ class ApiService:
             readiness=self._waiting_for,
             documents=documents(),
             waits=self._waits,
+            throttle=Throttle(settings.api_rate),
             health=health,
             files=self._files,
             master=self.master,

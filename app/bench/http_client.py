@@ -1,6 +1,7 @@
 """The least HTTP/1.1 client that keeps a connection alive: what a bench spends here it does not measure."""
 
 import asyncio
+from secrets import token_hex
 from typing import Self
 
 
@@ -26,8 +27,8 @@ class Connection:
         return cls(reader, writer, head)
 
     async def request(self, method: str, path: str, body: bytes = b"", key: str = "") -> tuple[int, bytes]:
-        """Status and body of the answer. Raises `GoneError`."""
-        named = f"Idempotency-Key: {key}\r\n" if key else ""
+        """Status and body of the answer; a POST without a key gets a new one. Raises `GoneError`."""
+        named = f"Idempotency-Key: {key or token_hex(8)}\r\n" if method == "POST" else ""
         head = f"{method} {path}{self._head}{named}Content-Length: {len(body)}\r\n\r\n"
         try:
             self._writer.write(head.encode() + body)

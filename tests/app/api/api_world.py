@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import msgspec
 from tornado.httpclient import AsyncHTTPClient, HTTPResponse
@@ -66,14 +67,23 @@ class Api:
         self.token = settings.api_token
 
     async def call(
-        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None, token: str | None = None
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        headers: dict[str, str] | None = None,
+        token: str | None = None,
+        *,
+        keyed: bool = True,
     ) -> HTTPResponse:
-        """`body`: bytes as they are, anything else as JSON."""
+        """`body`: bytes as they are, anything else as JSON. `keyed`: a POST gets a new Idempotency-Key where it has none."""
         token = self.token if token is None else token
         given = HTTPHeaders({"Authorization": f"Bearer {token}"} if token else {})
         if body is not None:
             given["Content-Type"] = "application/json"
             body = body if isinstance(body, bytes) else msgspec.json.encode(body)
+        if keyed and method == "POST":
+            given["Idempotency-Key"] = uuid4().hex
         given.update(headers or {})
         return await AsyncHTTPClient().fetch(
             self.base + path,

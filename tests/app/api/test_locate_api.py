@@ -16,6 +16,8 @@ from engine.tables import Word
 from tests.app.api.api_world import NOON_NS, Api, fill, read, serving, set_ready
 from tests.app.journal_urls import STORES, journal_url
 
+ORDER = {"order": "O1", "security": "S1", "client": "FUND1", "book": "B1", "side": "long", "quantity": 1}
+
 
 @pytest.fixture(params=STORES)
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
@@ -164,8 +166,21 @@ async def test_a_key_gets_its_first_answer_whatever_has_happened_since(api: Api)
 async def test_a_key_in_flight_is_decided_once(api: Api) -> None:
     body = {"security": "S1", "client": "FUND1", "quantity": 10}
     answers = await asyncio.gather(*(api.post(body, Idempotency_Key="k1") for _ in range(20)))
-    assert {a.body for a in answers} == {answers[0].body}
+    assert {a.code for a in answers} <= {200, 409}
+    assert len({a.body for a in answers if a.code == 200}) == 1
+    waiting = [a for a in answers if a.code == 409]
+    assert all((a.headers["Retry-After"], read(a)["type"]) == ("1", "/api/v1/docs#key-in-flight") for a in waiting)
+    assert (await api.post(body, Idempotency_Key="k1")).code == 200
     assert left(api) == 990
+
+
+async def test_nothing_is_decided_without_a_key(api: Api) -> None:
+    for path, body in (("locates", {"security": "S1", "client": "FUND1", "quantity": 10}), ("orders", ORDER)):
+        refused = await api.call("POST", f"/api/v1/{path}", body, keyed=False)
+        (fault,) = read(refused)["errors"]
+        assert (refused.code, fault["header"]) == (400, "Idempotency-Key")
+        assert read(refused)["type"] == "/api/v1/docs#key-missing"
+    assert left(api) == 1_000
 
 
 @pytest.mark.parametrize("key", ["", "a b", "x" * 129])
