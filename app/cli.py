@@ -12,6 +12,7 @@ COMMANDS: Final = {
     "run": "start the service: engine, decode workers, gateway and pages",
     "simulate": "send a believable day to Kafka, or through the decoder in memory",
     "rules": "list, show, test, submit, approve, export and import the rules of a running service",
+    "database": "show the versions of the databases, and bring them to the newest",
     "users": "add, list and remove the people who may log in",
     "token": "make a token for the API, good for a while",
     "securities": "show securities, their history and open exceptions; decide, merge and split",

@@ -69,13 +69,24 @@ def version_of(engine: sa.Engine, chain: Chain) -> str | None:
         return connection.execute(sa.select(table.c.version_num)).scalar_one_or_none()
 
 
+def missing(engine: sa.Engine, chain: Chain) -> list[str]:
+    """The versions that the database lacks, oldest first. Raises `sqlalchemy.exc.SQLAlchemyError`."""
+    known, found = chain.versions(), version_of(engine, chain)
+    if found is None:
+        return known
+    if found not in known:
+        raise NewerDatabaseError(f"the {chain} has version {found}, this program knows {known[-1]} at most")
+    return known[known.index(found) + 1 :]
+
+
 def prepare(engine: sa.Engine, chain: Chain) -> None:
     """Bring the database to the newest version, all of the way or not at all. Raises `sqlalchemy.exc.SQLAlchemyError`."""
-    known, found = chain.versions(), version_of(engine, chain)
-    if found == known[-1]:
-        return
-    if found is not None and found not in known:
-        raise NewerDatabaseError(f"the {chain} has version {found}, this program knows {known[-1]} at most")
+    if missing(engine, chain):
+        upgrade(engine, chain)
+
+
+def upgrade(engine: sa.Engine, chain: Chain, to: str = "head") -> None:
+    """Bring the database to that version; `prepare` is what a program calls. Raises `sqlalchemy.exc.SQLAlchemyError`."""
     # only here: this library takes a while to be there, and most starts have no use for it
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
@@ -87,7 +98,7 @@ def prepare(engine: sa.Engine, chain: Chain) -> None:
     with _one_at_a_time(engine) as connection:
         config.attributes["connection"] = connection
         config.attributes["version_table"] = chain.version_table
-        command.upgrade(config, "head")
+        command.upgrade(config, to)
 
 
 @contextlib.contextmanager

@@ -42,6 +42,7 @@ def _locate_row(locate: Any) -> dict[str, Any]:
         "requested": request.quantity,
         "approved": locate.approved,
         "decrement": locate.decrement,
+        "used": locate.used,
         "received_ns": locate.received_ns,
     }
 
@@ -84,7 +85,7 @@ FORMS: Final[Mapping[type[Kept], Form]] = {
         LOCATES,
         HISTORY,
         _locate_row,
-        ("state", "approved", "decrement"),
+        ("state", "approved", "decrement", "used"),
         lambda locate: replace(locate, state=State.REVOKED, decrement=0),
     ),
     Order: Form(

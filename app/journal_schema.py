@@ -23,6 +23,7 @@ LOCATES: Final = sa.Table(
     sa.Column("requested", sa.BigInteger, nullable=False),
     sa.Column("approved", sa.BigInteger, nullable=False),
     sa.Column("decrement", sa.BigInteger, nullable=False),
+    sa.Column("used", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("received_ns", sa.BigInteger, nullable=False),
     sa.Column("document", sa.Text, nullable=False),
     sa.Index("locates_by_state", "state", "sequence"),
