@@ -2,17 +2,20 @@
 
 As with locates, every door returns a change that somebody journals, then calls `settle` for, or `undo`. Until then limits are
 counted as if the worse of the two had come true: what is taken is taken at once, what is given back only when settled.
+
+Executed shares that have used up a locate are counted there for the client's limit, and here no more: the locate's remaining
+shares have fallen by as many. A unit has no locates; its limit counts every share.
 """
 
 import heapq
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Protocol
 
 from msgspec.structs import replace
 
 from engine.holdings import Holdings, Told
 from engine.model import Decided, Market
-from engine.orders import NEXT, LimitSeen, Order, OrderChange, OrderReason, OrderRequest, OrderState
+from engine.orders import NEXT, LimitSeen, Order, OrderChange, OrderReason, OrderRequest, OrderState, Side
 
 MAX_OPEN: Final = 1_000_000
 MAX_CHANGES: Final = 1_000
@@ -26,6 +29,7 @@ class Limits(Told, Protocol):
     def market(self, security: int) -> Market: ...
     def unit_of(self, book: str, security: int) -> str | None: ...
     def client_left(self, security: int, client: str, request: OrderRequest, sells: Held) -> int | None: ...
+    def located(self, request: OrderRequest) -> bool: ...
     def unit_left(self, security: int, unit: str, request: OrderRequest, sells: Held) -> int | None: ...
     @property
     def as_of_ns(self) -> int: ...
@@ -62,6 +66,8 @@ class OrderDesk:
         self._moving: set[str] = set()
         self._holdings = Holdings(limits, OrderInvariantError)
         self._expiry: list[tuple[int, str]] = []
+        self._working: dict[tuple[str, str, Side], set[str]] = {}
+        """Approved orders that are not executed, by code, client and side."""
         self._next = 1
 
     @property
@@ -78,6 +84,19 @@ class OrderDesk:
     def sells_of(self, security: str, scope: str, owner: str) -> Held:
         """What orders hold of a security, by a code that leads to it, for a "client" or a "unit", or ("", "") for all."""
         return self._holdings.held(security, (scope, owner))
+
+    def largest_holders(self, scope: str, most: int) -> list[tuple[str, str, Held]]:
+        """Who ("client" or "unit") holds most by orders: security (a code that leads to it), name, and what; largest first."""
+        return [*self._holdings.largest(scope, most)]
+
+    def codes_of(self, security: str) -> Sequence[str]:
+        """The codes under which orders on a security, by a code that leads to it, came."""
+        return self._holdings.together(security)
+
+    def working(self, codes: Iterable[str], client: str, side: Side) -> list[Order]:
+        """A client's orders in these codes that are still to be executed; oldest first."""
+        found = [self._open[order] for code in codes for order in self._working.get((code, client, side), ())]
+        return sorted(found, key=lambda order: order.sequence)
 
     # doors
 
@@ -135,8 +154,11 @@ class OrderDesk:
         after = replace(before, quantity=quantity, state=state, client_limit=client_limit, unit_limit=unit_limit)
         return self._move(before, replace(after, updated_ns=now_ns, changed_by=by, remark=remark))
 
-    def execute(self, order: str, executed: int, now_ns: int, by: str = "") -> OrderChange:
-        """So many shares are sold in all; no more than before changes nothing. Raises as `amend`, also for more than it has."""
+    def execute(self, order: str, executed: int, now_ns: int, by: str = "", covered: int = 0) -> OrderChange:
+        """So many shares are sold in all; no more than before changes nothing. Raises as `amend`, also for more than it has.
+
+        `covered`: how many more of them use up locates (see `engine.locate_usage`).
+        """
         before = self.get(order)
         if executed <= before.executed and order not in self._moving:
             return OrderChange(before, before)
@@ -144,7 +166,8 @@ class OrderDesk:
         if executed > before.quantity:
             raise WrongOrderStateError(f"order {order} is for {before.quantity:,}, not {executed:,}")
         state = OrderState.FILLED if executed == before.quantity else OrderState.APPROVED
-        return self._move(before, replace(before, executed=executed, state=state, updated_ns=now_ns, changed_by=by))
+        after = replace(before, executed=executed, state=state, updated_ns=now_ns, changed_by=by)
+        return self._move(before, replace(after, covered=before.covered + covered))
 
     def cancel(self, order: str, now_ns: int, by: str = "", remark: str = "") -> OrderChange:
         """What is not executed is given back."""
@@ -173,7 +196,7 @@ class OrderDesk:
         before, after = change.before, change.after
         self._moving.discard(after.request.order)
         if before is not None:
-            self._count(after, min(0, after.held - before.held))
+            self._count(after, *(min(0, shares) for shares in _difference(before, after)))
         if not after.open:
             self._open.pop(after.request.order, None)
 
@@ -181,12 +204,12 @@ class OrderDesk:
         """The change could not be kept: it has not happened."""
         before, after = change.before, change.after
         self._moving.discard(after.request.order)
+        self._count(after, *(-max(0, shares) for shares in _difference(before, after)))
         if before is None:
-            self._count(after, -after.held)
             self._open.pop(after.request.order, None)
+            self._index(after, working=False)
             return
-        self._count(after, -max(0, after.held - before.held))
-        self._open[before.request.order] = before
+        self._show(before)
         heapq.heappush(self._expiry, (before.expires_ns, before.request.order))
 
     def restore(self, orders: Iterable[Order], last_sequence: int) -> None:
@@ -213,6 +236,8 @@ class OrderDesk:
             return OrderReason.INVALID_ORDER, None, None
         if limits.stale:
             return OrderReason.STALE_INPUTS, None, None
+        if request.locate and not limits.located(request):
+            return OrderReason.INVALID_ORDER, None, None
         unit = limits.unit_of(request.book, security)
         if unit is None:
             return OrderReason.AU_LIMIT_NOT_FOUND, None, None
@@ -242,22 +267,43 @@ class OrderDesk:
     def _move(self, before: Order, after: Order) -> OrderChange:
         """What it takes more is taken now; what it gives back waits for `settle`."""
         self._moving.add(after.request.order)
-        self._count(after, max(0, after.held - before.held))
-        self._open[after.request.order] = after
+        self._count(after, *(max(0, shares) for shares in _difference(before, after)))
+        self._show(after)
         return OrderChange(before, after)
 
     def _keep(self, order: Order) -> None:
-        self._open[order.request.order] = order
+        self._show(order)
         heapq.heappush(self._expiry, (order.expires_ns, order.request.order))
         self._next = max(self._next, order.sequence + 1)
-        self._count(order, order.held)
+        self._count(order, order.held, order.held_of_client)
 
-    def _count(self, order: Order, shares: int) -> None:
-        """Add what an order holds, or take it away."""
-        if not shares:
-            return
+    def _show(self, order: Order) -> None:
+        """The order is this one from now on."""
+        self._open[order.request.order] = order
+        self._index(order, working=order.working > 0)
+
+    def _index(self, order: Order, *, working: bool) -> None:
+        request = order.request
+        place = request.security, request.client, request.side
+        if working:
+            self._working.setdefault(place, set()).add(request.order)
+        elif place in self._working:
+            self._working[place].discard(request.order)
+            if not self._working[place]:
+                del self._working[place]
+
+    def _count(self, order: Order, shares: int, of_client: int) -> None:
+        """Add what an order holds, or take it away: of all and of its unit, and of its client."""
         request, what = order.request, order.counts_as
-        owners = [("client", request.client)]
-        if order.unit_limit is not None:
-            owners.append(("unit", order.unit_limit.owner))
-        self._holdings.add(request.security, what, shares, *owners)
+        if shares:
+            unit = order.unit_limit
+            self._holdings.add(request.security, what, shares, *(() if unit is None else (("unit", unit.owner),)))
+        if of_client:
+            self._holdings.add_for((("client", request.client),), request.security, what, of_client)
+
+
+def _difference(before: Order | None, after: Order) -> tuple[int, int]:
+    """What an order holds more than before: of all, and of its client."""
+    if before is None:
+        return after.held, after.held_of_client
+    return after.held - before.held, after.held_of_client - before.held_of_client

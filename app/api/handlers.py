@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final
 import msgspec
 from tornado import web
 
-from app.api import feeds, files, master, orders, reviews, rules
+from app.api import feeds, files, master, orders, reviews, rules, stream
 from app.api.answers import (
     AvailabilityPage,
     HistoryAnswer,
@@ -278,6 +278,7 @@ def make_app(context: Context) -> web.Application:
                     *feeds.RESOURCES,
                     *master.RESOURCES,
                     *files.RESOURCES,
+                    *stream.RESOURCES,
                 )
             ),
             (f"(?:{documents})", Document, given),

@@ -33,7 +33,7 @@ Step = Callable[[OrderDesk, int], OrderChange]
 
 
 class OrderDecisions:
-    """The one way in. `expires_ns`: when the day of a market's orders ends."""
+    """The one way in. `expires_ns`: when the day of a market's orders ends; `changed` is called with what will last."""
 
     def __init__(
         self,
@@ -43,6 +43,7 @@ class OrderDecisions:
         *,
         expires_ns: Callable[[Market, int], int],
         clock: Callable[[], int],
+        changed: Callable[[Sequence[OrderChange]], None] = lambda _changes: None,
     ) -> None:
         self.desk = desk
         self.journal = journal
@@ -52,7 +53,7 @@ class OrderDecisions:
         self._once = Once(journal)
         self._asking: dict[str, asyncio.Future[None]] = {}
         self._recorder: Recorder[OrderChange] = Recorder(
-            desk, journal, named=_name, changed=lambda _changes: None, invariant=OrderInvariantError
+            desk, journal, named=_name, changed=changed, invariant=OrderInvariantError
         )
 
     @property

@@ -3,10 +3,8 @@
 import sys
 import time
 from collections.abc import Callable, Sequence
-from importlib.resources import files
 from typing import Final
 
-import msgspec
 import numpy as np
 import structlog
 from numpy.typing import NDArray
@@ -38,10 +36,10 @@ from app.rules_documents import opened
 from app.rules_machine import doors
 from app.rules_store import RuleStore
 from app.settings import Settings
+from app.telling import Telling
 from app.users_store import FILE, Users
 from engine.limits import InventoryLimits
 from engine.locate_desk import LocateDesk
-from engine.locate_rules import LocateRules
 from engine.locates import Change, FeedPosition
 from engine.order_desk import OrderDesk
 from engine.state import Machine
@@ -54,22 +52,6 @@ KEEP_ANSWERS_NS: Final = 7 * 86_400 * 10**9
 _FORGET_EVERY_NS: Final = 3_600 * 10**9
 SWITCH_S: Final = 0.0005
 """The longest one thread keeps the interpreter from another: the journal's writer asks for it after each of its steps."""
-
-
-class LocateRulesError(ValueError):
-    """assets/rules/locates.yaml cannot be used; the message says why."""
-
-
-def load_rules(term_names: Sequence[str]) -> LocateRules:
-    """The rules the program comes with. Raises `LocateRulesError`."""
-    text = files("assets").joinpath("rules", "locates.yaml").read_bytes()
-    try:
-        rules = msgspec.yaml.decode(text, type=LocateRules)
-    except msgspec.DecodeError as error:
-        raise LocateRulesError(f"locates.yaml: {error}") from error
-    if found := rules.problems(frozenset(term_names)):
-        raise LocateRulesError(f"locates.yaml: {'; '.join(found)}")
-    return rules
 
 
 class ApiService:
@@ -90,8 +72,7 @@ class ApiService:
         self._settings = settings
         self._tables = machine.tables
         self._next_forget_ns = 0
-        locates = load_rules([term.name for term in machine.tables.catalogue.terms])
-        self.desk = LocateDesk(machine.inventory, locates)
+        self.desk = LocateDesk(machine.inventory, machine.book.locates)
         self.journal = Journal(settings.database_url)
         self.desk.restore(*self.journal.load_open())
         self.desk.check()
@@ -111,14 +92,18 @@ class ApiService:
         order_desk = OrderDesk(limits)
         order_desk.restore(*self.journal.load_open_orders())
         self.orders = OrderDecisions(
-            order_desk, self.journal, securities, expires_ns=Closing(machine.tables, closes), clock=clock
+            order_desk,
+            self.journal,
+            securities,
+            expires_ns=Closing(machine.tables, closes),
+            clock=clock,
+            changed=lambda _changes: self.telling.ring(),
         )
+        self.telling = Telling(settings, machine, securities, self.decisions, self.orders, clock)
         self._analyst = Analyst(settings)
         store = RuleStore(settings.database_url)
         opened(store, world.shipped_documents(), world.rule_book, clock())
-        self.rules = RulesDesk(
-            store, machine.book, doors(machine, locates, self.desk, self._analyst, self.journal, clock)
-        )
+        self.rules = RulesDesk(store, machine.book, doors(machine, self.desk, self._analyst, self.journal, clock))
         self._access = Access(settings.api_token, settings.secret, Users(settings.folder / FILE), clock)
         self.master = MasterDesk(MasterBooks(url_of(settings)), master_rules(), machine, clock)
         self._files = FilesStore(settings.folder / FILES_FILE)
@@ -136,6 +121,7 @@ class ApiService:
             throttle=Throttle(settings.api_rate),
             health=health,
             files=self._files,
+            streams=self.telling.streams,
             master=self.master,
         )
         self._server = Server(make_app(context), waits=self._waits, max_body_size=DRAIN_BYTES)
@@ -145,6 +131,7 @@ class ApiService:
         """Listen on the API's port."""
         sys.setswitchinterval(SWITCH_S)
         await self.rules.start()
+        self.telling.start()
         self._server.listen(self._settings.api_port, self._settings.host)
         log.info("api listens", port=self._settings.api_port, locates=self.desk.live_count + self.desk.pending_count)
 
@@ -155,6 +142,7 @@ class ApiService:
         self.master.tick(now_ns)
         await self.decisions.tick(now_ns)
         await self.orders.tick(now_ns)
+        await self.telling.tick()
         if now_ns >= self._next_forget_ns:
             self._next_forget_ns = now_ns + _FORGET_EVERY_NS
             try:
@@ -168,6 +156,7 @@ class ApiService:
         await self.decisions.quiet()
         await self.orders.quiet()
         await self._server.close_all_connections()
+        await self.telling.close()
         await self.rules.close()
         self._analyst.close()
         self.master.close()
@@ -176,6 +165,7 @@ class ApiService:
         self.journal.close()
 
     def _changed(self, changes: Sequence[Change]) -> None:
+        self.telling.ring()
         self._metrics.changed(changes)
         self._count()
 

@@ -1,0 +1,83 @@
+"""What can be followed, who may follow it, and the task that keeps the boards up to date."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import structlog
+
+from app.identity import Identity, Role
+from app.outbox import Outbox
+from app.stream_availability import AvailabilityBoard
+from app.stream_breaks import BreaksBoard
+from app.stream_limits import Limits, LimitsBoard, Name
+from app.stream_messages import StreamError, Subscribe, Topic
+from app.stream_session import Following
+from app.stream_steps import Steps
+from engine.inventory import Inventory
+
+log = structlog.get_logger()
+LOOK_S: Final = 0.25
+MOST_READERS: Final = 500
+READERS: Final = frozenset(Role)
+"""Whoever has a role."""
+
+
+class Streams:
+    """`holders`: whose limits may be overdrawn; `clock`: UTC nanoseconds."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        inventory: Inventory,
+        limits: Limits,
+        holders: Callable[[], Iterator[Name]],
+        clock: Callable[[], int],
+    ) -> None:
+        self._outbox = outbox
+        self._securities = limits.securities
+        self._availability = AvailabilityBoard(limits.securities, inventory)
+        self._limits = LimitsBoard(limits)
+        self._breaks = BreaksBoard(limits, holders, clock)
+        self.readers = 0
+
+    @property
+    def stale(self) -> bool:
+        """Whether inputs are late."""
+        return self._securities.stale
+
+    async def follow(self, identity: Identity, asked: Subscribe) -> Following:
+        """How somebody follows what he asks for. Raises `StreamError` where he may not, or asks for what there is not."""
+        for client in asked.clients or ():
+            if not identity.sees(client):
+                raise StreamError(f"the token is not for client {client}")
+        match asked.topic:
+            case Topic.LOCATES | Topic.ORDERS:
+                if asked.aggregation_units is not None or asked.markets is not None:
+                    raise StreamError(f"{asked.topic} are followed by clients and securities")
+                clients = identity.clients if asked.clients is None else frozenset(asked.clients)
+                return Steps(self._outbox, asked, clients, self._securities.find)
+            case Topic.AVAILABILITY:
+                return await self._availability.follow(asked)
+            case Topic.LIMITS:
+                if asked.aggregation_units is not None:
+                    _for_everybody(identity, asked.topic)
+                return await self._limits.follow(asked)
+            case Topic.BREAKS:
+                _for_everybody(identity, asked.topic)
+                return await self._breaks.follow(asked)
+
+    async def run(self) -> None:
+        """Keep the boards up to date, for as long as the service lives."""
+        await asyncio.gather(*(self._turns(board) for board in (self._availability, self._limits, self._breaks)))
+
+    async def _turns(self, board: AvailabilityBoard | LimitsBoard | BreaksBoard) -> None:
+        while True:
+            await board.turn()
+            await asyncio.sleep(LOOK_S)
+
+
+def _for_everybody(identity: Identity, topic: Topic) -> None:
+    """What is of all clients together takes one who sees them all."""
+    if not identity.sees(""):
+        raise StreamError(f"the token is for some clients only: it has no {topic} of all of them")
