@@ -1,6 +1,6 @@
 // The API of locates, and of what stands behind one.
 
-import { part, Rest } from "../page/rest.js";
+import { part, query, Rest } from "../page/rest.js";
 
 export class Api extends Rest {
   constructor(session, onSession) {
@@ -18,9 +18,4 @@ export class Api extends Rest {
   /** `step`: approve, reject, ask, release or cancel. */
   step = (step, id, body) => this.json("POST", `/locates/${part(id)}/${step}`, body);
   steps = (action, ids, comment) => this.json("POST", "/locates/actions", { action, ids, comment });
-}
-
-function query(asked) {
-  const text = new URLSearchParams(Object.entries(asked).filter(([, value]) => value)).toString();
-  return text && `?${text}`;
 }

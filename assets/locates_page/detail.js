@@ -14,7 +14,7 @@ const HINT = "Choose a locate: its pool, its client's history and what it was de
 export class Detail {
   constructor(page) {
     this.page = page;
-    this.host = page.parts.detail;
+    this.host = page.parts.one;
     this.told = {};
     this.cards = {};
     this.#forget("");

@@ -13,7 +13,7 @@ import { STATES } from "./words.js";
 
 const KEYS = [["↑ ↓ or J K", "walk through the list"], ["Enter", "open"], ["Esc", "close"], ["Space", "choose, for a step with many"], ["A", "approve"], ["P", "approve a part"], ["R", "reject"], ["Q", "ask a question"], ["L", "release"], ["C", "cancel"], ["N", "ask for locates"]];
 
-const { locates: root, status, filters: form, request: ask, keys, ...rest } = parts("locates", "status", "filters", "request", "keys", "tabs", "tools", "list", "detail", "notice", "facts");
+const { locates: root, status, filters: form, request: ask, keys, ...rest } = parts("locates", "status", "filters", "request", "keys", "tabs", "tools", "list", "one", "notice", "facts");
 const address = new Address({ view: "queue", client: "", security: "", state: "", date: "", id: "", theme: "" }, { view: ["queue", "all"], state: ["", ...STATES] });
 const api = new Api(session(), () => page.show());
 const page = new LocatesPage(api, { root, ...rest }, new StatusChip(status, document.title), address);

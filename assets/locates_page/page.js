@@ -15,7 +15,7 @@ const MANY = { queue: ["approve", "reject", "ask"], all: ["release", "cancel"] }
 const KEYS = { a: "approve", p: "part", r: "reject", q: "ask", l: "release", c: "cancel" };
 
 export class LocatesPage extends LivePage {
-  /** `parts`: elements root, tabs, tools, list, detail, notice, facts. */
+  /** `parts`: elements root, tabs, tools, list, one, notice, facts. */
   constructor(api, parts, chip, address) {
     super(api, parts, chip, address);
     this.locates = [];
@@ -30,7 +30,7 @@ export class LocatesPage extends LivePage {
     parts.list.addEventListener("click", (event) => this.#clicked(event));
     document.addEventListener("keydown", (event) => this.#escape(event));
     parts.tabs.addEventListener("click", (event) => this.#step(event));
-    parts.detail.addEventListener("click", (event) => this.#step(event));
+    parts.one.addEventListener("click", (event) => this.#step(event));
   }
 
   get open() {
@@ -42,7 +42,7 @@ export class LocatesPage extends LivePage {
     const { view, client, security, state, date } = this.state;
     const queue = view === "queue";
     this.follow?.();
-    const asked = queue ? { state: "pending", client, security, limit: QUEUE } : { client, security, state, date, limit: Math.min(1000, PAGE + this.more) };
+    const asked = queue ? { state: "pending", order: "oldest", client, security, limit: QUEUE } : { client, security, state, date, limit: Math.min(1000, PAGE + this.more) };
     const told = await this.api.locates(asked);
     if (!newest()) return;
     this.cursor = told.next_cursor;

@@ -65,6 +65,12 @@ const once = () => [...crypto.getRandomValues(new Uint32Array(4))].map((word) =>
 /** A part of a path. */
 export const part = (text) => encodeURIComponent(text);
 
+/** What is asked for, without what is not: "" or "?client=C1". */
+export function query(asked) {
+  const text = new URLSearchParams(Object.entries(asked).filter(([, value]) => value)).toString();
+  return text && `?${text}`;
+}
+
 async function reach(address, options) {
   try {
     return await fetch(address, options);

@@ -1,18 +1,13 @@
-"""An API of feeds that says what a test wants it to say: states that the real one is not easily brought to."""
+"""An API of feeds that says what a test wants it to say."""
 
-import asyncio
 import datetime as dt
 import json
-import threading
-import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from tornado.httpserver import HTTPServer
-from tornado.web import Application, RequestHandler
-
 from app import feed_rules
-from app.identity import Identity, IdentityError, Role, read_token
+from app.identity import Role
+from tests.e2e.scripted_api import Answers, Refusal, Script
 
 NOW = dt.datetime(2026, 11, 20, 14, 30, 15, tzinfo=dt.UTC)
 OFF = ("availability", "attributes", "locates")
@@ -159,67 +154,12 @@ def good() -> dict[str, Any]:
     }
 
 
-@dataclass
-class Script:
-    """What the API says. Change it while it runs."""
+class Feeds(Answers):
+    """The addresses of feeds, of what waits and of what was set aside."""
 
-    secret: str
-    trouble: int = 0
-    """A status that every request is answered with; 0: none."""
-    detail: str = ""
-    status: dict[str, Any] = field(default_factory=good)
-    sources: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    records: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: {"parked": [], "quarantine": []})
-    hold: threading.Event = field(default_factory=threading.Event)
-    """Nothing is answered before it is set."""
-    done: list[tuple[str, str, Any]] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.hold.set()
-
-    def change(self, name: str, **change: Any) -> None:
-        """Another state of a feed."""
-        for each in self.status["feeds"]:
-            if each["feed"] == name:
-                each.update(change)
-
-
-class Refusal(Exception):  # noqa: N818  an answer, not a fault
-    """Answer with a problem document."""
-
-    def __init__(self, status: int, detail: str) -> None:
-        super().__init__(detail)
-        self.status, self.detail = status, detail
-
-
-class Feeds(RequestHandler):
-    """Every address of the scripted API."""
-
-    def initialize(self, script: Script) -> None:
-        self.script = script
-
-    async def prepare(self) -> None:
-        while not self.script.hold.is_set():
-            await asyncio.to_thread(self.script.hold.wait, 0.05)
-        try:
-            if self.script.trouble:
-                raise Refusal(self.script.trouble, self.script.detail)
-            _, _, token = self.request.headers.get("Authorization", "").partition(" ")
-            try:
-                who = read_token(self.script.secret, token, time.time())
-            except IdentityError as error:
-                raise Refusal(401, str(error)) from error
-            parts = self.request.path.removeprefix("/api/v1/").split("/")
-            answer = self._answer(who, parts, json.loads(self.request.body) if self.request.body else {})
-        except Refusal as refusal:
-            self.set_status(refusal.status)
-            answer = {"title": "Refused", "detail": refusal.detail, "status": refusal.status}
-        self.set_header("Content-Type", "application/json")
-        self.finish(json.dumps(answer).encode())
-
-    def _answer(self, who: Identity, parts: list[str], body: dict[str, Any]) -> Any:
+    def answer(self, method: str, *parts: str) -> Any:
         script = self.script
-        match (self.request.method, *parts):
+        match (method, *parts):
             case ("GET", "status"):
                 return script.status
             case ("GET", "feeds", name):
@@ -229,48 +169,35 @@ class Feeds(RequestHandler):
                 places = [{"partition": n, "applied": 1_000_000 + n} for n in range(found[0]["partitions"])]
                 return {"feed": found[0], "sources": script.sources.get(name, []), "partitions": places}
             case ("GET", where):
-                asked = self.get_query_argument("feed", "")
-                chosen = [each for each in script.records[where] if asked in ("", each["feed"])]
+                chosen = [each for each in script.records[where] if self.asked("feed") in ("", each["feed"])]
                 return {"records": chosen, "next_cursor": None}
             case ("POST", where, action):
-                if not who.may(frozenset({Role.OPS, Role.ADMIN})):
-                    raise Refusal(403, "this takes the role admin or ops")
-                return self._do(who.user, where, action, body)
+                self.needs(Role.OPS, Role.ADMIN)
+                return self._do(where, action, self.body)
         raise Refusal(404, "there is nothing here")
 
-    def _do(self, who: str, where: str, action: str, body: dict[str, Any]) -> dict[str, int]:
+    def _do(self, where: str, action: str, body: dict[str, Any]) -> dict[str, int]:
         script = self.script
         ids = [each["id"] for each in script.records[where]] if body["ids"] is None else body["ids"]
-        script.done.append((f"{where} {action}", who, body))
+        script.done.append((f"{where} {action}", self.who.user, body))
         if action == "retry":
             return {"used": 0, "left": len(ids)}
         script.records[where] = [each for each in script.records[where] if each["id"] not in ids]
         return {"discarded": len(ids)}
 
 
-class ScriptedHealth:
-    """Serves `script` on a thread of its own until `stop`."""
+@dataclass
+class HealthScript(Script):
+    """What the API says of feeds."""
 
-    def __init__(self, script: Script, port: int) -> None:
-        self.script, self.port = script, port
-        self._loop = asyncio.new_event_loop()
-        self._stopping = asyncio.Event()
-        self._serving = threading.Event()
-        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(),), daemon=True)
+    handler = Feeds
+    status: dict[str, Any] = field(default_factory=good)
+    sources: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    records: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: {"parked": [], "quarantine": []})
+    done: list[tuple[str, str, Any]] = field(default_factory=list)
 
-    def start(self) -> None:
-        self._thread.start()
-        assert self._serving.wait(5)
-
-    def stop(self) -> None:
-        self.script.hold.set()
-        self._loop.call_soon_threadsafe(self._stopping.set)
-        self._thread.join(5)
-
-    async def _serve(self) -> None:
-        server = HTTPServer(Application([(r"/api/v1/.*", Feeds, {"script": self.script})]))
-        server.listen(self.port, "127.0.0.1")
-        self._serving.set()
-        await self._stopping.wait()
-        server.stop()
-        await server.close_all_connections()
+    def change(self, name: str, **change: Any) -> None:
+        """Another state of a feed."""
+        for each in self.status["feeds"]:
+            if each["feed"] == name:
+                each.update(change)

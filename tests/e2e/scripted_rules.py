@@ -1,19 +1,13 @@
 """A rules API that says what a test wants it to say: states that the real one is not easily brought to.
 
-Keeps documents in memory, knows users by the tokens that the page server signs, and speaks the shapes of the real one.
+Keeps documents in memory and speaks the shapes of the real one.
 """
 
-import asyncio
-import json
-import threading
-import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from tornado.httpserver import HTTPServer
-from tornado.web import Application, RequestHandler
-
-from app.identity import Identity, IdentityError, read_token
+from app.identity import Identity
+from tests.e2e.scripted_api import Answers, Refusal, Script
 
 TEXT = """\
 # Taiwan: borrowed stock may not be lent on.
@@ -100,82 +94,16 @@ NEXT = {
 }
 
 
-@dataclass
-class Script:
-    """What the API says. Change it while it runs."""
+class Rules(Answers):
+    """The addresses of rules."""
 
-    secret: str
-    trouble: int = 0
-    """A status that every request is answered with; 0: none."""
-    detail: str = ""
-    hold: threading.Event = field(default_factory=threading.Event)
-    """Nothing is answered before it is set."""
-    versions: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    audit: list[dict[str, Any]] = field(default_factory=list)
-    impact: dict[str, Any] = field(default_factory=lambda: IMPACT)
-
-    def __post_init__(self) -> None:
-        self.hold.set()
-
-    def add(self, document: str, text: str, author: str, state: str = "draft", comment: str = "") -> dict[str, Any]:
-        """A further version of a document."""
-        versions = self.versions.setdefault(document, [])
-        made = {"document": document, "version": len(versions) + 1, "text": text, "state": state, "author": author}
-        made |= {"comment": comment, "created_at": NOON, "effective_from": "2020-01-01", "impact": None}
-        made |= dict.fromkeys(("submitted_by", "approved_by", "approved_at", "active_at", "retired_at", "reverted_to"))
-        versions.append(made)
-        self.note(made, author, "draft", comment)
-        return made
-
-    def note(self, version: dict[str, Any], who: str, action: str, comment: str) -> None:
-        """A line of the audit."""
-        told = {"at": NOON, "who": who, "action": action, "state": version["state"]}
-        told |= {"document": version["document"], "version": version["version"], "comment": comment}
-        self.audit.append(told)
-
-
-class Refusal(Exception):  # noqa: N818  an answer, not a fault
-    """Answer with a problem document."""
-
-    def __init__(self, status: int, detail: str, problems: list[dict[str, Any]] | None = None) -> None:
-        super().__init__(detail)
-        self.status, self.detail, self.problems = status, detail, problems or []
-
-
-class Rules(RequestHandler):
-    """Every address of the scripted API."""
-
-    def initialize(self, script: Script) -> None:
-        self.script = script
-
-    async def prepare(self) -> None:
-        while not self.script.hold.is_set():
-            await asyncio.to_thread(self.script.hold.wait, 0.05)
-        try:
-            if self.script.trouble:
-                raise Refusal(self.script.trouble, self.script.detail)
-            _, _, token = self.request.headers.get("Authorization", "").partition(" ")
-            try:
-                self.who = read_token(self.script.secret, token, time.time())
-            except IdentityError as error:
-                raise Refusal(401, str(error)) from error
-            parts = self.request.path.removeprefix("/api/v1/rules").strip("/").split("/")
-            body = json.loads(self.request.body) if self.request.body else {}
-            answer = self._answer([part for part in parts if part], body)
-        except Refusal as refusal:
-            self.set_status(refusal.status)
-            answer = {"title": "Refused", "detail": refusal.detail, "status": refusal.status}
-            answer |= {"errors": refusal.problems}
-        self.set_header("Content-Type", "application/json")
-        self.finish(answer if isinstance(answer, bytes) else json.dumps(answer).encode())
-
-    def _answer(self, parts: list[str], body: dict[str, Any]) -> Any:
-        script = self.script
-        match (self.request.method, *parts):
+    def answer(self, method: str, *parts: str) -> Any:
+        script, body = self.script, self.body
+        match (method, *parts[1:]):
             case ("GET",):
                 return {"documents": [self._document(name) for name in script.versions]}
             case ("GET", "audit"):
-                wanted = self.get_query_argument("document", "")
+                wanted = self.asked("document")
                 return {"steps": [line for line in reversed(script.audit) if wanted in ("", line["document"])]}
             case ("GET", "export"):
                 return "---\n".join(v["text"] for name in script.versions for v in self._active(name)).encode()
@@ -200,7 +128,8 @@ class Rules(RequestHandler):
     def _of(self, name: str) -> list[dict[str, Any]]:
         if name not in self.script.versions:
             raise Refusal(404, f"no document {name}")
-        return self.script.versions[name]
+        versions: list[dict[str, Any]] = self.script.versions[name]
+        return versions
 
     def _version(self, name: str, number: str | int) -> dict[str, Any]:
         for version in self._of(name):
@@ -260,29 +189,27 @@ def _short(version: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in version.items() if name != "text"}
 
 
-class ScriptedRules:
-    """Serves `script` on a thread of its own until `stop`."""
+@dataclass
+class RulesScript(Script):
+    """What the API says of rules."""
 
-    def __init__(self, script: Script, port: int) -> None:
-        self.script, self.port = script, port
-        self._loop = asyncio.new_event_loop()
-        self._stopping = asyncio.Event()
-        self._serving = threading.Event()
-        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(),), daemon=True)
+    handler = Rules
+    versions: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    audit: list[dict[str, Any]] = field(default_factory=list)
+    impact: dict[str, Any] = field(default_factory=lambda: IMPACT)
 
-    def start(self) -> None:
-        self._thread.start()
-        assert self._serving.wait(5)
+    def add(self, document: str, text: str, author: str, state: str = "draft", comment: str = "") -> dict[str, Any]:
+        """A further version of a document."""
+        versions = self.versions.setdefault(document, [])
+        made = {"document": document, "version": len(versions) + 1, "text": text, "state": state, "author": author}
+        made |= {"comment": comment, "created_at": NOON, "effective_from": "2020-01-01", "impact": None}
+        made |= dict.fromkeys(("submitted_by", "approved_by", "approved_at", "active_at", "retired_at", "reverted_to"))
+        versions.append(made)
+        self.note(made, author, "draft", comment)
+        return made
 
-    def stop(self) -> None:
-        self.script.hold.set()
-        self._loop.call_soon_threadsafe(self._stopping.set)
-        self._thread.join(5)
-
-    async def _serve(self) -> None:
-        server = HTTPServer(Application([(r"/api/v1/rules.*", Rules, {"script": self.script})]))
-        server.listen(self.port, "127.0.0.1")
-        self._serving.set()
-        await self._stopping.wait()
-        server.stop()
-        await server.close_all_connections()
+    def note(self, version: dict[str, Any], who: str, action: str, comment: str) -> None:
+        """A line of the audit."""
+        told = {"at": NOON, "who": who, "action": action, "state": version["state"]}
+        told |= {"document": version["document"], "version": version["version"], "comment": comment}
+        self.audit.append(told)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser
 
-from app.bench import running, services
+from app.bench import services
 from app.settings import Settings
 from tests.e2e.desk_page import NONE, DeskPage, desk_page
 from tests.e2e.scripted_gateway import Script, ScriptedGateway
@@ -32,12 +32,6 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         assert process.stdout.readline() == "READY\n"
         yield made
         process.terminate()
-
-
-@pytest.fixture(scope="module")
-def browser(chromium_path: str) -> Iterator[Browser]:
-    with running.browser() as opened:
-        yield opened
 
 
 @contextlib.contextmanager

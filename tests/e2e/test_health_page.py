@@ -1,107 +1,35 @@
 """The page Health in every state that it may be in, as somebody sees it who watches six screens."""
 
-import contextlib
-import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, expect
 
-from app.bench import running, services
-from app.identity import Role
+from app.bench import running
 from app.settings import Settings
-from app.users_store import FILE, Users
 from tests.e2e.desk_page import NONE, DeskPage, desk_page
-from tests.e2e.scripted_health import Script, ScriptedHealth, good, parked, process, quarantined
-from tests.e2e.test_rules_page import CONTRASTS
-
-PASSWORD = "a long password"
-PEOPLE = {"olga": [Role.OPS], "tom": [Role.TRADER]}
-
-
-@pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """A running page server that knows two people; its API is the test's."""
-    folder, port = tmp_path_factory.mktemp("data"), services.free_port()
-    users = Users(folder / FILE)
-    for name, roles in PEOPLE.items():
-        users.add(name, PASSWORD, roles)
-    made = Settings(instance=f"health-{port}", port=port, data=str(folder))
-    command = [sys.executable, "-m", "app.child", "pages"]
-    environment = os.environ | {"IMS_SETTINGS": made.to_json()}
-    with subprocess.Popen(
-        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "READY\n"
-        yield made
-        process.terminate()
-
-
-@pytest.fixture(scope="module")
-def browser(chromium_path: str) -> Iterator[Browser]:
-    with running.browser() as opened:
-        yield opened
+from tests.e2e.page_server import CONTRASTS
+from tests.e2e.scripted_api import serving
+from tests.e2e.scripted_health import HealthScript, good, parked, process, quarantined
 
 
 @pytest.fixture
-def script(settings: Settings) -> Script:
-    return Script(settings.secret)
+def page_path() -> str:
+    return "/feeds"
 
 
 @pytest.fixture
-def api(settings: Settings, script: Script) -> Iterator[Script]:
-    with serving(settings, script):
-        yield script
-
-
-@contextlib.contextmanager
-def serving(settings: Settings, script: Script) -> Iterator[None]:
-    scripted = ScriptedHealth(script, settings.api_port)
-    scripted.start()
-    try:
-        yield
-    finally:
-        scripted.stop()
-
-
-@pytest.fixture(scope="module")
-def cookies(browser: Browser, settings: Settings) -> dict[str, Any]:
-    """Everybody's login, made once by hand."""
-    kept = {}
-    for name in PEOPLE:
-        with desk_page(browser) as desk:
-            desk.open(f"http://127.0.0.1:{settings.port}/feeds")
-            desk.page.fill("#user", name)
-            desk.page.fill("#password", PASSWORD)
-            desk.page.click("button[type=submit]")
-            desk.page.wait_for_selector("#feeds")
-            kept[name] = desk.page.context.cookies()
-    return kept
-
-
-@pytest.fixture
-def person(browser: Browser, settings: Settings, cookies: dict[str, Any]) -> Iterator[Callable[..., DeskPage]]:
-    """Opens the page as somebody: `person("olga", "?view=parked")`."""
-    with contextlib.ExitStack() as stack:
-
-        def opened(name: str = "olga", query: str = "", **options: Any) -> DeskPage:
-            desk = stack.enter_context(desk_page(browser, **options))
-            desk.page.context.add_cookies(cookies[name])
-            return desk.open(f"http://127.0.0.1:{settings.port}/feeds{query}")
-
-        yield opened
+def script(settings: Settings) -> HealthScript:
+    return HealthScript(settings.secret)
 
 
 def cell(desk: DeskPage, feed: str, column: str) -> Any:
     return desk.page.locator(f"#feeds tr[data-key={feed}] [data-column={column}]")
 
 
-def test_a_service_in_order_is_told_in_one_green_line(api: Script, person: Callable[..., DeskPage]) -> None:
-    desk = person()
+def test_a_service_in_order_is_told_in_one_green_line(api: HealthScript, person: Callable[..., DeskPage]) -> None:
+    desk = person("olga")
     assert "LIVE" in desk.wait_status("live")
     expect(desk.page.locator("#verdict")).to_have_text("All feeds are complete")
     expect(cell(desk, "prices", "state")).to_have_text("● Live")
@@ -117,13 +45,13 @@ def test_a_service_in_order_is_told_in_one_green_line(api: Script, person: Calla
     assert desk.errors == []
 
 
-def test_a_stale_feed_says_what_is_in_doubt(api: Script, person: Callable[..., DeskPage]) -> None:
+def test_a_stale_feed_says_what_is_in_doubt(api: HealthScript, person: Callable[..., DeskPage]) -> None:
     api.status["stale"] = ["SHARES"]
     api.change(
         "trades", state="stale", late_ms=47_200, lag=812_004, age_ms=47_900, rate=0, rates=[50_000] * 40 + [0] * 20
     )
     api.change("orders", state="behind", late_ms=4_100, lag=12_400)
-    desk = person()
+    desk = person("olga")
     desk.wait_status("stale")
     expect(desk.page.locator("#verdict")).to_contain_text("Trades stale")
     expect(desk.page.locator("#verdict")).to_contain_text("no locate is approved without a person")
@@ -139,16 +67,16 @@ def test_a_stale_feed_says_what_is_in_doubt(api: Script, person: Callable[..., D
     expect(cell(desk, "trades", "state")).to_have_text("● Live")
 
 
-def test_late_prices_put_values_in_doubt_and_not_shares(api: Script, person: Callable[..., DeskPage]) -> None:
+def test_late_prices_put_values_in_doubt_and_not_shares(api: HealthScript, person: Callable[..., DeskPage]) -> None:
     api.status["stale"] = ["MONEY"]
     api.change("prices", state="stale", late_ms=95_000)
-    desk = person()
+    desk = person("olga")
     desk.page.wait_for_selector("#verdict[data-level=bad]")
     expect(desk.page.locator("#verdict")).to_contain_text("values are in doubt")
     assert "MONEY" in desk.page.inner_text("#status")
 
 
-def test_a_gap_opens_to_the_numbers_that_have_not_come(api: Script, person: Callable[..., DeskPage]) -> None:
+def test_a_gap_opens_to_the_numbers_that_have_not_come(api: HealthScript, person: Callable[..., DeskPage]) -> None:
     api.status["missing"] = 1_203
     api.change("trades", gaps=1_203)
     ranges = [
@@ -160,7 +88,7 @@ def test_a_gap_opens_to_the_numbers_that_have_not_come(api: Script, person: Call
         {"source": "gateway-2", "newest": 4_510_233, "missing": 0, "gaps": []},
         {"source": "gateway-1", "newest": 883_940, "missing": 1_203, "gaps": ranges},
     ]
-    desk = person()
+    desk = person("olga")
     cell(desk, "trades", "gaps").locator("a").click()
     rows = desk.page.locator("#gaps tbody tr")
     expect(rows.first).to_contain_text("gateway-1")
@@ -174,7 +102,7 @@ def test_a_gap_opens_to_the_numbers_that_have_not_come(api: Script, person: Call
     expect(rows.first).to_contain_text("gateway-1")
 
 
-def test_parked_records_are_opened_retried_and_given_up(api: Script, person: Callable[..., DeskPage]) -> None:
+def test_parked_records_are_opened_retried_and_given_up(api: HealthScript, person: Callable[..., DeskPage]) -> None:
     api.records["parked"] = [parked(n, f"XS00{n:08d}") for n in range(1, 31)]
     api.status["parked"] |= {"records": 30, "events": 30, "shares": 465_000, "oldest": "2026-11-20T14:01:00Z"}
     api.change("trades", parked=30)
@@ -204,7 +132,7 @@ def test_parked_records_are_opened_retried_and_given_up(api: Script, person: Cal
     expect(page.locator(".raw")).to_be_hidden()
 
 
-def test_only_ops_and_admin_may_retry_and_discard(api: Script, person: Callable[..., DeskPage]) -> None:
+def test_only_ops_and_admin_may_retry_and_discard(api: HealthScript, person: Callable[..., DeskPage]) -> None:
     api.records["parked"] = [parked(1, "XS1")]
     desk = person("tom", "?view=parked")
     desk.page.locator("#records tbody input").check()
@@ -215,7 +143,7 @@ def test_only_ops_and_admin_may_retry_and_discard(api: Script, person: Callable[
     assert api.done == []
 
 
-def test_the_quarantine_shows_what_came_where_and_why(api: Script, person: Callable[..., DeskPage]) -> None:
+def test_the_quarantine_shows_what_came_where_and_why(api: HealthScript, person: Callable[..., DeskPage]) -> None:
     entries = [
         quarantined(3, "malformed", "JSON is malformed: expected ',' or '}' (byte 17)", '{"src":"feed-9" <b>oops</b>'),
         quarantined(2, "invalid_field", "no op 'BYU'", '{"src":"feed-9","seq":4,"op":"BYU"}'),
@@ -224,7 +152,7 @@ def test_the_quarantine_shows_what_came_where_and_why(api: Script, person: Calla
     api.records["quarantine"] = entries
     api.status["quarantine"] |= {"entries": 3, "events": 3, "dropped": 1_200}
     api.change("prices", quarantined=3)
-    desk = person()
+    desk = person("olga")
     cell(desk, "prices", "quarantined").locator("a").click()
     row = desk.page.locator("#records tbody tr").first
     expect(row).to_contain_text("ims.prices[2]@77003")
@@ -236,7 +164,7 @@ def test_the_quarantine_shows_what_came_where_and_why(api: Script, person: Calla
 
 
 def test_an_archive_that_is_behind_and_a_process_that_is_down_are_in_the_first_line(
-    api: Script, person: Callable[..., DeskPage]
+    api: HealthScript, person: Callable[..., DeskPage]
 ) -> None:
     api.status["archive"] |= {"state": "behind", "behind_ms": 312_000, "backlog_bytes": 900 << 20, "gaps": 2}
     api.status["archive"]["problem"] = "No space left on device"
@@ -245,7 +173,7 @@ def test_an_archive_that_is_behind_and_a_process_that_is_down_are_in_the_first_l
     }
     api.status["snapshot"] |= {"problem": "No space left on device", "pause_ms": 31.0}
     api.status["exceptions"] = 12
-    desk = person()
+    desk = person("olga")
     verdict = desk.page.locator("#verdict")
     expect(verdict).to_contain_text("worker0 down · archive behind · 2 gaps in the archive")
     expect(desk.page.locator(".service [data-key=worker0]")).to_contain_text("DOWN")
@@ -254,11 +182,11 @@ def test_an_archive_that_is_behind_and_a_process_that_is_down_are_in_the_first_l
     assert desk.value(CONTRASTS) == []
 
 
-def test_nothing_to_show_is_said_in_words(api: Script, person: Callable[..., DeskPage]) -> None:
+def test_nothing_to_show_is_said_in_words(api: HealthScript, person: Callable[..., DeskPage]) -> None:
     api.status |= {"processes": [], "snapshot": None, "archive": None, "exceptions": None, "ready": False}
     for each in api.status["feeds"]:
         each.update(state="off", partitions=0, rates=[], last_good=None, late_ms=None, age_ms=None)
-    desk = person()
+    desk = person("olga")
     desk.wait_status("starting")
     expect(desk.page.locator("#verdict")).to_contain_text("Starting")
     expect(desk.page.locator(".service .nothing")).to_be_visible()
@@ -270,14 +198,16 @@ def test_nothing_to_show_is_said_in_words(api: Script, person: Callable[..., Des
     assert desk.value(CONTRASTS) == []
 
 
-def test_a_feed_that_does_not_exist_is_said_to_be_none(api: Script, person: Callable[..., DeskPage]) -> None:
+def test_a_feed_that_does_not_exist_is_said_to_be_none(api: HealthScript, person: Callable[..., DeskPage]) -> None:
     desk = person("olga", "?view=gaps&feed=nonsense")
     expect(desk.page.locator("#view .nothing")).to_have_text("no feed nonsense")
 
 
-def test_before_the_first_answer_the_page_says_that_it_reads(api: Script, person: Callable[..., DeskPage]) -> None:
+def test_before_the_first_answer_the_page_says_that_it_reads(
+    api: HealthScript, person: Callable[..., DeskPage]
+) -> None:
     api.hold.clear()
-    desk = person()
+    desk = person("olga")
     expect(desk.page.locator("#feeds")).to_contain_text("Reading how every feed fares")
     desk.picture("health-loading")
     api.hold.set()
@@ -285,10 +215,10 @@ def test_before_the_first_answer_the_page_says_that_it_reads(api: Script, person
 
 
 def test_an_engine_that_is_away_greys_what_is_from_before(
-    settings: Settings, script: Script, person: Callable[..., DeskPage]
+    settings: Settings, script: HealthScript, person: Callable[..., DeskPage]
 ) -> None:
     with serving(settings, script):
-        desk = person()
+        desk = person("olga")
         desk.wait_status("live")
     desk.wait_status("down")
     expect(desk.page.locator("#verdict")).to_contain_text("what is shown is from before")
@@ -299,8 +229,8 @@ def test_an_engine_that_is_away_greys_what_is_from_before(
         expect(desk.page.locator("#verdict")).to_have_text("All feeds are complete")
 
 
-def test_a_page_server_that_is_away_is_said_to_be(api: Script, person: Callable[..., DeskPage]) -> None:
-    desk = person()
+def test_a_page_server_that_is_away_is_said_to_be(api: HealthScript, person: Callable[..., DeskPage]) -> None:
+    desk = person("olga")
     desk.wait_status("live")
     desk.page.context.set_offline(True)
     desk.wait_status("disconnected")
@@ -309,15 +239,17 @@ def test_a_page_server_that_is_away_is_said_to_be(api: Script, person: Callable[
     desk.wait_status("live")
 
 
-def test_an_engine_that_has_stopped_moving_is_no_live_one(api: Script, person: Callable[..., DeskPage]) -> None:
+def test_an_engine_that_has_stopped_moving_is_no_live_one(api: HealthScript, person: Callable[..., DeskPage]) -> None:
     api.status["heartbeat_age_ms"] = 9_000
-    desk = person()
+    desk = person("olga")
     desk.wait_status("stale")
     assert "ENGINE STUCK" in desk.page.inner_text("#status")
 
 
-def test_arrows_walk_through_the_numbers_and_enter_opens_them(api: Script, person: Callable[..., DeskPage]) -> None:
-    desk = person()
+def test_arrows_walk_through_the_numbers_and_enter_opens_them(
+    api: HealthScript, person: Callable[..., DeskPage]
+) -> None:
+    desk = person("olga")
     api.change("prices", quarantined=3)
     api.change("orders", parked=9)
     expect(cell(desk, "orders", "parked").locator("a")).to_have_text("9")
@@ -332,7 +264,7 @@ def test_arrows_walk_through_the_numbers_and_enter_opens_them(api: Script, perso
     assert "feed=trades" in desk.page.url
 
 
-def test_what_has_the_focus_keeps_it_while_numbers_change(api: Script, person: Callable[..., DeskPage]) -> None:
+def test_what_has_the_focus_keeps_it_while_numbers_change(api: HealthScript, person: Callable[..., DeskPage]) -> None:
     api.records["parked"] = [parked(n, f"XS{n}") for n in range(1, 4)]
     desk = person("olga", "?view=parked")
     desk.page.locator("#records tbody input").nth(1).focus()
@@ -363,8 +295,8 @@ def test_a_real_service_tells_of_its_feeds_processes_and_archive(
 
 
 @pytest.mark.parametrize("width", [1280, 2560])
-def test_it_fits_narrow_and_wide_screens(api: Script, person: Callable[..., DeskPage], width: int) -> None:
-    desk = person(viewport={"width": width, "height": 900 if width < 2000 else 1300})
+def test_it_fits_narrow_and_wide_screens(api: HealthScript, person: Callable[..., DeskPage], width: int) -> None:
+    desk = person("olga", viewport={"width": width, "height": 900 if width < 2000 else 1300})
     desk.wait_status("live")
     wide = desk.value("document.querySelector('#feeds').scrollWidth - document.querySelector('#feeds').clientWidth")
     assert wide <= 0

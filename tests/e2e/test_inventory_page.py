@@ -23,12 +23,6 @@ def service() -> Iterator[running.Service]:
         yield started
 
 
-@pytest.fixture(scope="module")
-def browser(chromium_path: str) -> Iterator[Browser]:
-    with running.browser() as opened:
-        yield opened
-
-
 @pytest.fixture
 def desk(browser: Browser, service: running.Service) -> Iterator[DeskPage]:
     with desk_page(browser) as page:

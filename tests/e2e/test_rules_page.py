@@ -1,26 +1,20 @@
-import contextlib
-import os
 import re
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from app.bench import running, services
-from app.identity import Role
+from app.bench import services
 from app.settings import Settings
-from app.users_store import FILE, Users
 from tests.e2e.desk_page import NONE, OUTPUT, DeskPage, desk_page
-from tests.e2e.scripted_rules import TEXT, Script, ScriptedRules
+from tests.e2e.page_server import CONTRASTS, page_server, sign_in
+from tests.e2e.scripted_api import serving
+from tests.e2e.scripted_rules import TEXT, RulesScript
 
 MINUS = "\N{MINUS SIGN}"
-PASSWORD = "a long password"
 HALF = TEXT.replace("weight: 0,", "weight: 0.25,")
-PEOPLE = {"maker": [Role.TRADER], "checker": [Role.ADMIN, Role.OPS], "auditor": [Role.COMPLIANCE]}
 TALKED_INTO = """() => {
   const { src } = document.querySelector("script[src*='rules_page/main.js']");
   import(src.replace("main.js", "actions.js")).then((actions) => actions.take(window.imsPage.page, "approve"));
@@ -45,120 +39,20 @@ NOTHING_LOST = """async () => {
   }
   return wrong;
 }"""
-CONTRASTS = """() => {
-  const rgb = (text) => text.match(/[\\d.]+/g).map(Number);
-  const light = (c) => {
-    const [r, g, b] = c.slice(0, 3).map((v) => v / 255).map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  const behind = (element) => {
-    for (let at = element; at; at = at.parentElement) {
-      const colour = rgb(getComputedStyle(at).backgroundColor);
-      if (colour.length < 4 || colour[3] > 0.99) return colour;
-    }
-    return [255, 255, 255];
-  };
-  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  const poor = [];
-  for (let node = walker.nextNode(); node; node = walker.nextNode()) {
-    const element = node.parentElement;
-    if (!node.textContent.trim() || !element.checkVisibility({ checkOpacity: true, checkVisibilityCSS: true })) continue;
-    if (element.closest("script, style, textarea, .spoken")) continue;
-    const [one, other] = [light(rgb(getComputedStyle(element).color)), light(behind(element))].sort((a, b) => b - a);
-    const ratio = (one + 0.05) / (other + 0.05);
-    const text = node.textContent.trim().slice(0, 30);
-    if (ratio < 4.5) poor.push(`${element.tagName}.${element.className} ${text}: ${ratio.toFixed(2)}`);
-  }
-  return poor;
-}"""
-
-
-@pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """A running page server that knows three people; its API is the test's."""
-    folder, port = tmp_path_factory.mktemp("data"), services.free_port()
-    users = Users(folder / FILE)
-    for name, roles in PEOPLE.items():
-        users.add(name, PASSWORD, roles)
-    made = Settings(instance=f"rules-{port}", port=port, data=str(folder))
-    with page_server(made):
-        yield made
-
-
-@contextlib.contextmanager
-def page_server(settings: Settings) -> Iterator[None]:
-    command = [sys.executable, "-m", "app.child", "pages"]
-    environment = os.environ | {"IMS_SETTINGS": settings.to_json()}
-    with subprocess.Popen(
-        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "READY\n"
-        yield
-        process.terminate()
-
-
-@pytest.fixture(scope="module")
-def browser(chromium_path: str) -> Iterator[Browser]:
-    with running.browser() as opened:
-        yield opened
 
 
 @pytest.fixture
-def script(settings: Settings) -> Script:
-    made = Script(settings.secret)
+def page_path() -> str:
+    return "/rules"
+
+
+@pytest.fixture
+def script(settings: Settings) -> RulesScript:
+    made = RulesScript(settings.secret)
     made.add("default", TEXT.replace("tw", "default"), "ims", "active", "shipped")
     made.add("tw", TEXT.replace("-0.5", "-1"), "ims", "retired")
     made.add("tw", TEXT, "ims", "active")
     return made
-
-
-@pytest.fixture
-def api(settings: Settings, script: Script) -> Iterator[Script]:
-    with serving(settings, script):
-        yield script
-
-
-@contextlib.contextmanager
-def serving(settings: Settings, script: Script) -> Iterator[None]:
-    scripted = ScriptedRules(script, settings.api_port)
-    scripted.start()
-    try:
-        yield
-    finally:
-        scripted.stop()
-
-
-@pytest.fixture(scope="module")
-def cookies(browser: Browser, settings: Settings) -> dict[str, Any]:
-    """Everybody's login, made once by hand."""
-    kept = {}
-    for name in PEOPLE:
-        with desk_page(browser) as desk:
-            desk.open(f"http://127.0.0.1:{settings.port}/rules")
-            sign_in(desk.page, name)
-            kept[name] = desk.page.context.cookies()
-    return kept
-
-
-@pytest.fixture
-def person(browser: Browser, settings: Settings, cookies: dict[str, Any]) -> Iterator[Callable[..., DeskPage]]:
-    """Opens the page as somebody: `person("maker", "?document=tw")`."""
-    with contextlib.ExitStack() as stack:
-
-        def opened(name: str, query: str = "", **options: Any) -> DeskPage:
-            desk = stack.enter_context(desk_page(browser, **options))
-            desk.page.context.add_cookies(cookies[name])
-            return desk.open(f"http://127.0.0.1:{settings.port}/rules{query}")
-
-        yield opened
-
-
-def sign_in(page: Page, name: str) -> None:
-    page.fill("#user", name)
-    page.fill("#password", PASSWORD)
-    page.click("button[type=submit]")
-    page.wait_for_url(lambda address: "/login" not in address)
 
 
 def answer(page: Page, comment: str = "") -> None:
@@ -183,7 +77,9 @@ def step(page: Page, name: str) -> Any:
     return page.locator(f"#heading [data-step={name}]")
 
 
-def test_a_login_leads_to_the_very_state_that_the_link_names(browser: Browser, settings: Settings, api: Script) -> None:
+def test_a_login_leads_to_the_very_state_that_the_link_names(
+    browser: Browser, settings: Settings, api: RulesScript
+) -> None:
     with desk_page(browser) as desk:
         desk.open(f"http://127.0.0.1:{settings.port}/rules?document=tw&version=2&view=diff&from=1")
         desk.picture("login")
@@ -194,7 +90,7 @@ def test_a_login_leads_to_the_very_state_that_the_link_names(browser: Browser, s
 
 
 def test_two_people_bring_a_draft_into_force_and_its_maker_cannot_alone(
-    person: Callable[..., DeskPage], api: Script
+    person: Callable[..., DeskPage], api: RulesScript
 ) -> None:
     maker, checker = person("maker", "?document=tw"), person("checker", "?document=tw")
     page = maker.page
@@ -229,7 +125,9 @@ def test_two_people_bring_a_draft_into_force_and_its_maker_cannot_alone(
     assert maker.errors == [] == checker.errors
 
 
-def test_a_maker_who_is_an_admin_is_refused_by_page_and_api_alike(person: Callable[..., DeskPage], api: Script) -> None:
+def test_a_maker_who_is_an_admin_is_refused_by_page_and_api_alike(
+    person: Callable[..., DeskPage], api: RulesScript
+) -> None:
     api.add("tw", HALF, "checker", "submitted")
     desk = person("checker", "?document=tw&version=3")
     expect(step(desk.page, "approve")).to_have_attribute("title", re.compile("another person checks it"))
@@ -242,7 +140,9 @@ def test_a_maker_who_is_an_admin_is_refused_by_page_and_api_alike(person: Callab
     assert api.versions["tw"][2]["state"] == "submitted"
 
 
-def test_problems_stand_at_their_lines_and_nothing_typed_is_lost(person: Callable[..., DeskPage], api: Script) -> None:
+def test_problems_stand_at_their_lines_and_nothing_typed_is_lost(
+    person: Callable[..., DeskPage], api: RulesScript
+) -> None:
     desk = person("maker", "?document=tw&version=2&view=edit")
     page = desk.page
     type_text(page, TEXT.replace("weight: 0,", "weight: WRONG,").replace("-0.5", "WRONG"))
@@ -274,7 +174,7 @@ def test_problems_stand_at_their_lines_and_nothing_typed_is_lost(person: Callabl
     page.wait_for_selector("#view .code:not(.edit)")
 
 
-def test_what_differs_is_signed_and_not_only_coloured(person: Callable[..., DeskPage], api: Script) -> None:
+def test_what_differs_is_signed_and_not_only_coloured(person: Callable[..., DeskPage], api: RulesScript) -> None:
     api.add("tw", HALF + "# and a line more\n", "maker", "tested")
     desk = person("auditor", "?document=tw&version=3&view=diff")
     page = desk.page
@@ -292,7 +192,7 @@ def test_what_differs_is_signed_and_not_only_coloured(person: Callable[..., Desk
     assert "layout=unified" in page.url
 
 
-def test_a_long_equal_beginning_is_folded_and_opens(person: Callable[..., DeskPage], api: Script) -> None:
+def test_a_long_equal_beginning_is_folded_and_opens(person: Callable[..., DeskPage], api: RulesScript) -> None:
     api.add("tw", TEXT + "# the end\n", "maker", "draft")
     page = person("maker", "?document=tw&version=3&view=diff").page
     page.wait_for_selector(".diff .fold")
@@ -301,7 +201,9 @@ def test_a_long_equal_beginning_is_folded_and_opens(person: Callable[..., DeskPa
     expect(page.locator(".diff tr")).to_have_count((TEXT + "# the end\n").count("\n") + 1)
 
 
-def test_the_browsers_back_button_walks_through_what_was_shown(person: Callable[..., DeskPage], api: Script) -> None:
+def test_the_browsers_back_button_walks_through_what_was_shown(
+    person: Callable[..., DeskPage], api: RulesScript
+) -> None:
     page = person("maker", "?document=default").page
     page.click("[data-document=tw]")
     page.wait_for_selector("#heading h2:has-text('tw v2')")
@@ -319,7 +221,9 @@ def test_the_browsers_back_button_walks_through_what_was_shown(person: Callable[
     expect(page.locator("#heading h2")).to_contain_text("tw v2")
 
 
-def test_the_impact_of_a_draft_is_told_in_sum_and_by_security(person: Callable[..., DeskPage], api: Script) -> None:
+def test_the_impact_of_a_draft_is_told_in_sum_and_by_security(
+    person: Callable[..., DeskPage], api: RulesScript
+) -> None:
     api.add("tw", HALF, "maker", "draft")
     desk = person("maker", "?document=tw&version=3&view=impact")
     page = desk.page
@@ -353,7 +257,9 @@ def test_the_impact_of_a_draft_is_told_in_sum_and_by_security(person: Callable[.
     assert "/inventory?sec=TWS000000001" in str(page.locator("#securities tbody th a").get_attribute("href"))
 
 
-def test_text_of_a_document_is_shown_as_text_with_its_colours(person: Callable[..., DeskPage], api: Script) -> None:
+def test_text_of_a_document_is_shown_as_text_with_its_colours(
+    person: Callable[..., DeskPage], api: RulesScript
+) -> None:
     page = person("auditor", "?document=tw").page
     page.wait_for_selector("#view .line")
     shown = page.locator("#view .line code").all_text_contents()
@@ -363,14 +269,14 @@ def test_text_of_a_document_is_shown_as_text_with_its_colours(person: Callable[.
     assert "condition" in page.locator(".h-key").all_text_contents()
 
 
-def test_colours_and_differences_lose_nothing_of_any_text(person: Callable[..., DeskPage], api: Script) -> None:
+def test_colours_and_differences_lose_nothing_of_any_text(person: Callable[..., DeskPage], api: RulesScript) -> None:
     desk = person("auditor", "?document=tw")
     desk.page.wait_for_selector("#view .line")
     assert desk.value(NOTHING_LOST) == []
 
 
 def test_a_file_goes_out_and_in_and_is_refused_whole(
-    person: Callable[..., DeskPage], api: Script, tmp_path: Path
+    person: Callable[..., DeskPage], api: RulesScript, tmp_path: Path
 ) -> None:
     page = person("maker", "?document=tw").page
     page.wait_for_selector("#view .line")
@@ -392,7 +298,7 @@ def test_a_file_goes_out_and_in_and_is_refused_whole(
     assert len(api.versions["tw"]) == 3
 
 
-def test_a_retired_version_comes_back_as_a_draft(person: Callable[..., DeskPage], api: Script) -> None:
+def test_a_retired_version_comes_back_as_a_draft(person: Callable[..., DeskPage], api: RulesScript) -> None:
     page = person("maker", "?document=tw&version=1").page
     step(page, "revert").click()
     answer(page, "back to before")
@@ -400,7 +306,7 @@ def test_a_retired_version_comes_back_as_a_draft(person: Callable[..., DeskPage]
     assert api.versions["tw"][2]["text"] == api.versions["tw"][0]["text"]
 
 
-def test_a_rejection_says_why(person: Callable[..., DeskPage], api: Script) -> None:
+def test_a_rejection_says_why(person: Callable[..., DeskPage], api: RulesScript) -> None:
     api.add("tw", HALF, "maker", "submitted")
     page = person("checker", "?document=tw&version=3").page
     step(page, "reject").click()
@@ -417,7 +323,9 @@ def test_a_rejection_says_why(person: Callable[..., DeskPage], api: Script) -> N
     ]
 
 
-def test_a_draft_that_other_rules_have_made_impossible_says_why(person: Callable[..., DeskPage], api: Script) -> None:
+def test_a_draft_that_other_rules_have_made_impossible_says_why(
+    person: Callable[..., DeskPage], api: RulesScript
+) -> None:
     api.add("tw", TEXT.replace("-0.5", "WRONG"), "maker", "draft")
     page = person("maker", "?document=tw&version=3").page
     step(page, "test").click()
@@ -427,7 +335,7 @@ def test_a_draft_that_other_rules_have_made_impossible_says_why(person: Callable
 
 
 def test_what_is_edited_stays_when_another_version_comes_into_force(
-    person: Callable[..., DeskPage], api: Script
+    person: Callable[..., DeskPage], api: RulesScript
 ) -> None:
     page = person("maker", "?document=tw&view=edit").page
     type_text(page, HALF)
@@ -438,7 +346,7 @@ def test_what_is_edited_stays_when_another_version_comes_into_force(
     assert page.input_value("#editor") == HALF
 
 
-def test_who_may_only_look_sees_why_the_steps_are_not_his(person: Callable[..., DeskPage], api: Script) -> None:
+def test_who_may_only_look_sees_why_the_steps_are_not_his(person: Callable[..., DeskPage], api: RulesScript) -> None:
     api.add("tw", HALF, "maker", "submitted")
     page = person("auditor", "?document=tw&version=3").page
     page.wait_for_selector("#heading [data-step]")
@@ -452,7 +360,7 @@ def test_who_may_only_look_sees_why_the_steps_are_not_his(person: Callable[..., 
     [(502, "down", "does not answer"), (503, "starting", "does not answer"), (403, "live", "You may not see this")],
 )
 def test_a_page_that_cannot_show_rules_says_why_and_shows_them_when_it_can(
-    person: Callable[..., DeskPage], api: Script, trouble: int, chip: str, words: str
+    person: Callable[..., DeskPage], api: RulesScript, trouble: int, chip: str, words: str
 ) -> None:
     api.trouble, api.detail = trouble, "not for you"
     desk = person("maker", "?document=tw")
@@ -465,7 +373,7 @@ def test_a_page_that_cannot_show_rules_says_why_and_shows_them_when_it_can(
 
 
 def test_an_engine_that_goes_leaves_what_was_shown_and_takes_the_steps(
-    person: Callable[..., DeskPage], settings: Settings, script: Script
+    person: Callable[..., DeskPage], settings: Settings, script: RulesScript
 ) -> None:
     with serving(settings, script):
         desk = person("maker", "?document=tw")
@@ -477,7 +385,7 @@ def test_an_engine_that_goes_leaves_what_was_shown_and_takes_the_steps(
         desk.wait_status("live")
 
 
-def test_nothing_yet_and_not_there_are_different_things(person: Callable[..., DeskPage], api: Script) -> None:
+def test_nothing_yet_and_not_there_are_different_things(person: Callable[..., DeskPage], api: RulesScript) -> None:
     page = person("maker", "?document=nowhere").page
     expect(page.locator("#view .nothing")).to_contain_text("There is no document “nowhere”")
     page.click("[data-document=tw]")
@@ -489,7 +397,7 @@ def test_nothing_yet_and_not_there_are_different_things(person: Callable[..., De
     expect(page.locator("#view .nothing")).to_contain_text("There are no rules yet", timeout=20_000)
 
 
-def test_an_answer_that_takes_its_time_is_waited_for(person: Callable[..., DeskPage], api: Script) -> None:
+def test_an_answer_that_takes_its_time_is_waited_for(person: Callable[..., DeskPage], api: RulesScript) -> None:
     api.hold.clear()
     desk = person("maker", "?document=tw")
     expect(desk.page.locator("#view")).to_have_attribute("aria-busy", "true")
@@ -499,7 +407,7 @@ def test_an_answer_that_takes_its_time_is_waited_for(person: Callable[..., DeskP
     expect(desk.page.locator("#view")).to_have_attribute("aria-busy", "false")
 
 
-def test_an_expired_token_is_renewed_without_a_word(person: Callable[..., DeskPage], api: Script) -> None:
+def test_an_expired_token_is_renewed_without_a_word(person: Callable[..., DeskPage], api: RulesScript) -> None:
     desk = person("maker", "?document=tw")
     desk.page.wait_for_selector("#view .line")
     desk.value("imsPage.page.api.token = 'expired'")
@@ -509,7 +417,7 @@ def test_an_expired_token_is_renewed_without_a_word(person: Callable[..., DeskPa
     desk.page.wait_for_selector("#audit")
 
 
-def test_signing_out_takes_every_window_to_the_login(browser: Browser, settings: Settings, api: Script) -> None:
+def test_signing_out_takes_every_window_to_the_login(browser: Browser, settings: Settings, api: RulesScript) -> None:
     with desk_page(browser) as desk:
         desk.open(f"http://127.0.0.1:{settings.port}/rules?document=tw")
         sign_in(desk.page, "maker")
@@ -521,7 +429,7 @@ def test_signing_out_takes_every_window_to_the_login(browser: Browser, settings:
         second.wait_for_selector("#password")
 
 
-def test_the_pages_lead_to_one_another(person: Callable[..., DeskPage], api: Script) -> None:
+def test_the_pages_lead_to_one_another(person: Callable[..., DeskPage], api: RulesScript) -> None:
     desk = person("maker", "?document=tw")
     desk.page.click(".pages a:has-text('Inventory')")
     desk.page.wait_for_selector("#grid")
@@ -536,7 +444,7 @@ def test_without_users_the_bar_says_that_the_service_is_open(
 ) -> None:
     port = services.free_port()
     made = Settings(instance=f"open-{port}", port=port, data=str(tmp_path))
-    script = Script(made.secret)
+    script = RulesScript(made.secret)
     script.add("tw", TEXT, "local", "submitted")
     with page_server(made), serving(made, script), desk_page(browser) as desk:
         desk.open(f"http://127.0.0.1:{port}/rules?version=1")
@@ -546,7 +454,7 @@ def test_without_users_the_bar_says_that_the_service_is_open(
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
-def test_every_word_can_be_read_in_both_themes(person: Callable[..., DeskPage], api: Script, theme: str) -> None:
+def test_every_word_can_be_read_in_both_themes(person: Callable[..., DeskPage], api: RulesScript, theme: str) -> None:
     api.add("tw", HALF, "maker", "draft")
     api.add("tw", HALF, "checker", "submitted")
     for name, query, sign in (
@@ -564,7 +472,7 @@ def test_every_word_can_be_read_in_both_themes(person: Callable[..., DeskPage], 
     assert desk.value(CONTRASTS) == []
 
 
-def test_the_page_is_worked_by_the_keyboard_alone(person: Callable[..., DeskPage], api: Script) -> None:
+def test_the_page_is_worked_by_the_keyboard_alone(person: Callable[..., DeskPage], api: RulesScript) -> None:
     page = person("maker", "?document=default").page
     page.wait_for_selector("#view .line")
     page.focus("[data-document=default]")
@@ -584,7 +492,7 @@ def test_the_page_is_worked_by_the_keyboard_alone(person: Callable[..., DeskPage
 
 
 def test_the_page_asks_nobody_but_its_own_server_and_complains_of_nothing(
-    person: Callable[..., DeskPage], api: Script
+    person: Callable[..., DeskPage], api: RulesScript
 ) -> None:
     desk = person("maker", "?document=tw")
     desk.page.wait_for_function("window.imsPage?.attached")

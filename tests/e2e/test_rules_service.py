@@ -28,12 +28,6 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[running.Servic
         yield started
 
 
-@pytest.fixture(scope="module")
-def browser(chromium_path: str) -> Iterator[Browser]:
-    with running.browser() as opened:
-        yield opened
-
-
 @contextlib.contextmanager
 def signed_in(browser: Browser, service: running.Service, name: str, query: str = "") -> Iterator[DeskPage]:
     with desk_page(browser) as desk:
