@@ -40,7 +40,7 @@ lock: $(READY) ## renew requirements.lock after a change of pyproject.toml (ARGS
 	$(BIN)/uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-header -q $(ARGS) -o requirements.lock
 
 bench: $(READY) ## every figure of tests/bench/RESULTS.md on this machine (ARGS=--json)
-	@for name in kernel recalc impact kafka recovery archive latency locates start; do $(BIN)/ims bench $$name $(ARGS) || exit 1; done
+	@for name in kernel recalc impact kafka recovery archive latency locates orders start; do $(BIN)/ims bench $$name $(ARGS) || exit 1; done
 
 faults: $(READY) services ## kill, cut off, damage and set wrong under load, 20 times each (ARGS="--times 3 --rate 20000")
 	@exec $(BIN)/ims bench faults $(ARGS)

@@ -1,8 +1,9 @@
 """Events for an engine while locates are asked for: a process that feeds its ring at a steady rate, as a worker would.
 
-`python -m app.bench.locate_feed INSTANCE RATE SECURITIES SHARES`: securities L1.. (US, hard to borrow) with a FIRM position of
-SHARES each, so that a test knows every pool; then RATE events a second that buy and sell the same quantities of all but
-L1. When the engine is restarted it begins anew. Ends when its standard input does.
+`python -m app.bench.locate_feed INSTANCE RATE SECURITIES SHARES [BORROWED]`: securities L1.. (US, hard to borrow) with a FIRM
+position of SHARES each, so that a test knows every pool; with BORROWED, as many are borrowed, and held for the book's client.
+Then RATE events a second that buy and sell the same quantities of all but L1. When the engine is restarted it begins anew.
+Ends when its standard input does.
 """
 
 import os
@@ -22,11 +23,15 @@ from engine.segment import SegmentMissingError
 from engine.tables import Tables
 
 BOOKS: Final = 200
+HOUSE: Final = "HOUSE"
+"""The client of all books."""
+HOUSE_BOOK: Final = "B1"
+"""Where the positions are; alone in its aggregation unit."""
 _STEP_S: Final = 0.01
 _CYCLE: Final = 1 << 16
 
 
-def main(instance: str, rate: int, securities: int, shares: int) -> None:
+def main(instance: str, rate: int, securities: int, shares: int, borrowed: int = 0) -> None:
     """Feed one engine after the other until the parent is gone."""
     threading.Thread(target=_follow_parent, daemon=True).start()
     while True:
@@ -40,20 +45,26 @@ def main(instance: str, rate: int, securities: int, shares: int) -> None:
             continue
         today = int(tables.array["today"][0])
         tables.close()
-        _feed(ring, rate, securities, shares, today)
+        _feed(ring, rate, (shares, borrowed), securities, today)
 
 
-def _feed(ring: Ring, rate: int, securities: int, shares: int, today: int) -> None:
-    """Everything that exists, then the stream, for as long as this ring is the engine's."""
+def _feed(ring: Ring, rate: int, held: tuple[int, int], securities: int, today: int) -> None:
+    """Everything that exists, then the stream, for as long as this ring is the engine's. `held`: shares, and borrowed ones."""
     records: Any = _named(SECURITY, "L", securities)
     records["temperature"] = Temperature.HTB
     records["ticker"] = records["code"].astype("S16")
-    opening = empty(securities)
-    opening["security"] = np.arange(1, securities + 1)
-    opening["book"], opening["depot"], opening["op"], opening["quantity"] = 1, 1, Op.SET, shares
-    opening["flags"] = Flag.START_OF_DAY
+    opening = np.concatenate(
+        [
+            _opening(securities, kind, quantity)
+            for kind, quantity in zip((Kind.FIRM, Kind.SLAB_BORROW, Kind.CLIENT_FREE), (*held, held[1]), strict=True)
+            if quantity
+        ]
+    )
+    books: Any = _named(BOOK, "B", BOOKS)
+    books["client"], books["entity"], books["aggregation_unit"] = HOUSE, "E1", "UNITS"
+    books["aggregation_unit"][books["code"] == HOUSE_BOOK.encode()] = "UNIT1"
     whole = _push(ring, Message.SECURITIES, records)
-    whole = whole and _push(ring, Message.BOOKS, _named(BOOK, "B", BOOKS))
+    whole = whole and _push(ring, Message.BOOKS, books)
     whole = whole and _push(ring, Message.DEPOTS, _named(NAMED, "D", 1))
     whole = whole and _push(ring, Message.SOURCES, _named(NAMED, "s", 1))
     whole = whole and _push(ring, Message.EVENTS, _stamped(opening, 1, today))
@@ -61,7 +72,7 @@ def _feed(ring: Ring, rate: int, securities: int, shares: int, today: int) -> No
         return
     ring.ready = True
     cycle = _trades(securities)
-    seq, due, count = securities + 1, time.monotonic(), max(1, round(rate * _STEP_S))
+    seq, due, count = opening.size + 1, time.monotonic(), max(1, round(rate * _STEP_S))
     while True:
         ring.alive_ns = time.time_ns()
         at = (seq // 2 * 2) % (_CYCLE - count)
@@ -72,6 +83,15 @@ def _feed(ring: Ring, rate: int, securities: int, shares: int, today: int) -> No
         time.sleep(max(0.0, due - time.monotonic()))
 
 
+def _opening(securities: int, kind: Kind, quantity: int) -> EventArray:
+    """So many shares of everything, in the book of the house."""
+    opening = empty(securities)
+    opening["security"] = np.arange(1, securities + 1)
+    opening["book"], opening["depot"], opening["kind"] = 1, 1, kind
+    opening["op"], opening["quantity"], opening["flags"] = Op.SET, quantity, Flag.START_OF_DAY
+    return opening
+
+
 def _trades(securities: int) -> EventArray:
     """Pairs of a buy and a sell of the same row: positions come back to where they were."""
     rng = np.random.default_rng(1)
@@ -79,12 +99,13 @@ def _trades(securities: int) -> EventArray:
     cycle["security"] = np.repeat(rng.integers(2, securities + 1, _CYCLE // 2), 2)
     cycle["book"] = np.repeat(rng.integers(1, BOOKS + 1, _CYCLE // 2), 2)
     cycle["depot"], cycle["quantity"] = 1, np.repeat(rng.integers(1, 50, _CYCLE // 2) * 100, 2)
+    cycle["kind"] = Kind.FIRM
     cycle["op"] = np.tile(np.array([Op.BUY, Op.SELL], np.uint8), _CYCLE // 2)
     return cycle
 
 
 def _stamped(events: EventArray, first_seq: int, today: int) -> EventArray:
-    events["source"], events["kind"] = 1, Kind.FIRM
+    events["source"] = 1
     events["seq"] = np.arange(first_seq, first_seq + events.size)
     events["trade_date"] = events["settle_date"] = today
     events["time_ns"] = events["received_ns"] = time.time_ns()
@@ -120,4 +141,4 @@ def _follow_parent() -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], *map(int, sys.argv[2:5]))
+    main(sys.argv[1], *map(int, sys.argv[2:]))

@@ -20,6 +20,7 @@ BENCHES: Final = {
     "kafka": "from a real broker to applied positions",
     "latency": "from the moment of produce to the cell in a browser",
     "locates": "locates over REST while events are applied",
+    "orders": "sell orders over REST while events are applied",
     "recovery": "kill -9 at two million rows to serving again; the writer's pause while a snapshot is taken",
     "faults": "killed, cut off, damaged, set wrong under load: afterwards whole tables are what they would have been",
     "archive": "write down ten million events, and ask what was",
