@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from msgspec import Struct
 from sqlalchemy import event, exc
 
-from app.api.answers import locate_answer, locate_id
+from app.api.answers import locate_answer
 from app.api.order_answers import order_answer
 from app.bell import Bell
 from app.database import connect
@@ -27,7 +27,7 @@ from app.journal_rows import locate_of, order_of
 from app.journal_schema import HISTORY, LOCATES, ORDER_HISTORY, ORDERS
 from app.outbox_schema import CURSORS
 from engine import locates, orders
-from engine.locates import Locate
+from engine.locates import Locate, locate_id
 from engine.orders import Order
 
 T = TypeVar("T")
@@ -144,7 +144,7 @@ class Outbox:
 
     async def newest(self, kind: Kind) -> int:
         """The number of the newest step; 0 where there is none. Raises `OutboxError`."""
-        return await self._read(lambda: self._newest(kind))
+        return await self.do(lambda connection: _newest(connection, kind))
 
     async def open(self, kind: Kind, clients: Sequence[str] | None, limit: int) -> tuple[int, Sequence[Step]]:
         """What is not final now, of these clients (None: of all), the oldest `limit`; and the newest step that is in it. Raises
@@ -172,11 +172,7 @@ class Outbox:
         column = CURSORS.c
         chosen = sa.select(column.entry).where(column.consumer == consumer, column.kind == kind)
 
-        def read() -> int | None:
-            with self._engine.connect() as connection:
-                return connection.execute(chosen).scalar_one_or_none()
-
-        return await self._read(read)
+        return await self.do(lambda connection: connection.execute(chosen).scalar_one_or_none())
 
     async def cursor_or_newest(self, consumer: str, kind: Kind) -> int:
         """How far a consumer is; a new one begins after what there is now, and that is noted. Raises `OutboxError`."""
@@ -204,11 +200,17 @@ class Outbox:
         for name in [name for name in self._pending if name[0] == consumer]:
             del self._pending[name]
 
-        def write() -> None:
-            with self._engine.begin() as connection:
-                connection.execute(sa.delete(CURSORS).where(CURSORS.c.consumer == consumer))
+        gone = sa.delete(CURSORS).where(CURSORS.c.consumer == consumer)
+        await self.do(lambda connection: connection.execute(gone))
 
-        await self._read(write)
+    async def do(self, job: Callable[[sa.Connection], T]) -> T:
+        """Something in one transaction of the same database. Raises `OutboxError`."""
+
+        def run() -> T:
+            with self._engine.begin() as connection:
+                return job(connection)
+
+        return await self._read(run)
 
     def close(self) -> None:
         """Write how far everybody is, then let go."""
@@ -232,10 +234,6 @@ class Outbox:
         with self._engine.connect() as connection:
             rows = connection.execute(chosen.limit(limit)).all()
         return [source.step(number, document) for number, document in rows]
-
-    def _newest(self, kind: Kind) -> int:
-        with self._engine.connect() as connection:
-            return _newest(connection, kind)
 
     def _write(self, entries: dict[tuple[str, str], int]) -> None:
         column = CURSORS.c

@@ -57,6 +57,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds between two snapshots of what Kafka has given; 0: none, and a restart reads Kafka from its beginning."""
     api_rate: int = 10_000
     """Requests a second that each token may make of the API; 0: as many as it likes."""
+    locate_shrink_minutes: int = 10
+    """How long before the market's close a locate shrinks to what is sold on it, or is about to be; 0: never."""
+    webhook_origins: str = ""
+    """Where webhooks may be sent to: `https://hooks.example.com, http://10.0.0.5:8080`; empty: nowhere."""
     frame_ms: int = 50
     """The least time between two frames of one grid."""
     quiet: bool = False

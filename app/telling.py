@@ -14,6 +14,7 @@ from app.outbox import Outbox, OutboxError
 from app.settings import Settings
 from app.stream_limits import Limits, Name
 from app.streams import Streams
+from app.webhooks import Webhooks
 from engine.model import Decided
 from engine.rule_model import Scope
 from engine.state import Machine
@@ -45,12 +46,14 @@ class Telling:
         self.outbox = Outbox(settings.database_url)
         limits = Limits(securities, lambda: machine.compiled, self._decided)
         self.streams = Streams(self.outbox, machine.inventory, limits, self._holders, clock)
+        self.webhooks = Webhooks(self.outbox, settings.secret, settings.webhook_origins, clock)
         self._flushed_s = 0.0
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Begin to tell."""
-        self._tasks = [asyncio.create_task(_for_ever("stream", self.streams.run))]
+        parts = {"stream": self.streams.run, "webhooks": self.webhooks.run}
+        self._tasks = [asyncio.create_task(_for_ever(name, run)) for name, run in parts.items()]
 
     def ring(self) -> None:
         """Something was decided, and is written down."""
