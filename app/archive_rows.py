@@ -14,13 +14,13 @@ from app.snapshot_files import Contents, DamagedSnapshotError, SnapshotFolder, r
 from engine.corrections import KEPT, LEDGER
 from engine.model import Namespace
 from engine.recognise import WINDOW
-from engine.snapshot import COUNTED, STREAM, SYMBOLS
+from engine.snapshot import BEGUN, COUNTED, STREAM, SYMBOLS
 from engine.tables import Word
 from feeds.archive_snapshot import chosen
 
 log = structlog.get_logger()
 _WHOLE: Final = ("book_unit", "today", "newest", "missing", "applied")
-_MOVED: Final = "moved_"
+_NOT_OF_SECURITIES: Final = ("moved_", BEGUN)
 
 
 def newest_of(folder: Path, past: Past) -> Contents | None:
@@ -45,7 +45,7 @@ def parts_of(contents: Contents, ids: NDArray[np.int64]) -> dict[str, list[NDArr
     """
     parts = contents.parts
     made = {name: list(parts[name]) for name in (*COUNTED, *_WHOLE)}
-    made |= {name: [arrays[0][:0]] for name, arrays in parts.items() if name.startswith(_MOVED)}
+    made |= {name: [arrays[0][:0]] for name, arrays in parts.items() if name.startswith(_NOT_OF_SECURITIES)}
     places = np.concatenate([[0], ids])
     for name in ("security", "head", "decided"):
         made[name] = [_joined(parts[name])[places]]

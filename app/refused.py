@@ -30,6 +30,7 @@ _REASON: Final = {
     recognise.DEAL_KNOWN: "deal_known",
     recognise.MORE_THAN_OPEN: "more_than_open",
     recognise.DEAL_OVER: "deal_over",
+    recognise.LATE_START_OF_DAY: "late_start_of_day",
 }
 
 _Form: TypeAlias = tuple[type[msgspec.Struct], str, str]

@@ -25,6 +25,7 @@ REFUSED: Final = frozenset(
         "not_correctable",
         "deal_known",
         "deal_over",
+        "late_start_of_day",
         "more_than_open",
     }
 )

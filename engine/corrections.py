@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from engine.events import EventArray
 from engine.kernel import Book, judge, key_of
 from engine.model import Flag, Op
-from engine.recognise import APPLIED, NOT_CORRECTABLE, UNKNOWN_ORIGINAL
+from engine.recognise import APPLIED, IN_START_OF_DAY, NOT_CORRECTABLE, UNKNOWN_ORIGINAL
 
 KEPT: Final = 1 << 20
 LEDGER: Final = np.dtype(
@@ -45,11 +45,11 @@ def write(event: Any, ledger: NDArray[np.void]) -> None:
 
 @nb.njit(**_JIT)
 def keep(events: EventArray, outcome: NDArray[np.uint8], ledger: NDArray[np.void]) -> None:
-    """Remember what was applied of a batch. An event with parts cannot be corrected by its number alone."""
+    """Remember what was applied of a batch, or is in a start of day. What has parts cannot be corrected by its number."""
     last = events.shape[0] - 1
     for i in range(events.shape[0]):
         event = events[i]
-        if outcome[i] != APPLIED or event.op > _LAST_MOVE or event.flags & _PART:
+        if outcome[i] not in (APPLIED, IN_START_OF_DAY) or event.op > _LAST_MOVE or event.flags & _PART:
             continue
         if i == last or events[i + 1].flags & _PART == 0:
             write(event, ledger)

@@ -30,6 +30,8 @@ UNKNOWN_DEAL: Final = 10
 DEAL_KNOWN: Final = 11
 MORE_THAN_OPEN: Final = 12
 DEAL_OVER: Final = 13
+IN_START_OF_DAY: Final = 14
+LATE_START_OF_DAY: Final = 15
 OUTCOMES: Final = (
     "applied",
     "duplicate",
@@ -45,7 +47,20 @@ OUTCOMES: Final = (
     "a deal with this id is there already",
     "more than is open, or more than is left to be recalled",
     "the deal is over",
+    "older than the start of day of its book, which has it",
+    "a start of day that is older than what has come for its book, and would undo it",
 )
+
+
+def done(events: EventArray, outcome: NDArray[np.uint8]) -> EventArray:
+    """Those that were applied."""
+    return events if not outcome.any() else events[outcome == APPLIED]
+
+
+def is_refused(outcome: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Which of these outcomes somebody should look at: neither applied nor known."""
+    refused: NDArray[np.bool_] = (outcome > DUPLICATE) & (outcome != IN_START_OF_DAY)
+    return refused
 
 
 class Memory(NamedTuple):

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from engine import begun
 from engine import snapshot_pack as pack
 from engine.corrections import LEDGER
 from engine.events import EventArray
@@ -27,6 +28,8 @@ STREAM: Final = "stream"
 """Blocks of records of `engine.snapshot_pack`."""
 SYMBOLS: Final = "symbols"
 DEALS: Final = "deal"
+BEGUN: Final = "begun."
+"""Before the names of what is known of the books' starts of day."""
 BLOCK_WORDS: Final = 1 << 19
 """Words of a block: four megabytes."""
 _ROWS: Final = 1 << 13
@@ -45,7 +48,7 @@ COUNTED: Final = {
     "counterparty": Word.COUNTERPARTIES,
     "unit": Word.UNITS,
 }
-_FORM: Final = 1
+_FORM: Final = 2
 """Of the stream; another number for another form."""
 
 
@@ -80,6 +83,8 @@ class Snapshot:
         self._ready = [Part(name, self._array[name].copy()) for name in _AT_ONCE]
         securities = self._count["security"]
         self._ready += [Part(name, self._array[name][:securities].copy()) for name in ("head", "decided")]
+        books = self._count["book"]
+        self._ready += [Part(BEGUN + name, array[:books].copy()) for name, array in begun.kept(machine.begun).items()]
         self._ready += [Part(name, array) for name, array in (machine.moves.state() | dict(extra)).items()]
         self._of = self._source()
         self._block, self._at = np.empty(BLOCK_WORDS, np.uint64), 0

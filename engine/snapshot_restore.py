@@ -6,8 +6,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from engine import begun
 from engine import snapshot_pack as pack
-from engine.snapshot import COUNTED, DEALS, PRIVATE, STREAM, SYMBOLS, as_words
+from engine.snapshot import BEGUN, COUNTED, DEALS, PRIVATE, STREAM, SYMBOLS, as_words
 from engine.state import Machine
 from engine.symbols import put_slots
 from engine.tables import Word
@@ -59,6 +60,9 @@ def restore(machine: Machine, parts: Parts) -> None:
         for word in Word:
             if word not in _OWN:
                 tables.state[word] = words[word]
+        for name, array in begun.kept(machine.begun).items():
+            _fill(array, parts[BEGUN + name])
+        machine.begun.lost_ns[:] = machine.begun.moved_ns
         machine.moves.restore({name: parts[name][0].copy() for name in machine.moves.state()})
         machine.restored()
 

@@ -8,10 +8,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from engine import corrections, kernel, rebuild, recognise, tally
+from engine import begun, corrections, kernel, rebuild, recognise, tally
 from engine.classes import Classifier
 from engine.deals import Deals
-from engine.events import EventArray
+from engine.events import EVENT, EventArray
 from engine.inventory import Inventory
 from engine.model import Capacity, Clock, Decided, Flag, Market
 from engine.moves import Moved, Moves
@@ -26,6 +26,8 @@ HISTORY_EVERY_NS: Final = 10_000_000_000
 _CACHED: Final = 1 << 14
 """Events applied at a time: a megabyte, which stays in the cache until all is done with them."""
 _MOST_GAPS: Final = 1_000
+_SETTLED: Final = ~np.uint8(Flag.QUANTO)
+"""Flags of what settles on the date it says."""
 
 
 Log: TypeAlias = Callable[[Message, NDArray[Any], NDArray[np.uint8] | None], None]
@@ -55,7 +57,7 @@ def _applied(changed: NDArray[np.int32], records: NDArray[np.void], outcome: NDA
     """What a door returns. Raises `CapacityError` where something is full."""
     if full:
         raise CapacityError(full)
-    refused = outcome > recognise.DUPLICATE
+    refused = recognise.is_refused(outcome)
     return Applied(changed, records[refused], outcome[refused])
 
 
@@ -100,6 +102,7 @@ class Machine(Sums):
             missing=array["missing"],
             ledger=corrections.ledger_of(sources),
         )
+        self.begun = begun.begun_of(self.capacity.books, len(array["recent"]))
         self.deals = Deals(self.tables)
         self.moves = Moves(self.tables)
         self._registry = Registry(self.tables)
@@ -127,9 +130,21 @@ class Machine(Sums):
     def apply(self, events: EventArray) -> Applied:
         """Apply a batch in order and recalculate what it touched. Raises `CapacityError`: the writer must then stop."""
         outcome = np.zeros(events.size, np.uint8)
-        with self.tables.writing():
-            changed, full = self._run(events, outcome, recognised=False)
-        self._logged(Message.EVENTS, events, outcome)
+        changed, full, at = np.empty(0, np.int32), "", 0
+        while at < events.size and not full:
+            end, stated = begun.cut(events, at, self.begun)
+            again = np.empty(0, EVENT)
+            with self.tables.writing():
+                touched, full = self._run(events[at:end], outcome[at:end], recognised=False)
+                changed = np.union1d(changed, touched) if at else touched
+                if stated and outcome[end - 1] == recognise.APPLIED and not full:
+                    again = self._begun_anew(events[at:end])
+                    touched, full = self._run(again, np.zeros(again.size, np.uint8), recognised=True, known=True)
+                    changed = np.union1d(changed, touched)
+            self._logged(Message.EVENTS, events[at:end], outcome[at:end])
+            if again.size:
+                self._logged(Message.EFFECTS, again)
+            at = end
         return _applied(changed, events, outcome, full)
 
     def correct(self, records: NDArray[np.void]) -> Applied:
@@ -144,14 +159,16 @@ class Machine(Sums):
                 originals["seq"] = records["corrects"]
                 self.preserve.ledger(originals)
             dated = self._new(events, outcome)
-            effects = np.empty(2 * events.size, events.dtype)
+            effects = np.empty(2 * events.size, EVENT)
             replaced = np.ascontiguousarray(records["corrects"])
             written = corrections.expand(dated, replaced, outcome, effects, self.memory.ledger, self._book)
-            changed, full = self._run(effects[:written], np.zeros(written, np.uint8), recognised=True)
+            effects["flags"][:written] &= _SETTLED
+            became = np.zeros(written, np.uint8)
+            changed, full = self._run(effects[:written], became, recognised=True)
             tally.count(self.tables, events, outcome, parts=True)
             self.tables.state[Word.CORRECTED] += int(np.count_nonzero(outcome == recognise.APPLIED))
         self._logged(Message.CORRECTIONS, records, outcome)
-        self._logged(Message.EFFECTS, effects[:written])
+        self._logged(Message.EFFECTS, recognise.done(effects[:written], became))
         return _applied(changed, records, outcome, full)
 
     def step(self, records: NDArray[np.void]) -> Applied:
@@ -163,11 +180,13 @@ class Machine(Sums):
                 self.preserve.deals()
             dated = self._new(events, outcome)
             effects, table = self.deals.step(dated, records, outcome, self.memory, self._book)
+            effects["flags"] &= _SETTLED
             self.tables.state[Word.MISSING] = self.memory.missing.sum()
-            changed, full = self._run(effects, np.zeros(effects.size, np.uint8), recognised=True)
+            became = np.zeros(effects.size, np.uint8)
+            changed, full = self._run(effects, became, recognised=True)
             tally.count(self.tables, events, outcome, parts=True)
         self._logged(Message.DEALS, records, outcome)
-        self._logged(Message.EFFECTS, effects)
+        self._logged(Message.EFFECTS, recognise.done(effects, became))
         limit = self.capacity.deals
         full = full or (f"{table}: all {limit:,} are in use; start with --capacity-deals {2 * limit}" if table else "")
         return _applied(changed, records, outcome, full)
@@ -332,11 +351,18 @@ class Machine(Sums):
         dated = self._dated(events)
         return dated.copy() if dated is events else dated
 
+    def _begun_anew(self, events: EventArray) -> EventArray:
+        """What has to be done again behind the start of day that these events end with, or a position of it."""
+        head = int(np.flatnonzero(events["flags"] & Flag.PART == 0)[-1])
+        written, recent = self.tables.count(Word.RECENT), self.tables.array["recent"]
+        return self._dated(begun.again(events[head], written, recent, self._book, self.begun))
+
     def _run(
-        self, events: EventArray, outcome: NDArray[np.uint8], *, recognised: bool
+        self, events: EventArray, outcome: NDArray[np.uint8], *, recognised: bool, known: bool = False
     ) -> tuple[NDArray[np.int32], str]:
         """Apply events and recalculate what they touched. `recognised`: their numbers are noted already, they can all be
-        applied, and they are counted elsewhere. Returns the ids of what changed, and what is full, if anything is."""
+        applied, they settle as they say, and they are counted elsewhere; `known`: they were applied before. Returns the ids
+        of what changed, and what is full, if anything is."""
         state = self.tables.state
         dirty, whole, at, parts = 0, True, 0, False
         mark = int(state[Word.BATCHES]) + 1
@@ -352,16 +378,17 @@ class Machine(Sums):
                 dated = self._dated(part)
                 if parts:
                     kernel.stand_together(dated, became, self._book)
+            if not known:
+                begun.sift(dated, became, self.begun)
             counts = kernel.apply(dated, became, int(state[Word.ROWS]), mark, dirty, self._book)
             if counts.unclassified:
                 self._adopt(self._book.unclassified[: counts.unclassified].astype(np.int64))
             state[Word.ROWS] = counts.rows
-            if recognised:
-                tally.remember(self.tables, part)
-            else:
+            if not recognised:
                 corrections.keep(dated, became, self.memory.ledger)
                 tally.count(self.tables, part, became, parts=parts)
-                tally.remember(self.tables, part if not became.any() else part[became == recognise.APPLIED])
+            if not known:
+                tally.remember(self.tables, recognise.done(part, became), self.begun)
             dirty, whole, at = counts.dirty, counts.stopped_at < 0, end
         state[Word.BATCHES] = mark
         changed = np.sort(self._dirty[:dirty])  # neighbours share pages
