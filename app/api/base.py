@@ -23,6 +23,7 @@ from app.files_store import FilesStore
 from app.health import HealthDesk
 from app.identity import Identity, Role
 from app.journal import JournalError
+from app.journal_lists import JournalLists
 from app.master_desk import MasterDesk
 from app.rules_desk import RulesDesk
 from app.streams import Streams
@@ -42,6 +43,7 @@ class Context:
     access: Access
     decisions: Decisions
     orders: OrderDecisions
+    lists: JournalLists
     securities: Securities
     rules: RulesDesk
     metrics: Metrics

@@ -1,38 +1,32 @@
 """The resources of the API, one class each."""
 
-import datetime as dt
 import time
 from typing import Any, ClassVar, Final
 
 import msgspec
 from tornado import web
 
-from app.api import feeds, files, master, orders, reviews, rules, stream
+from app.api import feeds, files, lists, master, orders, reviews, rules, stream
 from app.api.answers import (
     AvailabilityPage,
     HistoryAnswer,
-    LocatePage,
     locate_answer,
-    locate_id,
-    sequence_of,
     transition_answer,
 )
 from app.api.base import Base, Context
 from app.api.clients import own_lines, own_locate
 from app.api.explain import Explain
+from app.api.lists import list_locates
 from app.api.metrics import MEDIA_TYPE as METRICS_TYPE
 from app.api.parameters import Parameters, number, sequence_or_missing
 from app.api.problems import ProblemError
 from app.api.requests import end_request, lines
 from app.identity import WRITERS
-from app.journal import Query
 from engine.locates import LocateRequest, State
 from engine.model import Temperature
 
-MAX_PAGE: Final = 1_000
 MAX_FEW: Final = 100
 """Securities of a page: some milliseconds of the loop that decides."""
-_DAY_NS: Final = 86_400 * 10**9
 _JSON: Final = msgspec.json.Encoder()
 
 
@@ -56,29 +50,7 @@ class Locates(Base):
 
     async def get(self) -> None:
         """List, newest first."""
-        self.checked_body()
-        parameters = Parameters(self, ("client", "security", "state", "date", "limit", "cursor"))
-        day_ns = parameters.read("date", _day_ns)
-        query = Query(
-            client=parameters.read("client", str),
-            security=parameters.read("security", self._own_code),
-            state=parameters.read("state", State),
-            since_ns=day_ns,
-            until_ns=None if day_ns is None else day_ns + _DAY_NS,
-            before=parameters.read("cursor", sequence_of_cursor),
-            limit=(parameters.read("limit", _page_size) or 100) + 1,
-        )
-        parameters.check()
-        found = await self.context.decisions.journal.find(query)
-        more = len(found) == query.limit
-        shown = found[:-1] if more else found
-        cursor = locate_id(shown[-1].sequence) if more else None
-        page = LocatePage(locates=[locate_answer(locate) for locate in shown], next_cursor=cursor)
-        self.answer(_JSON.encode(page))
-
-    def _own_code(self, text: str) -> str:
-        security = self.context.securities.find(text)
-        return self.context.securities.code(security) if security else text
+        await list_locates(self)
 
 
 class Locate(Base):
@@ -226,18 +198,6 @@ class Nothing(Open):
     post = put = delete = patch = head = options = get
 
 
-def sequence_of_cursor(text: str) -> int:
-    """Where the page before ended. Raises ValueError."""
-    sequence = sequence_of(text)
-    if sequence is None:
-        raise ValueError("Expected the next_cursor of a page")
-    return sequence
-
-
-def _page_size(text: str) -> int:
-    return number(text, 1, MAX_PAGE)
-
-
 def _few(text: str) -> int:
     return number(text, 1, MAX_FEW)
 
@@ -252,10 +212,6 @@ def _temperature(text: str) -> Temperature:
     return Temperature[text]
 
 
-def _day_ns(text: str) -> int:
-    return int(dt.datetime.combine(dt.date.fromisoformat(text), dt.time(), dt.UTC).timestamp()) * 10**9
-
-
 def make_app(context: Context) -> web.Application:
     """All resources. Nothing is logged per request: the metrics count."""
     given: dict[str, Any] = {"context": context}
@@ -263,7 +219,7 @@ def make_app(context: Context) -> web.Application:
     return web.Application(
         [
             (r"/api/v1/locates", Locates, given),
-            *((pattern, handler, given) for pattern, handler in reviews.RESOURCES),
+            *((pattern, handler, given) for pattern, handler in (*reviews.RESOURCES, *lists.RESOURCES)),
             (r"/api/v1/locates/([^/]+)", Locate, given),
             (r"/api/v1/locates/([^/]+)/evidence", Evidence, given),
             (r"/api/v1/locates/([^/]+)/(release|cancel)", End, given),

@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 from app.api.base import Base
 from app.api.clients import own_lines, own_order
 from app.api.explain_answers import explain_answer
+from app.api.lists import list_orders
 from app.api.order_answers import LimitAnswer, OrderLife, order_answer
 from app.api.problems import ProblemError
 from app.api.requests import lines, typed
@@ -61,6 +62,10 @@ class Orders(Base):
         own_lines(self, requests, single=single)
         reply = await orders.submit(requests, received_ns, single=single, key=self.idempotency_key(body))
         self.answer(reply.body, reply.status)
+
+    async def get(self) -> None:
+        """List, newest first."""
+        await list_orders(self)
 
 
 class OneOrder(Base):

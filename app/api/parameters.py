@@ -41,6 +41,13 @@ def number(text: str, least: int, most: int) -> int:
     return int(text)
 
 
+def text_of(text: str) -> str:
+    """Raises ValueError for what no name of ours can be."""
+    if not text.isprintable() or not text:
+        raise ValueError("Expected a text without control characters")
+    return text
+
+
 def sequence_or_missing(text: str) -> int:
     """The number of a locate's id. Raises a 404."""
     sequence = sequence_of(text)

@@ -27,6 +27,7 @@ from app.files_store import FILE as FILES_FILE
 from app.files_store import FilesStore
 from app.health import HealthDesk
 from app.journal import Journal, JournalError
+from app.journal_lists import JournalLists
 from app.master_books import MasterBooks
 from app.master_database import url_of
 from app.master_desk import MasterDesk
@@ -74,6 +75,7 @@ class ApiService:
         self._next_forget_ns = 0
         self.desk = LocateDesk(machine.inventory, machine.book.locates)
         self.journal = Journal(settings.database_url)
+        self._lists = JournalLists(settings.database_url)
         self.desk.restore(*self.journal.load_open())
         self.desk.check()
         self._metrics = Metrics(machine.tables, *([FeedMetrics(health)] if health else []))
@@ -112,6 +114,7 @@ class ApiService:
             access=self._access,
             decisions=self.decisions,
             orders=self.orders,
+            lists=self._lists,
             securities=securities,
             rules=self.rules,
             metrics=self._metrics,
@@ -162,6 +165,7 @@ class ApiService:
         self.master.close()
         self._access.close()
         self._files.close()
+        self._lists.close()
         self.journal.close()
 
     def _changed(self, changes: Sequence[Change]) -> None:
