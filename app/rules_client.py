@@ -30,9 +30,9 @@ class Client:
         """The JSON at a path. Raises `ClientError`."""
         return msgspec.json.decode(self.text(path))
 
-    def text(self, path: str) -> bytes:
-        """The body at a path. Raises `ClientError`."""
-        return self._ask("GET", path)
+    def text(self, path: str, accept: str = "") -> bytes:
+        """The body at a path, of that media type where there are several. Raises `ClientError`."""
+        return self._ask("GET", path, accept=accept)
 
     def post(self, path: str, body: dict[str, Any]) -> Any:
         """The JSON that answers. Raises `ClientError`."""
@@ -42,8 +42,9 @@ class Client:
         """The JSON that answers. Raises `ClientError`."""
         return msgspec.json.decode(self._ask("POST", path, body, "application/yaml"))
 
-    def _ask(self, method: str, path: str, body: bytes | None = None, kind: str = "") -> bytes:
-        headers = {"Authorization": f"Bearer {self._token}"} | ({"Content-Type": kind} if kind else {})
+    def _ask(self, method: str, path: str, body: bytes | None = None, kind: str = "", accept: str = "") -> bytes:
+        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": kind, "Accept": accept}
+        headers = {name: value for name, value in headers.items() if value}
         connection = http.client.HTTPConnection(self._host, self._port, timeout=TIMEOUT_S)
         try:
             connection.request(method, f"{self._below}{path}", body, headers)

@@ -6,17 +6,19 @@ first: only what it has taken is written down as active, and what cannot be writ
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
+import msgspec
 import structlog
 from msgspec.structs import replace
 
+from app.analyst.dry_run import DryRunRequest
 from app.identity import SHIPPER, Identity
 from app.rules_documents import documents_of, heading_of, rule_versions, same_documents, with_rule_versions
+from app.rules_doors import Doors
 from app.rules_life import (
     Action,
     Detail,
@@ -42,27 +44,15 @@ T = TypeVar("T")
 log = structlog.get_logger()
 AGAIN_NS: Final = 10 * 10**9
 """How long an activation waits that could not be written down."""
+TESTED_NS: Final = 7 * 86_400 * 10**9
+"""How far back the requests were made by which rules of locates are tested."""
+TESTED_LINES: Final = 1_000
+LOCATES: Final = ("since", "until", "complete", "requests", "unknown", "differ", "total", "reviews")
 _SUMMARY: Final[tuple[str, ...]] = ("took_ms", "securities_changed", "rows_read", "totals", "classes", "as_of_ns")
 
 
 class SameTextError(ValueError):
     """The text is the active one: there is nothing to decide."""
-
-
-@dataclass(frozen=True, slots=True)
-class Doors:
-    """What the desk asks of others."""
-
-    check: Callable[[Sequence[Document]], RuleBook]
-    """Reads documents together; called in another thread. Raises `RulesError`."""
-    publish: Callable[[RuleBook], None]
-    """Holds the machine to a book. Raises `RulesError`: then the machine holds to what it held before."""
-    today: Callable[[Sequence[str]], dt.date]
-    """The newest date that it is in any of these markets; of none: in any at all."""
-    impact: Callable[[Sequence[Document]], Awaitable[dict[str, Any]]]
-    """What would change with these documents."""
-    clock: Callable[[], int]
-    """UTC nanoseconds."""
 
 
 class RulesDesk:
@@ -171,9 +161,20 @@ class RulesDesk:
         impact = await self._doors.impact(book.documents)
         summary: dict[str, Any] = {name: impact[name] for name in _SUMMARY if name in impact}
         summary |= {name: len(impact.get(name, ())) for name in ("under_water", "limits")}
+        if book.locates != self.book.locates:
+            now_ns = self._doors.clock()
+            asked = DryRunRequest(list(book.documents), now_ns - TESTED_NS, now_ns, TESTED_LINES)
+            impact["locates"] = msgspec.json.decode(await self._doors.dry_run(asked))
+            summary["locates"] = {name: impact["locates"][name] for name in LOCATES}
         async with self._turn() as documents:
             detail = Detail(impact=summary)
             return await self._step(documents, document, number, Action.TEST, who, comment, detail), impact
+
+    async def dry_run(self, document: str, number: int, since_ns: int, until_ns: int, lines: int, form: str) -> bytes:
+        """What a version would have decided on requests from `since_ns` to before `until_ns`: see `Doors.dry_run`."""
+        life_in(await self.documents(), document, number)
+        book = await self._candidate([Document(document, number, await self._text(document, number))])
+        return await self._doors.dry_run(DryRunRequest(list(book.documents), since_ns, until_ns, lines, form))
 
     async def submit(self, document: str, number: int, comment: str, who: Identity) -> Life:
         """Ask another person to check a tested version."""

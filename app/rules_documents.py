@@ -22,6 +22,8 @@ Read = Callable[[Sequence[Document]], RuleBook]
 def opened(store: RuleStore, shipped: Sequence[Document], read: Read, now_ns: int) -> tuple[Document, ...]:
     """The active documents. An empty store begins with what the program ships; what it ships later is a draft.
 
+    Rules of locates were no document once, and in force all the same: the first document of them is active at once.
+
     Raises `RulesError` where the shipped documents are needed and cannot be read, and `RuleStoreError`.
     """
     documents = store.documents()
@@ -40,7 +42,8 @@ def _keep(
         known = documents.get(document.name)
         version = heading_of(book, dataclasses.replace(document, version=known.newest + 1 if known else 1))
         fresh.append(Fresh(version, document.text))
-        action = Action.DRAFT if documents else Action.SHIP
+        decides = any(rule.document == document.name for rule in (*book.decisions, *book.decrements))
+        action = Action.SHIP if not documents or (known is None and decides) else Action.DRAFT
         step = first_step(version, action, SHIPPER, known.serial + 1 if known else 1, now_ns, "came with the program")
         if action == Action.SHIP:
             versions = {rule.id: version.version for rule in _rules(book, document.name)}
@@ -83,6 +86,7 @@ def rule_versions(before: RuleBook, after: RuleBook, document: str, version: int
 
 def with_rule_versions(book: RuleBook, document: str, versions: dict[str, int]) -> RuleBook:
     """The book with the versions of a document's rules."""
+
     def versioned(rules: Iterable[R]) -> tuple[R, ...]:
         return tuple(_of_version(rule, versions[rule.id]) if rule.document == document else rule for rule in rules)
 

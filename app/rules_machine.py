@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from app import world
 from app.analyst.client import Analyst
 from app.journal import Journal
-from app.rules_desk import Doors
+from app.rules_doors import Doors
 from app.rules_impact import impact
 from engine.classes import TooManyClassesError
 from engine.locate_desk import LocateDesk
@@ -30,6 +30,7 @@ def doors(
         publish=partial(_publish, machine, desk),
         today=partial(newest_date, machine.markets, clock),
         impact=partial(impact, analyst, journal, desk),
+        dry_run=analyst.dry_run,
         clock=clock,
     )
 

@@ -1,4 +1,4 @@
-"""How the engine's process asks the analyst what a draft would change."""
+"""How the engine's process asks the analyst what a draft would change, or would have decided."""
 
 import time
 from collections.abc import Sequence
@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError
 
+from app.analyst.dry_run import DryRunRequest
 from app.analyst.impact import ImpactRequest, Party
 from app.identity import MACHINE, issue_token
 from app.settings import Settings
@@ -35,23 +36,34 @@ class Analyst:
 
         Raises `RulesError` with every problem of rules that cannot be used, `AnalystError`.
         """
+        body = msgspec.json.encode(ImpactRequest(list(documents), list(parties)))
+        answer: dict[str, Any] = msgspec.json.decode(await self._ask("/impact", body))
+        return answer
+
+    async def dry_run(self, request: DryRunRequest) -> bytes:
+        """What the rules of the request would have decided (`app.api.dry_run_answers.RuleDryRun`, in the form asked for).
+
+        Raises as `impact`.
+        """
+        return await self._ask("/dry-run", msgspec.json.encode(request))
+
+    async def _ask(self, path: str, body: bytes) -> bytes:
         token = issue_token(self._settings.secret, MACHINE, _TOKEN_S, time.time())
         try:
             response = await self._client.fetch(
-                f"{self._address}/impact",
+                f"{self._address}{path}",
                 method="POST",
                 headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
-                body=msgspec.json.encode(ImpactRequest(list(documents), list(parties))),
+                body=body,
                 request_timeout=LONGEST_S,
                 raise_error=False,
             )
         except (OSError, HTTPClientError) as error:
             raise AnalystError(f"the analyst cannot be reached: {error}") from error
-        if response.code in (200, _UNPROCESSABLE):
-            answer: dict[str, Any] = msgspec.json.decode(response.body)
-            if response.code == _UNPROCESSABLE:
-                raise RulesError(tuple(msgspec.convert(answer["problems"], list[Problem])))
-            return answer
+        if response.code == 200:  # noqa: PLR2004
+            return response.body
+        if response.code == _UNPROCESSABLE:
+            raise RulesError(tuple(msgspec.convert(msgspec.json.decode(response.body)["problems"], list[Problem])))
         raise AnalystError(_why(response.code, response.body))
 
     def close(self) -> None:

@@ -12,6 +12,7 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application
 
 from app.analyst.attachment import Attachment, NoEngineError
+from app.analyst.dry_run import DryRunHandler
 from app.analyst.handlers import Context, Live, Ready
 from app.analyst.impact import ImpactHandler, warm
 from app.analyst.jobs import GoneError, Jobs
@@ -37,6 +38,7 @@ def application(context: Context) -> Application:
     return Application(
         [
             ("/impact", ImpactHandler, {"context": context}),
+            ("/dry-run", DryRunHandler, {"context": context}),
             ("/health/live", Live),
             ("/health/ready", Ready, {"context": context}),
         ],

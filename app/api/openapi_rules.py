@@ -2,9 +2,12 @@
 
 from typing import Any, Final
 
-from app.api import rules_answers
+from app.analyst.dry_run import MOST_LINES
+from app.api import dry_run_answers, rules_answers
+from app.api.formats import Form
 from app.api.openapi_parts import content, operation, parameter, ref
 from app.api.requests import DraftRequest, RevertRequest, StepRequest
+from app.rules_desk import TESTED_LINES
 
 RULE_TYPES: Final = (
     DraftRequest,
@@ -17,6 +20,7 @@ RULE_TYPES: Final = (
     rules_answers.RuleTest,
     rules_answers.RuleImport,
     rules_answers.RuleAudit,
+    dry_run_answers.RuleDryRun,
 )
 _DOCUMENT: Final = {
     "name": "document",
@@ -32,6 +36,7 @@ _STEPS: Final = {
     "reject": "Refuse a submitted version for good (admin; never who made it)",
     "withdraw": "Take back a version that is not active yet (who made it, or admin)",
 }
+_LINES: Final[dict[str, Any]] = {"type": "integer", "minimum": 0, "maximum": MOST_LINES, "default": TESTED_LINES}
 _YAML: Final = {"schema": {"type": "string"}}
 
 
@@ -98,6 +103,20 @@ def rule_paths() -> dict[str, Any]:
                 requestBody=_body("StepRequest", required=False),
             )
         },
+        "/api/v1/rules/{document}/versions/{version}/dry-run": {
+            "get": operation(
+                "What a version would have decided on the requests of a period, against what was decided",
+                {"200": _dry_run()},
+                (404, 406, 422, 503),
+                parameters=[
+                    _DOCUMENT,
+                    _VERSION,
+                    parameter("from", "A day (UTC) or a moment; seven days before the end."),
+                    parameter("to", "A day (UTC), which is in it, or a moment, which is not; now."),
+                    parameter("limit", "So many lines of those that differ.", **_LINES),
+                ],
+            )
+        },
         **{
             f"/api/v1/rules/{{document}}/versions/{{version}}/{step}": {
                 "post": operation(
@@ -146,6 +165,14 @@ def rule_paths() -> dict[str, Any]:
             )
         },
     }
+
+
+def _dry_run() -> dict[str, Any]:
+    """The lines alone in CSV and Arrow."""
+    answer = content("The comparison.", "RuleDryRun")
+    text = {"schema": {"type": "string"}}
+    answer["content"] |= {Form.CSV.value: text, Form.ARROW.value: text}
+    return answer
 
 
 def _body(name: str, *, required: bool = True) -> dict[str, Any]:

@@ -1,19 +1,17 @@
 """The resources of rules: documents, versions, what is done to them, export and import."""
 
-from collections.abc import Awaitable, Iterator
-from contextlib import contextmanager
 from difflib import unified_diff
 from functools import partial
-from typing import Any, ClassVar, Final, TypeVar
+from typing import ClassVar, Final
 
 import msgspec
 from tornado.web import RequestHandler
 
-from app.analyst.client import AnalystError
-from app.api.base import Base
+from app.api.dry_run import DryRuns
 from app.api.parameters import Parameters, number
 from app.api.problems import Fault, ProblemError
 from app.api.requests import DraftRequest, RevertRequest, StepRequest, typed
+from app.api.rule_base import LAST, RuleBase, number_or_missing
 from app.api.rules_answers import (
     RuleAudit,
     RuleDocuments,
@@ -25,45 +23,10 @@ from app.api.rules_answers import (
     text_answer,
     version_answer,
 )
-from app.rules_desk import SameTextError
-from app.rules_life import NoSuchVersionError, NotAllowedError, WrongStateError
-from app.rules_store import RuleConflictError, RuleStoreError
 from app.rules_stream import lines_of
-from engine.rule_model import RulesError
 
-T = TypeVar("T")
 YAML: Final = "application/yaml"
 MAX_STEPS: Final = 1_000
-_LAST: Final = 2**31 - 1
-_JSON: Final = msgspec.json.Encoder()
-
-
-class RuleBase(Base):
-    """What goes wrong with rules, as problem documents."""
-
-    @contextmanager
-    def asking(self) -> Iterator[None]:
-        """Turns what the desk of rules raises into a `ProblemError`."""
-        try:
-            yield
-        except RulesError as error:
-            raise rules_problem(error) from error
-        except NotAllowedError as error:
-            raise ProblemError(403, "forbidden", str(error)) from error
-        except NoSuchVersionError as error:
-            raise ProblemError(404, "not-found", str(error)) from error
-        except (WrongStateError, SameTextError, RuleConflictError) as error:
-            raise ProblemError(409, "conflict", str(error)) from error
-        except (RuleStoreError, AnalystError) as error:
-            raise ProblemError(503, "unavailable", str(error), headers={"Retry-After": "1"}) from error
-
-    async def asked(self, answer: Awaitable[T]) -> T:
-        """The desk's answer. Raises `ProblemError`."""
-        with self.asking():
-            return await answer
-
-    def json(self, value: Any, status: int = 200) -> None:
-        self.answer(_JSON.encode(value), status)
 
 
 class Documents(RuleBase):
@@ -94,7 +57,7 @@ class Version(RuleBase):
     async def get(self, name: str, text: str) -> None:
         """A version, its text and its history."""
         self.checked_body()
-        life, rules = await self.asked(self.context.rules.version(name, _number_or_missing(name, text)))
+        life, rules = await self.asked(self.context.rules.version(name, number_or_missing(name, text)))
         self.json(text_answer(life, rules))
 
 
@@ -105,7 +68,7 @@ class Diff(RuleBase):
         """Two versions as a unified text: the active and the newest one, where nothing is said; 0: before the first."""
         self.checked_body()
         parameters = Parameters(self, ("from", "to"))
-        read = partial(number, least=0, most=_LAST)
+        read = partial(number, least=0, most=LAST)
         first, second = parameters.read("from", read), parameters.read("to", read)
         parameters.check()
         rules = self.context.rules
@@ -143,7 +106,7 @@ class Test(RuleBase):
     async def post(self, name: str, text: str) -> None:
         """What the version would change on the live positions."""
         request = typed(self.checked_body(), StepRequest)
-        version = _number_or_missing(name, text)
+        version = number_or_missing(name, text)
         life, impact = await self.asked(self.context.rules.test(name, version, request.comment, self.identity))
         self.json(RuleTest(version=version_answer(life), impact=impact))
 
@@ -158,7 +121,7 @@ class Steps(RuleBase):
         step = {"submit": rules.submit, "approve": rules.approve, "reject": rules.reject, "withdraw": rules.withdraw}[
             action
         ]
-        life = await self.asked(step(name, _number_or_missing(name, text), request.comment, self.identity))
+        life = await self.asked(step(name, number_or_missing(name, text), request.comment, self.identity))
         self.json(version_answer(life))
 
 
@@ -204,37 +167,13 @@ class Audit(RuleBase):
         self.checked_body()
         parameters = Parameters(self, ("document", "version", "limit", "cursor"))
         document = parameters.read("document", str)
-        version = parameters.read("version", partial(number, least=1, most=_LAST))
+        version = parameters.read("version", partial(number, least=1, most=LAST))
         limit = parameters.read("limit", partial(number, least=1, most=MAX_STEPS)) or 100
         before = parameters.read("cursor", partial(number, least=1, most=2**62))
         parameters.check()
         steps = await self.asked(self.context.rules.audit(document, version, before, limit + 1))
         cursor = str(steps[limit - 1].entry) if len(steps) > limit else None
         self.json(RuleAudit(steps=[step_answer(step) for step in steps[:limit]], next_cursor=cursor))
-
-
-def rules_problem(error: RulesError) -> ProblemError:
-    """Every problem of a text with its place in it."""
-    faults = tuple(
-        Fault(
-            problem.message,
-            pointer="/text",
-            document=problem.document,
-            line=problem.line or None,
-            column=problem.column or None,
-        )
-        for problem in error.problems
-    )
-    count = f"{len(faults):,} problems" if len(faults) > 1 else "one problem"
-    return ProblemError(422, "rules", f"the rules cannot be used: {count}", faults)
-
-
-def _number_or_missing(document: str, text: str) -> int:
-    """The number of a version. Raises a 404."""
-    try:
-        return number(text, 1, _LAST)
-    except ValueError as error:
-        raise ProblemError(404, "not-found", f"no version {text} of {document}") from error
 
 
 RESOURCES: Final[tuple[tuple[str, type[RequestHandler]], ...]] = (
@@ -248,6 +187,7 @@ RESOURCES: Final[tuple[tuple[str, type[RequestHandler]], ...]] = (
     (r"/api/v1/rules/([^/]+)/revert", Revert),
     (r"/api/v1/rules/([^/]+)/versions/([^/]+)", Version),
     (r"/api/v1/rules/([^/]+)/versions/([^/]+)/test", Test),
+    (r"/api/v1/rules/([^/]+)/versions/([^/]+)/dry-run", DryRuns),
     (r"/api/v1/rules/([^/]+)/versions/([^/]+)/(submit|approve|reject|withdraw)", Steps),
 )
 """Path and handler, in the order in which they are tried."""

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
+from app.commands.rules_dry_run import lines_of
 from app.rules_client import Client, ClientError, part
 from app.settings import Settings, SettingsError
 
@@ -22,7 +23,9 @@ _STEPS: Final = {
     "withdraw": "take back a version that is not active yet",
 }
 _SHOWN: Final = 20
-"""Securities shown of an impact."""
+"""Securities shown of an impact, and lines of a dry run."""
+_MOST: Final = 100_000
+"""Lines that a dry run has at most."""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -54,6 +57,20 @@ def add(parser: argparse.ArgumentParser) -> None:
     test.add_argument("document")
     test.add_argument("version", type=int)
     test.add_argument("--json", action="store_true", help="all of it")
+    dry_run = action(
+        "dry-run", "what a version would have decided on the requests of a period, against what was decided"
+    )
+    dry_run.add_argument("document")
+    dry_run.add_argument("version", type=int)
+    dry_run.add_argument(
+        "--from", dest="since", metavar="WHEN", help="a day (UTC) or a moment (seven days before the end)"
+    )
+    dry_run.add_argument(
+        "--to", dest="until", metavar="WHEN", help="a day, which is in it, or a moment, which is not (now)"
+    )
+    dry_run.add_argument("--lines", type=int, help=f"so many of those that differ ({_SHOWN}; in a file {_MOST})")
+    dry_run.add_argument("--csv", type=Path, metavar="FILE", help="write the lines there; - for standard output")
+    dry_run.add_argument("--json", action="store_true", help="all of it")
     for name, summary in _STEPS.items():
         step = action(name, summary, comment=True)
         step.add_argument("document")
@@ -149,10 +166,32 @@ def _test(client: Client, args: argparse.Namespace) -> None:
     for limit in impact.get("limits", ()):
         change = f"{limit['calculation']} {limit['before']:,} -> {limit['after']:,}"
         _say(f"OVERDRAWN    {limit['security']}  {limit['scope']} {limit['owner']}  {change}")
+    if "locates" in impact:
+        for line in lines_of(impact["locates"], lines=_SHOWN):
+            _say(line)
     for water in impact.get("under_water", ()):
         _say(f"UNDER WATER  {water['security']}  left {water['remaining_before']:,} -> {water['remaining_after']:,}")
         for locate in water.get("locates", ()):
             _say(f"    {locate['id']}  {locate['client']}  {locate['approved']:,}")
+
+
+def _dry_run(client: Client, args: argparse.Namespace) -> None:
+    lines = args.lines if args.lines is not None else _MOST if args.csv else _SHOWN
+    given = {"from": args.since, "to": args.until, "limit": lines}
+    query = "&".join(f"{name}={part(value)}" for name, value in given.items() if value is not None)
+    path = f"/{part(args.document)}/versions/{args.version}/dry-run?{query}"
+    if args.csv:
+        text = client.text(path, accept="text/csv")
+        if str(args.csv) == "-":
+            _write(text)
+        else:
+            args.csv.write_bytes(text)
+            _say(f"{len(text):,} bytes written to {args.csv}")
+    elif args.json:
+        _write(msgspec.json.format(client.text(path), indent=2) + b"\n")
+    else:
+        for line in lines_of(client.get(path)):
+            _say(line)
 
 
 def _step(client: Client, args: argparse.Namespace) -> None:
@@ -186,6 +225,7 @@ _ACTIONS: Final[dict[str, Callable[[Client, argparse.Namespace], None]]] = {
     "show": _show,
     "diff": _diff,
     "test": _test,
+    "dry-run": _dry_run,
     "revert": _revert,
     "export": _export,
     "import": _import,

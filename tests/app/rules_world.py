@@ -1,7 +1,7 @@
 """A desk of rules over a real store and a machine that only remembers: documents of a few lines, a clock set by hand.
 
-A text is lines: `document: NAME`, `effective_from: DATE`, `rule ID WEIGHT`, and `bad` or `heavy` for one that cannot be read
-or cannot be run.
+A text is lines: `document: NAME`, `effective_from: DATE`, `rule ID WEIGHT`, `approve ID PRIORITY` (of locates), and `bad` or
+`heavy` for one that cannot be read or cannot be run.
 """
 
 import datetime as dt
@@ -9,10 +9,16 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+from msgspec.structs import replace
+
+from app.analyst.dry_run import DryRunRequest
 from app.identity import Identity, Role
-from app.rules_desk import Doors, RulesDesk
+from app.rules_desk import LOCATES, RulesDesk
 from app.rules_documents import opened
+from app.rules_doors import Doors
 from app.rules_store import RuleStore
+from engine.locate_rules import Action, DecisionRule
 from engine.rule_model import Document, Heading, Problem, Rule, RuleBook, RulesError
 
 TODAY = dt.date(2026, 11, 22)
@@ -37,7 +43,7 @@ SHIPPED = (
 
 def read(documents: Sequence[Document]) -> RuleBook:
     """Raises `RulesError` for each line `bad`."""
-    problems, rules, headings = [], [], []
+    problems, rules, headings, decisions = [], [], [], []
     for document in documents:
         found = dict(re.findall(r"(?m)^(\w+): (.+)$", document.text))
         if found.get("document") != document.name:
@@ -51,9 +57,14 @@ def read(documents: Sequence[Document]) -> RuleBook:
                 _, name, weight = line.split()
                 version = document.rule_versions.get(name, document.version)
                 rules.append(Rule(name, "x", name, int(weight), document.name, version))
+            if line.startswith("approve "):
+                _, name, priority = line.split()
+                version = document.rule_versions.get(name, document.version)
+                rule = DecisionRule(id=name, action=Action.APPROVE, version=version, priority=int(priority))
+                decisions.append(replace(rule, document=document.name))
     if problems:
         raise RulesError(tuple(problems))
-    return RuleBook(tuple(documents), (), (), tuple(rules), tuple(headings))
+    return RuleBook(tuple(documents), (), (), tuple(rules), tuple(headings), tuple(decisions))
 
 
 class World:
@@ -65,6 +76,7 @@ class World:
         self.now_ns = 1_790_000_000 * 10**9
         self.held: RuleBook | None = None
         self.published = 0
+        self.asked: DryRunRequest | None = None
         self.impact: dict[str, Any] = {"securities_changed": 3, "totals": {}, "under_water": [], "securities": [1]}
 
     def store(self) -> RuleStore:
@@ -75,7 +87,8 @@ class World:
         store = store or self.store()
         book = read(opened(store, shipped, read, self.now_ns))
         self.held = book
-        return RulesDesk(store, book, Doors(read, self.publish, lambda _: self.today, self.ask, self.clock))
+        doors = Doors(read, self.publish, lambda _: self.today, self.ask, self.dry_run, self.clock)
+        return RulesDesk(store, book, doors)
 
     def publish(self, book: RuleBook) -> None:
         if any("heavy\n" in document.text for document in book.documents):
@@ -85,6 +98,10 @@ class World:
 
     async def ask(self, _documents: Sequence[Document]) -> dict[str, Any]:
         return dict(self.impact)
+
+    async def dry_run(self, asked: DryRunRequest) -> bytes:
+        self.asked = asked
+        return msgspec.json.encode(dict.fromkeys(LOCATES, 0))
 
     def clock(self) -> int:
         self.now_ns += 1

@@ -339,10 +339,13 @@ async def test_a_text_without_its_last_line_end_gets_one(desk: Desk) -> None:
 
 async def test_terms_that_rules_of_locates_name_cannot_go(desk: Desk) -> None:
     stream = (await desk.api.call("GET", "/api/v1/rules/export", token=desk.token("otto"))).body.decode()
-    answer = await desk.post("/import", {"text": stream.replace("external_firm", "firm_offers")}, "otto")
+    calculations, mark, locates = stream.partition("document: locates")
+    draft = calculations.replace("external_firm", "firm_offers") + mark + locates
+    answer = await desk.post("/import", {"text": draft}, "otto")
     (problem,) = read(answer)["errors"]
-    assert (answer.code, problem["document"]) == (422, "rules")
-    assert "no term external_firm" in problem["detail"]
+    assert (answer.code, problem["document"]) == (422, "locates")
+    assert "no term 'external_firm'" in problem["detail"]
+    assert "within_terms: [exclusive, external_firm]" in draft.splitlines()[problem["line"] - 1]
 
 
 async def test_the_openapi_document_knows_rules(desk: Desk) -> None:
