@@ -20,7 +20,7 @@ from app.master_store import MasterStore, Place
 from app.settings import Settings
 from engine.model import Market
 from engine.ring import MOVE, NAME, Message
-from feeds.master import Change, Master
+from feeds.master import Change, Golden, Master
 from feeds.master_decisions import Decided
 from feeds.master_door import Answer, Taken
 from feeds.master_golden import counterparty_rows, rows
@@ -95,6 +95,7 @@ class Keeper:
             change = self.master.take([(one.number, one.record) for one in fresh], now_ns)
             self._write(change, now_ns, places)
             self._places |= places
+            change.golden |= self._listed(records)
             if not alone:
                 self._tell_again.update(
                     change.golden
@@ -188,6 +189,18 @@ class Keeper:
                 continue
             if messages:
                 await outlet.reference(messages)
+
+    def _listed(self, records: Sequence[Taken]) -> dict[str, Golden]:
+        """Securities that come to a simulated day while it goes on: the machine is told of them, also where the store has
+        them from a day before."""
+        if self._simulated is None:
+            return {}
+        come = {one.record.code for one in records if isinstance(one.record, Security)}
+        come = {code for code in come & self.master.golden.keys() if code.encode() not in self._machine}
+        at = len(self._simulated)
+        self._machine |= {code.encode(): at + i for i, code in enumerate(sorted(come))}
+        self._simulated = np.concatenate([self._simulated, np.zeros(len(come), self._simulated.dtype)])
+        return {code: self.master.golden[code] for code in come - self.master.rulings.merged.keys()}
 
     def _told_securities(self, told: NDArray[np.void]) -> NDArray[np.void]:
         """Of a simulated day, those that are in the machine and otherwise there."""

@@ -18,6 +18,7 @@ from engine.ring import Message
 from feeds.master_cases import CaseState
 from feeds.master_decisions import Decision, DecisionKind
 from feeds.master_door import Answer, Taken
+from feeds.master_golden import rows
 from feeds.master_records import Security
 
 ISINS = ("US0378331005", "US5949181045")
@@ -62,6 +63,17 @@ def test_the_same_again_and_the_same_after_a_restart_write_nothing(tmp_path: Pat
     assert _told(again.begin()) == _told(keeper.begin())
     assert again.take(_conflict()).messages == []
     assert log.stat().st_size == size
+
+
+def test_a_listing_that_comes_to_a_simulated_day_reaches_the_machine_on_every_such_day(tmp_path: Path) -> None:
+    known = rows([Security("A", market="US")], {"US": 0})
+    for name in ("LATE", "LATE", "OTHER"):  # the store has it from the day before
+        store = MasterStore(f"sqlite:///{tmp_path / 'master.db'}")
+        keeper = Keeper(store, world.markets(), lambda: DAY_NS, simulated=known)
+        keeper.take([Taken(Security("A", market="US"))])
+        told = _told(keeper.take([Taken(Security("B", market="US", name=name))]))
+        assert [record[0] for record in told[Message.SECURITIES]] == [b"B"]
+        assert keeper.take([Taken(Security("B", market="US", name=name))]).messages == []
 
 
 def test_an_old_record_that_is_read_again_does_not_replace_what_came_after_it(tmp_path: Path) -> None:
