@@ -87,8 +87,13 @@ class Holdings:
 
     def add(self, code: str, what: Decided, shares: int, *owners: Owner) -> None:
         """Hold so many more shares (less than 0: fewer), and tell the inventory."""
+        self.add_for((ALL, *owners), code, what, shares)
+        self._tell(self._ids[code], what)
+
+    def add_for(self, owners: Sequence[Owner], code: str, what: Decided, shares: int) -> None:
+        """The same for these owners only, who may hold other shares than all together; the inventory is not told."""
         self.follow(code)
-        for owner in (ALL, *owners):
+        for owner in owners:
             counts = self._counts.setdefault((code, owner), {})
             counts[what] = counts.get(what, 0) + shares
             if counts[what] < 0:
@@ -97,7 +102,6 @@ class Holdings:
                 del counts[what]
             if not counts:
                 del self._counts[code, owner]
-        self._tell(self._ids[code], what)
 
     def renew(self) -> None:
         """Look up again where codes lead, where that may have changed, and tell the inventory what has gone elsewhere."""

@@ -1,14 +1,47 @@
 """What decisions may ask of the machine, and the numbers they may change."""
 
 from collections.abc import Callable
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.model import Concern, Decided, Market, Namespace, Temperature
+from engine.model import (
+    HEAD_FACTS,
+    RATE_UNKNOWN,
+    Classification,
+    Concern,
+    Decided,
+    Fact,
+    Market,
+    Namespace,
+    SecurityFlag,
+    Temperature,
+)
+from engine.records import SECURITY
 from engine.rule_model import Role
 from engine.symbols import Symbols
 from engine.tables import FEED_STALE_NS, Tables, Word
+
+_AT: Final = {name: place for place, name in enumerate(SECURITY.names or ())}
+
+
+class Reference(NamedTuple):
+    """What is known of a security besides its quantities. `rate`: ten-thousandths of a percent a year, None where unknown.
+
+    0 where unknown: `volume_30d` and `outstanding` in shares, `price` in millionths of the currency, `day_count` of its year.
+    """
+
+    country: str
+    classification: str
+    rate: int | None
+    designated: bool
+    threshold: bool
+    volume_30d: int
+    outstanding: int
+    currency: str
+    price: int
+    day_count: int
 
 
 class Inventory:
@@ -35,6 +68,23 @@ class Inventory:
 
     def temperature(self, security: int) -> Temperature:
         return Temperature(int(self._array["security"][security]["temperature"]))
+
+    def reference_of(self, security: int) -> Reference:
+        """What is known of the security besides its quantities."""
+        record, facts = self._array["security"][security].item(), self._array["head"][security, HEAD_FACTS:]
+        flags, rate = record[_AT["flags"]], record[_AT["fee"]]
+        return Reference(
+            country=record[_AT["country"]].decode(),
+            classification=Classification(record[_AT["classification"]]).name,
+            rate=None if rate == RATE_UNKNOWN else rate,
+            designated=bool(flags & SecurityFlag.DESIGNATED),
+            threshold=bool(flags & SecurityFlag.THRESHOLD),
+            volume_30d=record[_AT["volume_30d"]],
+            outstanding=record[_AT["outstanding"]],
+            currency=record[_AT["currency"]].decode(),
+            price=int(facts[Fact.PRICE]),
+            day_count=int(facts[Fact.DAY_COUNT]),
+        )
 
     def market(self, security: int) -> Market:
         return self._tables.markets[int(self._array["security"][security]["market"])]

@@ -7,8 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.inventory import Inventory
+from engine.locate_desk import LocateDesk
+from engine.locates import sequence_of
 from engine.model import SYMBOL_BYTES, Decided, Market, Namespace
-from engine.orders import OrderRequest, Side
+from engine.orders import LOCATES_OF, OrderRequest, Side
 from engine.parties import Parties
 from engine.rule_model import Role, Scope
 from engine.rules import Compiled
@@ -26,8 +28,7 @@ _ROLES: Final = {
 class InventoryLimits:
     """The face of the machine for the order desk, in the writer's own process.
 
-    `compiled`: the rules in force; `located`: what live locates of a client on a security, by a code that leads to it,
-    count for.
+    `compiled`: the rules in force; `locates`: the desk that clients have locates from.
     """
 
     def __init__(
@@ -35,12 +36,12 @@ class InventoryLimits:
         tables: Tables,
         inventory: Inventory,
         compiled: Callable[[], Compiled],
-        located: Callable[[str, str], Mapping[Decided, int]],
+        locates: LocateDesk,
     ) -> None:
         self._tables = tables
         self._inventory = inventory
         self._compiled = compiled
-        self._located = located
+        self._locates = locates
         self._parties = Parties(tables)
         self._symbols = Symbols(tables.array["symbols"])
 
@@ -68,8 +69,14 @@ class InventoryLimits:
         self, security: int, client: str, request: OrderRequest, sells: Mapping[Decided, int]
     ) -> int | None:
         """What the client may still sell; None where no book is the client's."""
-        decided = dict(self._located(request.security, client)) | dict(sells)
+        decided = self._locates.held_of(request.security, client) | dict(sells)
         return self._left(Scope.CLIENT, security, client, request, decided)
+
+    def located(self, request: OrderRequest) -> bool:
+        """Whether the locate that the order names is one it may use up."""
+        sequence = sequence_of(request.locate)
+        kind = LOCATES_OF[request.side]
+        return sequence is not None and self._locates.serves(sequence, request.security, request.client, kind)
 
     def unit_left(self, security: int, unit: str, request: OrderRequest, sells: Mapping[Decided, int]) -> int | None:
         """What the unit may still sell."""

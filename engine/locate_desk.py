@@ -6,15 +6,17 @@ of a locate gives it back only when settled.
 """
 
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from msgspec.structs import replace
 
 from engine.holdings import Holdings
-from engine.locate_judgement import Facts, Inventory, Outcome, judge, judge_by_hand
+from engine.locate_judgement import Facts, Inventory, Outcome, Standing, day_of, judge, judge_by_hand
+from engine.locate_queue import Fingerprint, LocateQueue
 from engine.locate_rules import LocateRules
-from engine.locates import LIVE, NEXT, Change, Locate, LocateRequest, LocateType, Reason, State
+from engine.locate_today import LocatedToday
+from engine.locates import ENDED_EARLY, NEXT, Change, Locate, LocateRequest, LocateType, Reason, State
 from engine.model import Decided
 
 MAX_OPEN: Final = 1_000_000
@@ -56,36 +58,58 @@ class LocateDesk:
         self._open: dict[int, Locate] = {}
         self._moving: set[int] = set()
         self._holdings = Holdings(inventory, LocateInvariantError)
-        self._pending: dict[str, set[int]] = {}
-        self._tried: dict[str, tuple[object, ...]] = {}
+        self._queue = LocateQueue()
+        self._live_of: dict[tuple[str, str, LocateType], set[int]] = {}
+        """Live locates by code, client and type."""
+        self._today = LocatedToday()
         self._expiry: list[tuple[int, int]] = []
+        self._nearing: list[tuple[int, int]] = []
         self._next = 1
-        self.pending_count = 0
+        self.live_count = 0
 
     @property
-    def live_count(self) -> int:
-        return len(self._open) - self.pending_count
+    def pending_count(self) -> int:
+        """Requests that wait."""
+        return self._queue.count
+
+    def use(self, rules: LocateRules) -> None:
+        """Decide by other rules from now on; what waits is judged by them at the next `retry_pending`."""
+        self._rules = rules
+        self._queue.again()
 
     def waiting(self, security: str) -> bool:
         """Whether requests for a security, by a code that leads to it, are pending."""
-        return bool(self._pending) and any(code in self._pending for code in self._holdings.together(security))
+        return bool(self._queue.count) and any(code in self._queue for code in self._holdings.together(security))
 
     def codes_of(self, security: str) -> Sequence[str]:
         """The codes under which locates on a security, by a code that leads to it, were asked for."""
         return self._holdings.together(security)
 
     def held(self, security: str, kind: LocateType = LocateType.SHORT) -> int:
-        """Live decrements on a security, by a code that leads to it; includes what is not settled."""
+        """Decrements on a security, by a code that leads to it; includes what is not settled."""
         return self._holdings.held(security).get(_DECREMENTS[kind], 0)
 
     def held_of(self, security: str, client: str) -> dict[Decided, int]:
-        """What a client's live locates on a security, by a code that leads to it, count for; includes what is not settled."""
+        """What a client's locates on a security, by a code that leads to it, count for; includes what is not settled."""
         return self._holdings.held(security, ("client", client))
 
     def largest_holders(self, most: int) -> list[tuple[str, str, dict[Decided, int]]]:
         """Who holds most by live locates: security, by a code that leads to it, client, and what they count for; largest
         first."""
         return self._holdings.largest("client", most)
+
+    def live_of(self, security: str, client: str, kind: LocateType) -> list[Locate]:
+        """A client's live locates on a security, by a code that leads to it; oldest first."""
+        codes = self._holdings.together(security)
+        return [self._open[n] for n in sorted(n for c in codes for n in self._live_of.get((c, client, kind), ()))]
+
+    def serves(self, sequence: int, security: str, client: str, kind: LocateType) -> bool:
+        """Whether that locate is live, and the client's on that security."""
+        return any(locate.sequence == sequence for locate in self.live_of(security, client, kind))
+
+    def moving(self, sequence: int) -> bool:
+        """Whether a change of it is not settled."""
+        return sequence in self._moving
 
     def get(self, sequence: int) -> Locate:
         """Raises `NoSuchLocateError` unless the locate is open."""
@@ -95,6 +119,10 @@ class LocateDesk:
             raise NoSuchLocateError(sequence) from None
 
     # doors
+
+    def quote(self, request: LocateRequest, now_ns: int, facts: Facts = Facts()) -> Outcome:  # noqa: B008  frozen
+        """What would be decided now; holds nothing."""
+        return self._judge(request, now_ns, facts)
 
     def decide(self, request: LocateRequest, now_ns: int, expires_ns: int, facts: Facts = Facts()) -> Change:  # noqa: B008  frozen
         """Decide and, where approved, take the decrement.
@@ -121,17 +149,19 @@ class LocateDesk:
             updated_ns=now_ns,
             expires_ns=expires_ns,
             as_of_ns=evidence.as_of_ns,
-            fee=facts.fee,
+            fee=outcome.rate,
             created_by=facts.created_by,
             changed_by=facts.decided_by,
+            decided_by=facts.decided_by,
+            ratio_basis_points=outcome.ratio_basis_points,
+            reuse=outcome.reuse,
+            cost=outcome.cost,
+            currency=outcome.currency,
         )
         self._next += 1
-        self._moving.add(locate.sequence)
         if locate.open:
-            self._open[locate.sequence] = locate
-            heapq.heappush(self._expiry, (expires_ns, locate.sequence))
-            self._take(locate)
-        return Change(None, locate, evidence)
+            self._watch(locate)
+        return self._move(None, locate, outcome)
 
     def release(self, sequence: int, now_ns: int, by: str = "", remark: str = "") -> Change:
         """The client gives back what it has not used."""
@@ -142,43 +172,67 @@ class LocateDesk:
         return self.end(sequence, State.CANCELLED, now_ns, by, remark)
 
     def expire(self, sequence: int, now_ns: int) -> Change:
+        """Its time is over."""
         return self.end(sequence, State.EXPIRED, now_ns, "clock")
+
+    def end(self, sequence: int, state: State, now_ns: int, by: str = "", remark: str = "") -> Change:
+        """What was used stays held until the market's close, and all of it where nothing may be promised twice a day.
+
+        Raises `NoSuchLocateError`, `LocateBusyError`, or `WrongStateError` where this end is not open to it.
+        """
+        locate = self._at_rest(sequence)
+        if state not in NEXT[locate.state] or state in NEXT.keys() - ENDED_EARLY:
+            raise WrongStateError(f"a {locate.state} locate cannot become {state}")
+        kept = 0
+        if state in ENDED_EARLY:
+            kept = locate.used if locate.reuse else locate.decrement
+        after = replace(locate, state=state, decrement=kept, updated_ns=now_ns, changed_by=by, remark=remark)
+        return self._move(locate, after)
+
+    def use_up(self, sequence: int, shares: int, now_ns: int, by: str) -> Change:
+        """So many more shares are sold on it. Raises as `end`, also for more than remain."""
+        locate = self._at_rest(sequence)
+        if not 0 < shares <= locate.remaining:
+            raise WrongStateError(f"{locate.remaining:,} shares remain of the locate, not {shares:,}")
+        used = locate.used + shares
+        state = State.EXHAUSTED if used == locate.approved else locate.state
+        after = replace(locate, state=state, used=used, updated_ns=now_ns, changed_by=by)
+        return self._move(locate, replace(after, decrement=max(locate.decrement, used)))
+
+    def follow(self, sequence: int, working: int, now_ns: int) -> Change | None:
+        """Near the close a live locate holds what is used and what `working` orders may use, and no more than by its ratio.
+
+        None where it holds that already. Raises as `end`.
+        """
+        locate = self._at_rest(sequence)
+        held = min(locate.full, locate.used + working)
+        if not locate.live or not locate.reuse or held == locate.decrement:
+            return None
+        return self._move(locate, replace(locate, decrement=held, updated_ns=now_ns, changed_by="clock"))
+
+    def nearing(self, until_ns: int) -> list[Locate]:
+        """Live locates that expire until then; each is told once."""
+        found: list[Locate] = []
+        while self._nearing and self._nearing[0][0] <= until_ns and len(found) < MAX_CHANGES:
+            locate = self._open.get(heapq.heappop(self._nearing)[1])
+            if locate is not None and locate.live:
+                found.append(locate)
+        return found
 
     def decide_by_hand(self, sequence: int, quantity: int, now_ns: int, facts: Facts, remark: str = "") -> Change:
         """A person approves so much of a pending request, or rejects it (0). Raises as `end`, and what `judge_by_hand` does."""
         locate = self._undecided(sequence)
-        security = self._holdings.id(locate.request.security)
+        request, security = locate.request, self._holdings.id(locate.request.security)
         if not security:
-            raise WrongStateError(f"{locate.request.security} is not known at the moment")
-        outcome = judge_by_hand(self._inventory, self._rules, locate.request, security, quantity, now_ns, facts)
+            raise WrongStateError(f"{request.security} is not known at the moment")
+        standing = self._standing(request, security, now_ns)
+        outcome = judge_by_hand(self._inventory, self._rules, request, security, standing, quantity, now_ns, facts)
         return self._redecided(locate, outcome, now_ns, facts, remark)
 
     def ask(self, sequence: int, question: str, now_ns: int, by: str) -> Change:
         """A person wants to know more before deciding: it stays pending, with the question. Raises as `decide_by_hand`."""
         locate = self._undecided(sequence)
-        self._moving.add(sequence)
-        after = replace(locate, updated_ns=now_ns, changed_by=by, remark=question)
-        self._open[sequence] = after
-        return Change(locate, after, None)
-
-    def _undecided(self, sequence: int) -> Locate:
-        locate = self.get(sequence)
-        if sequence in self._moving:
-            raise LocateBusyError(sequence)
-        if locate.state != State.PENDING:
-            raise WrongStateError(f"the locate is {locate.state} already")
-        return locate
-
-    def end(self, sequence: int, state: State, now_ns: int, by: str = "", remark: str = "") -> Change:
-        """Raises `NoSuchLocateError`, `LocateBusyError`, or `WrongStateError` where this end is not open to it."""
-        locate = self.get(sequence)
-        if sequence in self._moving:
-            raise LocateBusyError(sequence)
-        if state not in NEXT[locate.state] or state in NEXT:
-            raise WrongStateError(f"a {locate.state} locate cannot become {state}")
-        self._moving.add(sequence)
-        after = replace(locate, state=state, decrement=0, updated_ns=now_ns, changed_by=by, remark=remark)
-        return Change(locate, after, None)
+        return self._move(locate, replace(locate, updated_ns=now_ns, changed_by=by, remark=question))
 
     def expire_due(self, now_ns: int) -> list[Change]:
         """Ends of the locates whose time has come, oldest first."""
@@ -200,76 +254,103 @@ class LocateDesk:
         facts: Facts = Facts(),  # noqa: B008  frozen
         security: str | None = None,
     ) -> list[Change]:
-        """Decide pending requests (of one security only) again where its inventory has changed, oldest first."""
+        """Decide pending requests (of one security only) again where its inventory has changed: higher priority first, then
+        older."""
         changes: list[Change] = []
-        for code in list(self._pending) if security is None else [security]:
-            codes = [each for each in self._holdings.together(code) if each in self._pending]
+        for code in self._queue.codes() if security is None else [security]:
+            codes = [each for each in self._holdings.together(code) if each in self._queue]
             now = self._fingerprint(code) if codes else ()
-            if all(self._tried.get(each) == now for each in codes):
+            if self._queue.tried(codes, now):
                 continue
-            for sequence in sorted(sequence for each in codes for sequence in self._pending[each]):
+            for sequence in self._queue.in_order(codes):
                 if len(changes) >= MAX_CHANGES:
                     return changes
                 if sequence not in self._moving:
                     changes += self._again(self._open[sequence], now_ns, facts)
-            self._tried |= dict.fromkeys(codes, self._fingerprint(code))
+            self._queue.note([each for each in codes if each in self._queue], self._fingerprint(code))
         return changes
 
     def settle(self, change: Change) -> None:
         """The change is kept for good: what an ended locate held goes back to the pool."""
-        after = change.after
+        before, after = change.before, change.after
         self._moving.discard(after.sequence)
-        if not after.open and change.before is not None:
-            self._drop(change.before)
-            del self._open[after.sequence]
-        elif after.state == State.PENDING:
-            self._tried.pop(after.request.security, None)  # the pool may have grown since it was judged
+        if before is not None:
+            self._count(after, {what: min(0, shares) for what, shares in _difference(before, after).items()})
+            if not after.open:
+                self._show(before, None)
+        if after.state == State.PENDING:
+            self._queue.again(after.request.security)  # the pool may have grown since it was judged
 
     def undo(self, change: Change) -> None:
         """The change could not be kept: it has not happened."""
         before, after = change.before, change.after
         self._moving.discard(after.sequence)
+        self._count(after, {what: -max(0, shares) for what, shares in _difference(before, after).items()})
+        self._located(before, after, -1)
         if after.open:
-            self._drop(after)
-            del self._open[after.sequence]
-            if before is not None:
-                self._open[after.sequence] = before
-                self._take(before)
+            self._show(after, before)
         if before is not None:
-            self._tried.pop(before.request.security, None)
-            heapq.heappush(self._expiry, (before.expires_ns, before.sequence))
+            self._queue.again(before.request.security)
+            self._watch(before)
 
-    def restore(self, locates: Iterable[Locate], last_sequence: int) -> None:
-        """Take over what a journal kept: open locates, oldest first, and the newest number ever given."""
+    def restore(
+        self, locates: Iterable[Locate], last_sequence: int, located: Iterable[tuple[str, str, int, int]] = ()
+    ) -> None:
+        """Take over what a journal kept: open locates, oldest first, the newest number ever given, and what was located in the
+        last days: code, client, quarter of an hour since 1970, shares."""
         self._next = max(self._next, last_sequence + 1)
-        kept = list(locates)
+        kept = [locate for locate in locates if locate.open]
         self._holdings.expect(locate.request.security for locate in kept)
         for locate in kept:
-            self._open[locate.sequence] = locate
-            self._take(locate)
-            heapq.heappush(self._expiry, (locate.expires_ns, locate.sequence))
+            self._show(None, locate)
+            self._count(locate, _shares(locate))
+            self._watch(locate)
             self._next = max(self._next, locate.sequence + 1)
+        for code, client, quarter, shares in located:
+            self._today.add_quarter(code, client, quarter, shares)
         self.place()
 
     def place(self) -> None:
-        """Tell the inventory what is held of securities that codes have come to lead to: known now, merged, or split."""
+        """Tell the inventory what is held of securities that codes have come to lead to: known now, merged, or split.
+
+        What was located of a merged security under the code that stays is that code's, also when the merge is taken back.
+        """
         self._holdings.renew()
 
     def check(self) -> None:
         """Add everything up anew. Raises `LocateInvariantError`."""
         sums: dict[tuple[str, Decided], int] = {}
         for locate in self._open.values():
-            for what, shares in _shares(locate):
+            for what, shares in _shares(locate).items():
                 place = locate.request.security, what
                 sums[place] = sums.get(place, 0) + shares
         self._holdings.check(sums)
 
     # parts
 
-    def _judge(self, request: LocateRequest, now_ns: int, facts: Facts) -> Outcome:
+    def _at_rest(self, sequence: int) -> Locate:
+        locate = self.get(sequence)
+        if sequence in self._moving:
+            raise LocateBusyError(sequence)
+        return locate
+
+    def _undecided(self, sequence: int) -> Locate:
+        locate = self._at_rest(sequence)
+        if locate.state != State.PENDING:
+            raise WrongStateError(f"the locate is {locate.state} already")
+        return locate
+
+    def _standing(self, request: LocateRequest, security: int, now_ns: int) -> Standing:
+        """What is located of a known security before this request."""
         code = request.security
-        held = self.held(code, request.type)
-        return judge(self._inventory, self._rules, request, self._holdings.id(code), held, now_ns, facts)
+        since_ns = day_of(self._inventory.market(security), now_ns)[1]
+        today = self._today.of(self._holdings.together(code), request.client, since_ns)
+        return Standing(self.held(code, request.type), *today)
+
+    def _judge(self, request: LocateRequest, now_ns: int, facts: Facts) -> Outcome:
+        security = self._holdings.id(request.security)
+        standing = self._standing(request, security, now_ns) if security else Standing()
+        return judge(self._inventory, self._rules, request, security, standing, now_ns, facts)
 
     def _again(self, locate: Locate, now_ns: int, facts: Facts) -> Sequence[Change]:
         """A pending request judged anew: nothing, or its one change."""
@@ -294,57 +375,85 @@ class LocateDesk:
             pool_after=evidence.pool_after,
             updated_ns=now_ns,
             as_of_ns=evidence.as_of_ns,
+            fee=outcome.rate,
             changed_by=facts.decided_by,
             remark=remark,
+            decided_by=facts.decided_by,
+            ratio_basis_points=outcome.ratio_basis_points,
+            reuse=outcome.reuse,
+            cost=outcome.cost,
+            currency=outcome.currency,
         )
-        self._moving.add(locate.sequence)
-        if after.open:
-            self._drop(locate)
-            self._open[locate.sequence] = after
-            self._take(after)
-        return Change(locate, after, evidence)
+        return self._move(locate, after, outcome)
 
-    def _fingerprint(self, code: str) -> tuple[object, ...]:
+    def _fingerprint(self, code: str) -> Fingerprint:
         """Differs whenever a decision on the security might."""
-        security = self._holdings.id(code)
+        inventory, security = self._inventory, self._holdings.id(code)
         if not security:
-            return (self._inventory.stale,)
-        inventory = self._inventory
-        terms = tuple(inventory.terms_of(security).values())
+            return (inventory.stale,)
         left = inventory.left(security), inventory.left(security, long=True)
-        return inventory.stale, inventory.temperature(security), left, terms
+        known = inventory.temperature(security), inventory.reference_of(security)._replace(price=0)
+        return inventory.stale, known, left, tuple(inventory.terms_of(security).values())
 
-    def _take(self, locate: Locate) -> None:
-        """An open locate comes in: it holds its decrement, or waits."""
-        code = locate.request.security
-        if locate.state == State.PENDING:
-            self._holdings.follow(code)
-            self._pending.setdefault(code, set()).add(locate.sequence)
-            self.pending_count += 1
-        self._count(locate, 1)
+    def _move(self, before: Locate | None, after: Locate, outcome: Outcome | None = None) -> Change:
+        """What it takes more is taken now; what it gives back waits for `settle`, and so does its end."""
+        self._moving.add(after.sequence)
+        if after.open:
+            self._show(before, after)
+        self._count(after, {what: max(0, shares) for what, shares in _difference(before, after).items()})
+        self._located(before, after, 1)
+        return Change(before, after, outcome.evidence if outcome else None)
 
-    def _drop(self, locate: Locate) -> None:
-        """An open locate goes: what it held is free."""
-        if locate.state == State.PENDING:
-            waiting = self._pending[locate.request.security]
-            waiting.remove(locate.sequence)
-            self.pending_count -= 1
-            if not waiting:
-                del self._pending[locate.request.security]
-                self._tried.pop(locate.request.security, None)
-        self._count(locate, -1)
+    def _show(self, before: Locate | None, after: Locate | None) -> None:
+        """An open locate is another one from now on, comes in, or goes."""
+        for locate, comes in ((before, False), (after, True)):
+            if locate is None:
+                continue
+            if comes:
+                self._open[locate.sequence] = locate
+            else:
+                del self._open[locate.sequence]
+            if locate.state == State.PENDING:
+                self._holdings.follow(locate.request.security)
+                (self._queue.add if comes else self._queue.remove)(locate)
+            elif locate.live:
+                self._index(locate, comes=comes)
 
-    def _count(self, locate: Locate, sign: int) -> None:
-        """Add what a locate holds, or take it away."""
-        request = locate.request
-        for what, shares in _shares(locate):
-            self._holdings.add(request.security, what, sign * shares, ("client", request.client))
+    def _index(self, locate: Locate, *, comes: bool) -> None:
+        place = locate.request.security, locate.request.client, locate.request.type
+        self.live_count += 1 if comes else -1
+        if comes:
+            self._live_of.setdefault(place, set()).add(locate.sequence)
+            return
+        self._live_of[place].remove(locate.sequence)
+        if not self._live_of[place]:
+            del self._live_of[place]
+
+    def _watch(self, locate: Locate) -> None:
+        """Its time will come."""
+        entry = locate.expires_ns, locate.sequence
+        heapq.heappush(self._expiry, entry)
+        heapq.heappush(self._nearing, entry)
+
+    def _located(self, before: Locate | None, after: Locate, sign: int) -> None:
+        """What was approved by this change counts as located on the day it was asked for."""
+        if shares := after.approved - (before.approved if before else 0):
+            self._today.add(after.request.security, after.request.client, after.received_ns, sign * shares)
+
+    def _count(self, locate: Locate, shares: Mapping[Decided, int]) -> None:
+        """Add to what is held of its security."""
+        for what, more in shares.items():
+            if more:
+                self._holdings.add(locate.request.security, what, more, ("client", locate.request.client))
 
 
-def _shares(locate: Locate) -> list[tuple[Decided, int]]:
-    """What a live locate counts for, where it is not nothing."""
-    if locate.state not in LIVE:
-        return []
+def _shares(locate: Locate) -> dict[Decided, int]:
+    """What an open locate counts for: what it holds of the pool, and what may still be sold on it."""
     kind = locate.request.type
-    both = (_DECREMENTS[kind], locate.decrement), (_APPROVED[kind], locate.approved)
-    return [(what, shares) for what, shares in both if shares]
+    return {_DECREMENTS[kind]: locate.decrement, _APPROVED[kind]: locate.remaining} if locate.open else {}
+
+
+def _difference(before: Locate | None, after: Locate) -> dict[Decided, int]:
+    """What it counts for more than before."""
+    held, now = _shares(before) if before else {}, _shares(after)
+    return {what: now.get(what, 0) - held.get(what, 0) for what in held | now}

@@ -1,35 +1,34 @@
 """What is decided on one request for a locate, from the rules and the inventory as they are. Changes nothing."""
 
-from typing import Protocol
+import datetime as dt
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Final, Protocol
+from zoneinfo import ZoneInfo
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from engine.holdings import Told
-from engine.locate_rules import (
-    BY_HAND,
-    NO_DECISION,
-    NO_RATIO,
-    Action,
-    DecisionRule,
-    DecrementRule,
-    LocateRules,
-    local_date,
-)
+from engine.inventory import Reference
+from engine.locate_rules import BY_HAND, NO_DECISION, NO_RATIO, LocateRules
+from engine.locate_verdict import Verdict, too_dear, verdict
 from engine.locates import (
     Evidence,
     FeedPosition,
     LocateRequest,
     LocateType,
-    OnInsufficient,
     Reason,
     RuleUsed,
     State,
     Subject,
     decrement,
-    largest_within,
 )
 from engine.model import Market, Temperature
+
+_COST_UNIT: Final = 10**10
+"""Millionths of money times ten-thousandths of a percent, in hundredths of money."""
+RULES: Final = "rules"
+"""Who has decided where no person has."""
 
 
 class Inventory(Told, Protocol):
@@ -37,6 +36,7 @@ class Inventory(Told, Protocol):
 
     def temperature(self, security: int) -> Temperature: ...
     def market(self, security: int) -> Market: ...
+    def reference_of(self, security: int) -> Reference: ...
     def left(self, security: int, *, long: bool = False) -> int: ...
     def terms_of(self, security: int) -> dict[str, int]: ...
     @property
@@ -49,33 +49,42 @@ class Facts(Struct, frozen=True):
     """What is known about a request besides what it says."""
 
     asked_as: str = ""
-    fee: int | None = None
     feed_positions: tuple[FeedPosition, ...] = ()
-    decided_by: str = "rules"
+    decided_by: str = RULES
     created_by: str = ""
 
 
+class Standing(Struct, frozen=True):
+    """What locates are already there: live decrements of the request's type, and shares located today in the security, for
+    the client and for everybody."""
+
+    held: int = 0
+    today_client: int = 0
+    today_security: int = 0
+
+
 class Outcome(Struct, frozen=True):
-    """A decision, not yet taken."""
+    """A decision, not yet taken. `rate`: ten-thousandths of a percent a year; `cost`: a day, in hundredths of `currency`."""
 
     state: State
     reason: Reason | None
     approved: int
     decrement: int
+    ratio_basis_points: int
+    reuse: bool
+    rate: int | None
+    cost: int | None
+    currency: str
     evidence: Evidence
 
 
-class _Basis(Struct, frozen=True):
-    """What a decision on a security rests on. `held`: live decrements of the request's type."""
+class _Seen(Struct, frozen=True):
+    """What a decision on a known security rests on."""
 
-    rule: DecisionRule = NO_DECISION
-    ratio: DecrementRule = NO_RATIO
-    market: str = ""
-    temperature: str = ""
-    terms: dict[str, int] = {}
-    pool: int = 0
-    held: int = 0
-    stale: bool = False
+    subject: Subject
+    terms: Mapping[str, int]
+    reference: Reference
+    held: int
 
 
 def judge(
@@ -83,20 +92,17 @@ def judge(
     rules: LocateRules,
     request: LocateRequest,
     security: int,
-    held: int,
+    standing: Standing,
     now_ns: int,
     facts: Facts,
 ) -> Outcome:
-    """Decide on `request` for the security with that id (0: unknown); `held`: live decrements of its type on it.
-
-    Approves no more than what is left in the pool by the *decrement*, never in spite of stale inputs.
-    """
-    if security:
-        basis = _basis(inventory, rules, request, security, held, now_ns)
-        state, reason, approved = _verdict(request, basis)
-    else:
-        basis, state, reason, approved = _Basis(), State.REJECTED, Reason.SECURITY_NOT_FOUND, 0
-    return _outcome(inventory, request, basis, state, reason, approved, now_ns, facts)
+    """Decide on `request` for the security with that id (0: unknown), as `engine.locate_verdict.verdict` does."""
+    if not security:
+        found = Verdict(NO_DECISION, NO_RATIO, State.REJECTED, Reason.SECURITY_NOT_FOUND, 0, 0)
+        return _outcome(inventory, request, None, found, now_ns, facts)
+    seen = _look(inventory, request, security, standing, now_ns)
+    found = verdict(rules, request, seen.subject, seen.terms, seen.held)
+    return _outcome(inventory, request, seen, found, now_ns, facts)
 
 
 def judge_by_hand(
@@ -104,91 +110,113 @@ def judge_by_hand(
     rules: LocateRules,
     request: LocateRequest,
     security: int,
+    standing: Standing,
     quantity: int,
     now_ns: int,
     facts: Facts,
 ) -> Outcome:
     """What `facts.decided_by` decides: 0 rejects, less than what was asked for approves in part.
 
-    A person may decide where rules do not, also on stale inputs, but not grant what is not there: raises `ValueError` for more
-    than was asked for, or more than what is left in the pool by its decrement.
+    A person may decide where rules do not, also on stale inputs, but not grant what is not there or of no use: raises
+    `ValueError` for more than was asked for or less than the client's minimum, for more than what is left in the pool by its
+    decrement, and where the borrow is dearer than the client permits.
     """
     if not 0 <= quantity <= request.quantity:
         raise ValueError(f"{request.quantity:,} shares are asked for, not {quantity:,}")
-    basis = replace(_basis(inventory, rules, request, security, 0, now_ns), rule=BY_HAND)
-    left, taken = basis.pool, decrement(basis.ratio.ratio_basis_points, quantity)
+    if 0 < quantity < request.least:
+        raise ValueError(f"less than {request.least:,} shares is of no use to the client")
+    seen = _look(inventory, request, security, standing, now_ns)
+    if quantity and seen.subject.rate is not None and too_dear(request, seen.subject.rate):
+        raise ValueError(f"the borrow costs more than the {request.max_rate:g}% a year that the client permits")
+    ratio = rules.decrement(seen.subject)
+    left, taken = seen.subject.pool, decrement(ratio.ratio_basis_points, quantity)
     if taken > max(0, left):
         raise ValueError(f"{quantity:,} shares would take {taken:,} from the pool, which has {max(0, left):,} left")
     state, reason = State.REJECTED, Reason.MANUAL_REJECT
     if quantity:
         state = State.APPROVED if quantity == request.quantity else State.PARTIALLY_APPROVED
-    return _outcome(inventory, request, basis, state, None if quantity else reason, quantity, now_ns, facts)
+    found = Verdict(BY_HAND, ratio, state, None if quantity else reason, quantity, taken)
+    return _outcome(inventory, request, seen, found, now_ns, facts)
+
+
+@lru_cache(maxsize=256)
+def _day_of(time_zone: str, quarter: int) -> tuple[dt.date, int]:
+    """The same for the second with which a quarter of an hour begins: every zone's midnight is one."""
+    zone = ZoneInfo(time_zone)
+    date = dt.datetime.fromtimestamp(quarter, zone).date()
+    return date, int(dt.datetime.combine(date, dt.time(), zone).timestamp()) * 10**9
+
+
+def day_of(market: Market, now_ns: int) -> tuple[dt.date, int]:
+    """The date in the market, and when it began: UTC nanoseconds."""
+    return _day_of(market.time_zone, now_ns // (900 * 10**9) * 900)
+
+
+def cost_a_day(reference: Reference, shares: int) -> int | None:
+    """What borrowing so much costs, in hundredths of its currency; None where price, rate or the year's days are unknown."""
+    if reference.rate is None or not reference.price or not reference.day_count:
+        return None
+    return round(shares * reference.price * reference.rate / (_COST_UNIT * reference.day_count))
+
+
+def _look(inventory: Inventory, request: LocateRequest, security: int, standing: Standing, now_ns: int) -> _Seen:
+    """The security, its market and its pool as they are."""
+    market, reference = inventory.market(security), inventory.reference_of(security)
+    subject = Subject(
+        market=market.code,
+        temperature=inventory.temperature(security).name,
+        type=request.type,
+        date=day_of(market, now_ns)[0],
+        country=reference.country or market.code,
+        classification=reference.classification,
+        client=request.client,
+        quantity=request.quantity,
+        pool=inventory.left(security, long=request.type == LocateType.LONG),
+        rate=reference.rate,
+        located_today_client=standing.today_client,
+        located_today_security=standing.today_security,
+        stale=inventory.stale,
+        designated=reference.designated,
+        threshold=reference.threshold,
+        volume_30d=reference.volume_30d,
+        outstanding=reference.outstanding,
+        settlement=request.settlement,
+        intraday_cover=request.intraday_cover,
+    )
+    return _Seen(subject, inventory.terms_of(security), reference, standing.held)
 
 
 def _outcome(
-    inventory: Inventory,
-    request: LocateRequest,
-    basis: _Basis,
-    state: State,
-    reason: Reason | None,
-    approved: int,
-    now_ns: int,
-    facts: Facts,
+    inventory: Inventory, request: LocateRequest, seen: _Seen | None, found: Verdict, now_ns: int, facts: Facts
 ) -> Outcome:
-    """The decision with what it was made on."""
-    taken = decrement(basis.ratio.ratio_basis_points, approved)
+    """The decision with what it was made on; `seen`: None where the security is unknown."""
+    pool = seen.subject.pool if seen else 0
     evidence = Evidence(
-        decision_rule=RuleUsed(basis.rule.id, basis.rule.version),
-        decrement_rule=RuleUsed(basis.ratio.id, basis.ratio.version),
-        ratio_basis_points=basis.ratio.ratio_basis_points,
-        market=basis.market,
-        temperature=basis.temperature,
-        pool_before=basis.pool,
-        pool_after=basis.pool - taken,
-        terms=basis.terms,
+        decision_rule=RuleUsed(found.rule.id, found.rule.version),
+        decrement_rule=RuleUsed(found.ratio.id, found.ratio.version),
+        ratio_basis_points=found.ratio.ratio_basis_points,
+        market=seen.subject.market if seen else "",
+        temperature=seen.subject.temperature if seen else "",
+        pool_before=pool,
+        pool_after=pool - found.decrement,
+        terms=dict(seen.terms) if seen else {},
         as_of_ns=inventory.as_of_ns,
         feed_positions=facts.feed_positions,
         decided_ns=now_ns,
         decided_by=facts.decided_by,
         requested_by=request.requested_by,
+        subject=seen.subject if seen else None,
+        held=seen.held if seen else 0,
     )
-    return Outcome(state, reason, approved, taken, evidence)
-
-
-def _basis(
-    inventory: Inventory, rules: LocateRules, request: LocateRequest, security: int, held: int, now_ns: int
-) -> _Basis:
-    market, temperature = inventory.market(security), inventory.temperature(security)
-    subject = Subject(market.code, temperature.name, request.type, local_date(market, now_ns))
-    terms = inventory.terms_of(security)
-    return _Basis(
-        rule=rules.decision(subject),
-        ratio=rules.decrement(subject),
-        market=market.code,
-        temperature=temperature.name,
-        terms=terms,
-        pool=inventory.left(security, long=request.type == LocateType.LONG),
-        held=held,
-        stale=inventory.stale,
+    return Outcome(
+        state=found.state,
+        reason=found.reason,
+        approved=found.approved,
+        decrement=found.decrement,
+        ratio_basis_points=found.ratio.ratio_basis_points,
+        reuse=found.ratio.reuse,
+        rate=seen.reference.rate if seen else None,
+        cost=cost_a_day(seen.reference, found.approved) if seen else None,
+        currency=seen.reference.currency if seen else "",
+        evidence=evidence,
     )
-
-
-def _verdict(request: LocateRequest, basis: _Basis) -> tuple[State, Reason | None, int]:
-    """State, reason and approved quantity."""
-    rule = basis.rule
-    if rule.action == Action.REJECT:
-        return State.REJECTED, rule.reason, 0
-    if basis.stale or rule.action == Action.PEND:
-        return State.PENDING, Reason.STALE_INPUTS if basis.stale else rule.reason, 0
-    shortage, available = Reason.INSUFFICIENT_INVENTORY, basis.pool
-    if rule.within_terms:
-        permitted = sum(basis.terms[name] for name in rule.within_terms) - basis.held
-        if permitted < available:
-            shortage, available = Reason.MARKET_RESTRICTION, permitted
-    fits = largest_within(basis.ratio.ratio_basis_points, request.quantity, available)
-    if fits == request.quantity:
-        return State.APPROVED, None, fits
-    if fits and request.allow_partial:
-        return State.PARTIALLY_APPROVED, shortage, fits
-    waits = request.on_insufficient == OnInsufficient.PEND
-    return (State.PENDING if waits else State.REJECTED), shortage, 0

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from typing import Final
 
 QUARTER_NS: Final = 900 * 10**9
-_KEPT: Final = 2 * 24 * 4
-"""Quarters that are kept: no market's day is longer, wherever it began."""
+KEPT_NS: Final = 2 * 86_400 * 10**9
+"""How long shares are kept: no market's day is longer, wherever it began."""
 
 
 class LocatedToday:
@@ -27,7 +27,7 @@ class LocatedToday:
         """The same, of a quarter of an hour since 1970."""
         if quarter > self._newest:
             self._newest = quarter
-            self._forget(quarter - _KEPT)
+            self._forget(quarter - KEPT_NS // QUARTER_NS)
         for owner in (client, ""):
             quarters = self._shares.setdefault((security, owner), {})
             quarters[quarter] = quarters.get(quarter, 0) + shares

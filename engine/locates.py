@@ -259,8 +259,9 @@ class Locate(Struct, frozen=True, kw_only=True):
     """Of the decrement; None in locates from before it was kept."""
     reuse: bool = True
     """Whether what comes back before the market's close may be promised again the same day."""
+    cost: int | None = None
+    """What borrowing the approved shares costs a day, in hundredths of `currency`; None where unknown."""
     currency: str = ""
-    """What `fee` is paid in."""
 
     @property
     def live(self) -> bool:
@@ -303,3 +304,15 @@ def largest_within(ratio_basis_points: int, wanted: int, available: int) -> int:
     if ratio_basis_points == 0:
         return wanted
     return min(wanted, max(0, available) * WHOLE // ratio_basis_points)
+
+
+def locate_id(sequence: int) -> str:
+    """The number of a locate as programs see it."""
+    return f"L{sequence:010d}"
+
+
+def sequence_of(text: str) -> int | None:
+    """The number of an id; None where the text is none."""
+    digits = text[1:]
+    good = text[:1] == "L" and digits.isascii() and digits.isdigit() and len(digits) < 19  # noqa: PLR2004  int64
+    return int(digits) if good and locate_id(int(digits)) == text else None

@@ -9,7 +9,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
-from engine.locates import Code, Name, Quantity, Remark
+from engine.locates import Code, LocateType, Name, Named, Quantity, Remark
 from engine.model import Decided
 
 
@@ -18,6 +18,10 @@ class Side(StrEnum):
 
     LONG = "long"
     SHORT = "short"
+
+
+LOCATES_OF: Final[Mapping[Side, LocateType]] = {Side.LONG: LocateType.LONG, Side.SHORT: LocateType.SHORT}
+"""Which locates a sale uses up."""
 
 
 class OrderState(StrEnum):
@@ -50,17 +54,20 @@ NEXT: Final[Mapping[OrderState, frozenset[OrderState]]] = {
 and cancelled orders still expire. Approved to approved: executed in part, or amended."""
 
 
-class OrderRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class OrderRequest(Named, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A sell order, as an order system asks for it before it sends it on."""
 
     order: Annotated[Name, Meta(min_length=1, description="The order's id; the same id twice gets the first answer.")]
-    security: Annotated[Code, Meta(description="Our code, an ISIN, CUSIP, SEDOL or FIGI, or TICKER@MARKET.")]
     client: Annotated[Name, Meta(min_length=1, description="Whose limit it takes.")]
     book: Annotated[
         Code, Meta(description="The book it is sold from; the book's aggregation unit in the market has a limit, too.")
     ]
     side: Annotated[Side, Meta(description="long: stock that is held; short: stock that is not.")]
     quantity: Quantity
+    locate: Annotated[
+        Annotated[str, Meta(max_length=20)],
+        Meta(description="The id of the locate that it uses up; without one, the client's oldest first."),
+    ] = ""
     requested_by: Annotated[Name, Meta(description="The person or system asking.")] = ""
     comment: Remark = ""
 
@@ -94,6 +101,13 @@ class Order(Struct, frozen=True, kw_only=True):
     as_of_ns: int
     changed_by: str = ""
     remark: str = ""
+    covered: int = 0
+    """Executed shares that have used up locates; those locates count them for the client's limit."""
+
+    @property
+    def working(self) -> int:
+        """Shares still to be sold."""
+        return self.quantity - self.executed if self.state == OrderState.APPROVED else 0
 
     @property
     def open(self) -> bool:
@@ -116,6 +130,11 @@ class Order(Struct, frozen=True, kw_only=True):
                 return 0 if long else self.executed
             case _:
                 return 0
+
+    @property
+    def held_of_client(self) -> int:
+        """What it holds of the client's limit: the same, less what its locates do not count as approved any more."""
+        return self.held if self.request.side == Side.LONG else max(0, self.held - self.covered)
 
 
 class OrderChange(Struct, frozen=True):

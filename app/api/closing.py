@@ -39,6 +39,16 @@ class Closing:
             self._next[market.code] = now_ns, until
         return until
 
+    def on(self, market: Market, date: dt.date, now_ns: int) -> int:
+        """The close of that trading day. Raises ValueError where it is none, is over, or is past the calendar."""
+        minutes, at = self._minutes[market.code], day_of(date) - self._base_date
+        if not 0 <= at < minutes.size or not minutes[at]:
+            raise ValueError(f"{date} is no trading day of {market.code}, as far as its calendar reaches")
+        closes = moment_ns(market.time_zone, self._base_date + at, int(minutes[at]))
+        if closes <= now_ns:
+            raise ValueError(f"{market.code} has closed on {date}")
+        return closes
+
     def _find(self, market: Market, now_ns: int) -> int:
         minutes = self._minutes[market.code]
         local = dt.datetime.fromtimestamp(now_ns // 1_000_000_000, ZoneInfo(market.time_zone)).date()

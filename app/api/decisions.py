@@ -9,13 +9,17 @@ from typing import Final
 
 import msgspec
 import structlog
+from msgspec import Struct
 from msgspec.structs import replace
 
-from app.api.answers import locate_answer, locate_id
+from app.api.answers import locate_answer
+from app.api.closing import Closing
+from app.api.naming import Naming, UnusableError, every
 from app.api.problems import ProblemError
 from app.api.recording import Key, Once, Recorder, Reply, unavailable
 from app.api.securities import Securities
 from app.journal import Journal, JournalError
+from app.journal_rows import AnyChange
 from engine.locate_desk import (
     LocateBusyError,
     LocateDesk,
@@ -24,9 +28,9 @@ from engine.locate_desk import (
     NoSuchLocateError,
     WrongStateError,
 )
-from engine.locate_judgement import Facts, Inventory
-from engine.locates import LIVE, Change, FeedPosition, Locate, LocateRequest, State
-from engine.model import Market
+from engine.locate_judgement import Facts, Inventory, Outcome
+from engine.locate_usage import LocateUsage
+from engine.locates import ENDED_EARLY, LIVE, Change, FeedPosition, Locate, LocateRequest, State, locate_id
 
 log = structlog.get_logger()
 LINES_PER_TURN: Final = 50
@@ -35,32 +39,42 @@ _ENCODE: Final = msgspec.json.Encoder()
 _WAYS: Final = dict.fromkeys(LIVE, "granted") | {State.PENDING: "pending"}
 
 
+class Line(Struct, frozen=True):
+    """A request that can be decided: under our own code, where its security is known; `expires_ns`: 0 where it is not."""
+
+    request: LocateRequest
+    asked_as: str
+    expires_ns: int
+
+
 class Decisions:
-    """The one way in. `changed` is called after every change of the desk that will last."""
+    """The one way in. `expires`: when markets close; `recorder`: what writes changes of both desks down."""
 
     def __init__(
         self,
         desk: LocateDesk,
+        usage: LocateUsage,
         journal: Journal,
+        recorder: Recorder[AnyChange],
         inventory: Inventory,
         securities: Securities,
+        naming: Naming,
         *,
-        expires_ns: Callable[[Market, int], int],
+        expires: Closing,
         feed_positions: Callable[[], tuple[FeedPosition, ...]],
         clock: Callable[[], int],
-        changed: Callable[[Sequence[Change]], None],
     ) -> None:
         self.desk = desk
         self.journal = journal
         self.clock = clock
+        self._usage = usage
         self._inventory = inventory
         self._securities = securities
-        self._expires_ns = expires_ns
+        self._naming = naming
+        self._expires = expires
         self._feed_positions = feed_positions
         self._once = Once(journal)
-        self._recorder: Recorder[Change] = Recorder(
-            desk, journal, named=lambda change: change.after.sequence, changed=changed, invariant=LocateInvariantError
-        )
+        self._recorder = recorder
         self._ticking = False
 
     @property
@@ -72,9 +86,22 @@ class Decisions:
         """Decide lines; `by`: whose token asks. Raises `ProblemError`; then nothing was granted."""
         return await self._once(key, lambda: self._submit(requests, single, key, by))
 
+    def quote(self, requests: Sequence[LocateRequest], *, single: bool) -> list[tuple[Line, Outcome]]:
+        """What would be decided on each line now, alone; nothing is held or written. Raises `ProblemError`."""
+        self._recorder.refuse_if_broken()
+        now_ns = self.clock()
+        lines = every(requests, lambda request: self._line(request, now_ns), single=single)
+        return [(line, self.desk.quote(line.request, now_ns, self._facts(line.asked_as))) for line in lines]
+
     async def end(self, sequence: int, state: State, by: str, remark: str) -> Locate:
         """Release or cancel; asking again for what has happened changes nothing. Raises `ProblemError`."""
-        return await self._move(sequence, lambda now_ns: self.desk.end(sequence, state, now_ns, by, remark), state)
+
+        def ended(now_ns: int) -> Change:
+            if state in ENDED_EARLY:
+                self._usage.refuse_needed(sequence)
+            return self.desk.end(sequence, state, now_ns, by, remark)
+
+        return await self._move(sequence, ended, state)
 
     async def decide_by_hand(self, sequence: int, quantity: int | None, by: str, remark: str) -> Locate:
         """A person approves so much of a pending request (None: all of it, 0: rejects it). Raises `ProblemError`."""
@@ -83,7 +110,7 @@ class Decisions:
             locate = self.desk.get(sequence)
             if quantity != 0:
                 self._refuse_own(locate, by)
-            facts = Facts(locate.asked_as, locate.fee, self._feed_positions(), by)
+            facts = replace(self._facts(locate.asked_as), decided_by=by)
             wanted = locate.request.quantity if quantity is None else quantity
             return self.desk.decide_by_hand(sequence, wanted, now_ns, facts, remark)
 
@@ -125,7 +152,10 @@ class Decisions:
             raise ProblemError(403, "forbidden", "this market asks for a second person: who asked cannot approve")
 
     async def tick(self, now_ns: int) -> None:
-        """Expire what is due and try pending requests again. Raises `LocateInvariantError` once the desk is broken."""
+        """Expire what is due, try pending requests again, and let locates shrink where a market closes soon.
+
+        Raises an invariant error once the desks are broken.
+        """
         if self._recorder.broken:
             raise self._recorder.broken
         if self._ticking:
@@ -135,8 +165,9 @@ class Decisions:
             self.desk.place()
             if expired := self.desk.expire_due(now_ns):
                 await self._recorder.record(expired)
-            if tried := self.desk.retry_pending(now_ns, self._facts("", None)):
+            if tried := self.desk.retry_pending(now_ns, self._facts()):
                 await self._recorder.record(tried)
+            await self._shrink(now_ns)
         except ProblemError as error:
             log.warning("expiries and pending locates wait", reason=error.detail)
         except LocateInvariantError as error:
@@ -157,14 +188,25 @@ class Decisions:
         except JournalError as error:
             raise unavailable(error) from error
 
+    async def _shrink(self, now_ns: int) -> None:
+        if not (changes := self._usage.near_close(now_ns)):
+            return
+        try:
+            await self._recorder.record(changes)
+        except ProblemError:
+            self._usage.again(changes)
+            raise
+
     async def _submit(self, requests: Sequence[LocateRequest], single: bool, key: Key | None, by: str) -> Reply:  # noqa: FBT001
+        now_ns = self.clock()
+        lines = every(requests, lambda request: self._line(request, now_ns), single=single)
         changes: list[Change] = []
         decided: list[Locate] = []
         try:
-            for number, request in enumerate(requests):
+            for number, line in enumerate(lines):
                 if number and number % LINES_PER_TURN == 0:
                     await asyncio.sleep(0)
-                changes += self._decide(request, by)
+                changes += self._decide(line, by)
                 decided.append(changes[-1].after)
         except BaseException:
             for change in reversed(changes):
@@ -174,32 +216,42 @@ class Decisions:
         await self._recorder.record(changes, reply.kept_under(key, self.clock()))
         return reply
 
-    def _decide(self, request: LocateRequest, by: str) -> list[Change]:
+    def _line(self, request: LocateRequest, now_ns: int) -> Line:
+        """Raises `UnusableError`."""
+        if request.minimum_quantity > request.quantity:
+            raise UnusableError("minimum_quantity", "more than is asked for")
+        security = self._naming.find(request)
+        if not security:
+            return Line(request, request.security, 0)
+        market = self._inventory.market(security)
+        if request.good_for is None:
+            expires_ns = self._expires(market, now_ns)
+        else:
+            try:
+                expires_ns = self._expires.on(market, request.good_for, now_ns)
+            except ValueError as error:
+                raise UnusableError("good_for", str(error)) from error
+        code = self._securities.code(security)
+        own = request if code == request.security else replace(request, security=code)
+        return Line(own, request.security, expires_ns)
+
+    def _decide(self, line: Line, by: str) -> list[Change]:
         """The decision, last; before it those on older requests for the same security."""
         self._recorder.refuse_if_broken()
-        now_ns = self.clock()
-        security = self._securities.find(request.security)
-        asked_as, expires_ns, fee = request.security, 0, None
-        if security:
-            code = self._securities.code(security)
-            fee = self._securities.fee(security)
-            expires_ns = self._expires_ns(self._inventory.market(security), now_ns)
-            if code != asked_as:
-                request = replace(request, security=code)
-        facts = self._facts(asked_as, fee)
+        now_ns, request, facts = self.clock(), line.request, self._facts(line.asked_as)
         try:
             older = (
                 self.desk.retry_pending(now_ns, facts, request.security) if self.desk.waiting(request.security) else []
             )
-            return [*older, self.desk.decide(request, now_ns, expires_ns, replace(facts, created_by=by))]
+            return [*older, self.desk.decide(request, now_ns, line.expires_ns, replace(facts, created_by=by))]
         except LocateDeskFullError as error:
             raise ProblemError(503, "unavailable", str(error)) from error
         except LocateInvariantError as error:
             self._recorder.broken = error
             raise
 
-    def _facts(self, asked_as: str, fee: int | None) -> Facts:
-        return Facts(asked_as, fee, self._feed_positions())
+    def _facts(self, asked_as: str = "") -> Facts:
+        return Facts(asked_as, self._feed_positions())
 
 
 def _reply(decided: Sequence[Locate], single: bool) -> Reply:  # noqa: FBT001

@@ -24,6 +24,8 @@ class OrderAnswer(Struct, frozen=True, kw_only=True):
     requested: Shares
     approved: Annotated[int, Meta(description="Shares that may be sold; 0 where it was rejected.")]
     executed: Annotated[int, Meta(description="Shares sold so far.")]
+    locate: Annotated[str, Meta(description="The locate it names.")]
+    covered: Annotated[int, Meta(description="Executed shares that have used up locates.")]
     open: Annotated[int, Meta(description="Approved shares still to be sold; 0 once it has ended.")]
     client_limit: Annotated[LimitSeen | None, Meta(description="Null where the decision did not come so far.")]
     au_limit: LimitSeen | None
@@ -74,7 +76,9 @@ def order_answer(order: Order) -> OrderAnswer:
         requested=request.quantity,
         approved=order.quantity,
         executed=order.executed,
-        open=order.quantity - order.executed if order.state == OrderState.APPROVED else 0,
+        locate=request.locate,
+        covered=order.covered,
+        open=order.working,
         client_limit=order.client_limit,
         au_limit=order.unit_limit,
         as_of=time_of(order.as_of_ns) if order.as_of_ns > 0 else None,

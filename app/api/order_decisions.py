@@ -9,12 +9,17 @@ import msgspec
 import structlog
 from msgspec.structs import replace
 
+from app.api.closing import Closing
+from app.api.naming import Naming, every
 from app.api.order_answers import order_answer
 from app.api.problems import Fault, ProblemError, pointer
 from app.api.recording import Key, Once, Recorder, Reply, unavailable
 from app.api.securities import Securities
 from app.journal import Journal, JournalError
-from engine.model import Market
+from app.journal_rows import AnyChange
+from engine.locate_desk import LocateBusyError
+from engine.locate_usage import LocateUsage
+from engine.locates import Change
 from engine.order_desk import (
     NoSuchOrderError,
     OrderBusyError,
@@ -28,33 +33,35 @@ from engine.orders import Order, OrderChange, OrderRequest, OrderState
 log = structlog.get_logger()
 LINES_PER_TURN: Final = 50
 _ENCODE: Final = msgspec.json.Encoder()
-Step = Callable[[OrderDesk, int], OrderChange]
-"""What to do with an order, at what time."""
+Step = Callable[[LocateUsage, int], tuple[OrderChange, list[Change]]]
+"""What to do with an order, at what time: its change, and those of the locates that it uses up."""
 
 
 class OrderDecisions:
-    """The one way in. `expires_ns`: when the day of a market's orders ends; `changed` is called with what will last."""
+    """The one way in. `expires`: when the day of a market's orders ends; `recorder`: what writes both desks' changes down."""
 
     def __init__(
         self,
         desk: OrderDesk,
+        usage: LocateUsage,
         journal: Journal,
+        recorder: Recorder[AnyChange],
         securities: Securities,
+        naming: Naming,
         *,
-        expires_ns: Callable[[Market, int], int],
+        expires: Closing,
         clock: Callable[[], int],
-        changed: Callable[[Sequence[OrderChange]], None] = lambda _changes: None,
     ) -> None:
         self.desk = desk
         self.journal = journal
         self.clock = clock
+        self._usage = usage
         self._securities = securities
-        self._expires_ns = expires_ns
+        self._naming = naming
+        self._expires = expires
         self._once = Once(journal)
         self._asking: dict[str, asyncio.Future[None]] = {}
-        self._recorder: Recorder[OrderChange] = Recorder(
-            desk, journal, named=_name, changed=changed, invariant=OrderInvariantError
-        )
+        self._recorder = recorder
 
     @property
     def broken(self) -> bool:
@@ -68,23 +75,9 @@ class OrderDecisions:
         _refuse_repeated(requests)
         return await self._once(key, lambda: self._submit(requests, received_ns, single, key))
 
-    async def move(self, order: str, step: Step) -> Order:
-        """Amend, execute or cancel. Raises `ProblemError`."""
-        while True:
-            self._recorder.refuse_if_broken()
-            try:
-                change = step(self.desk, self.clock())
-            except OrderBusyError:
-                await asyncio.wait([self._recorder.moving[order]])
-            except WrongOrderStateError as error:
-                raise ProblemError(409, "conflict", str(error)) from error
-            except NoSuchOrderError as error:
-                kept = await self.find(order)
-                raise ProblemError(409, "conflict", f"the order is {kept.state} already") from error
-            else:
-                if change.before != change.after:
-                    await self._recorder.record([change])
-                return change.after
+    async def moved(self, order: str, step: Step, key: Key | None = None) -> Reply:
+        """Amend, execute or cancel; the same key gets the first answer. Raises `ProblemError`."""
+        return await self._once(key, lambda: self._moved(order, step, key))
 
     async def find(self, order: str) -> Order:
         """The order as it was last written down. Raises a 404."""
@@ -100,18 +93,41 @@ class OrderDecisions:
         """End the orders whose day is over. Raises `OrderInvariantError` once the desk is broken."""
         if self._recorder.broken:
             raise self._recorder.broken
-        self.desk.place()
         try:
+            self.desk.place()
             if due := self.desk.expire_due(now_ns):
                 await self._recorder.record(due)
         except ProblemError as error:
             log.warning("orders whose day is over wait", reason=error.detail)
+        except OrderInvariantError as error:
+            self._recorder.broken = error
+            raise
 
     async def quiet(self) -> None:
         """Returns once everything decided is written and those who asked have had a turn to answer."""
         await self._recorder.quiet()
 
     # parts
+
+    async def _moved(self, order: str, step: Step, key: Key | None) -> Reply:
+        while True:
+            self._recorder.refuse_if_broken()
+            try:
+                change, used = step(self._usage, self.clock())
+            except (OrderBusyError, LocateBusyError) as busy:
+                await asyncio.wait([self._recorder.moving[busy.args[0]]])
+            except WrongOrderStateError as error:
+                raise ProblemError(409, "conflict", str(error)) from error
+            except NoSuchOrderError as error:
+                kept = await self.find(order)
+                raise ProblemError(409, "conflict", f"the order is {kept.state} already") from error
+            else:
+                reply = _reply([change.after], single=True)
+                answer = reply.kept_under(key, self.clock())
+                changes: list[AnyChange] = [change, *used] if change.before != change.after else []
+                if changes or answer:
+                    await self._recorder.record(changes, answer)
+                return reply
 
     async def _submit(
         self,
@@ -145,14 +161,15 @@ class OrderDecisions:
         key: Key | None,
     ) -> Reply:
         first = [await self._first_answer(request) for request in requests]
+        ids = every(requests, self._naming.find, single=single)
         changes: list[OrderChange] = []
         orders: list[Order] = []
         try:
-            for number, (request, before) in enumerate(zip(requests, first, strict=True)):
+            for number, (request, security, before) in enumerate(zip(requests, ids, first, strict=True)):
                 if number and number % LINES_PER_TURN == 0:
                     await asyncio.sleep(0)
                 if before is None:
-                    changes.append(self._decide(request, received_ns))
+                    changes.append(self._decide(request, security, received_ns))
                 orders.append(before or changes[-1].after)
         except BaseException:
             for change in reversed(changes):
@@ -179,13 +196,14 @@ class OrderDecisions:
             raise ProblemError(422, "key-reused", f"order {request.order} came with other contents before")
         return first
 
-    def _decide(self, request: OrderRequest, received_ns: int) -> OrderChange:
+    def _decide(self, request: OrderRequest, security: int, received_ns: int) -> OrderChange:
+        """`security`: its id, 0 where it is unknown."""
         self._recorder.refuse_if_broken()
         now_ns = self.clock()
         asked_as, expires_ns = request.security, 0
-        if security := self._securities.find(request.security):
+        if security:
             request = replace(request, security=self._securities.code(security))
-            expires_ns = self._expires_ns(self._securities.market(security), now_ns)
+            expires_ns = self._expires(self._securities.market(security), now_ns)
         try:
             return self.desk.decide(request, received_ns, now_ns, expires_ns, asked_as)
         except WrongOrderStateError as error:
@@ -195,10 +213,6 @@ class OrderDecisions:
         except OrderInvariantError as error:
             self._recorder.broken = error
             raise
-
-
-def _name(change: OrderChange) -> str:
-    return change.after.request.order
 
 
 def _refuse_repeated(requests: Sequence[OrderRequest]) -> None:

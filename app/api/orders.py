@@ -12,13 +12,14 @@ from app.api.clients import own_lines, own_order
 from app.api.explain_answers import explain_answer
 from app.api.lists import list_orders
 from app.api.order_answers import LimitAnswer, OrderLife, order_answer
+from app.api.order_decisions import Step
 from app.api.problems import ProblemError
 from app.api.requests import lines, typed
 from app.identity import WRITERS
 from engine.explain import OwnerError, explain
 from engine.locates import LIMIT, Name, Quantity, Remark
 from engine.model import Decided
-from engine.orders import Order, OrderRequest
+from engine.orders import OrderRequest
 from engine.rule_model import Role
 from engine.tables import Tables, TornReadError
 
@@ -92,24 +93,24 @@ class OrderStep(Base):
         """Take the step; 409 where the order cannot."""
         body = self.checked_body()
         await own_order(self, order)
-        self.answer(_JSON.encode(order_answer(await getattr(self, f"_{action}")(order, body))))
+        step: Step = getattr(self, f"_{action}")(order, body)
+        reply = await self.context.orders.moved(order, step)
+        self.answer(reply.body, reply.status)
 
-    async def _amend(self, order: str, body: bytes) -> Order:
+    def _amend(self, order: str, body: bytes) -> Step:
         asked = typed(body, AmendRequest)
         by, comment = asked.requested_by or self.identity.user, asked.comment
-        return await self.context.orders.move(
-            order, lambda desk, now: desk.amend(order, asked.quantity, now, by, comment)
-        )
+        return lambda desks, now_ns: desks.amend(order, asked.quantity, now_ns, by, comment)
 
-    async def _executed(self, order: str, body: bytes) -> Order:
+    def _executed(self, order: str, body: bytes) -> Step:
         asked = typed(body, ExecutedRequest)
         by = asked.requested_by or self.identity.user
-        return await self.context.orders.move(order, lambda desk, now: desk.execute(order, asked.executed, now, by))
+        return lambda desks, now_ns: desks.execute(order, asked.executed, now_ns, by)
 
-    async def _cancel(self, order: str, body: bytes) -> Order:
+    def _cancel(self, order: str, body: bytes) -> Step:
         asked = typed(body, CancelRequest)
         by, comment = asked.requested_by or self.identity.user, asked.comment
-        return await self.context.orders.move(order, lambda desk, now: desk.cancel(order, now, by, comment))
+        return lambda desks, now_ns: desks.cancel(order, now_ns, by, comment)
 
 
 class ClientLimit(Base):

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from app.api.answers import sequence_of
 from app.api.base import Base
 from app.api.problems import Fault, ProblemError
+from engine.locates import sequence_of
 
 T = TypeVar("T")
 _DIGITS: Final = 19

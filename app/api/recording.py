@@ -81,7 +81,7 @@ class Recorder(Generic[C]):
     """Writes changes, then settles them; or undoes all of them, whether or not the one who waits is still there.
 
     `named`: the name under which others wait for a thing that moves; `changed` is called with what will last; `invariant`: the
-    error after which nothing may be decided any more.
+    errors after which nothing may be decided any more.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Recorder(Generic[C]):
         *,
         named: Callable[[C], Hashable],
         changed: Callable[[Sequence[C]], None],
-        invariant: type[Exception],
+        invariant: type[Exception] | tuple[type[Exception], ...],
     ) -> None:
         self.broken: Exception | None = None
         """Set when the desk no longer agrees with the inventory: nothing is decided any more."""

@@ -25,11 +25,26 @@ class Securities:
         self._updated_ns = tables.array["updated_ns"]
         self._inventory = inventory
         self.tables = tables
+        self._tickers: tuple[int, frozenset[bytes]] = (-1, frozenset())
         self._markets = {market.code: index for index, market in enumerate(tables.markets)}
 
     def find(self, text: str) -> int:
         """The id a code, ISIN, CUSIP, SEDOL, FIGI or TICKER@MARKET names; 0 if none."""
         return self._inventory.security_id(text)
+
+    def codes(self, security: int) -> list[str]:
+        """Our own code, and those of securities that have become this one."""
+        every = self._codes[1 : self.tables.count(Word.SECURITIES) + 1]
+        leads = self._inventory.security_ids(every)
+        return sorted(code.decode() for code in set(every[leads == security].tolist()) | {bytes(self._codes[security])})
+
+    def has_ticker(self, text: str) -> bool:
+        """Whether a security has this ticker, in whatever market."""
+        reference = self._inventory.reference
+        if self._tickers[0] != reference:
+            tickers = self._records["ticker"][1 : self.tables.count(Word.SECURITIES) + 1]
+            self._tickers = reference, frozenset(tickers.tolist()) - {b""}
+        return text.encode() in self._tickers[1]
 
     def settle_day(self, security: int) -> int:
         """The day on which a trade of today settles."""

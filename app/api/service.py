@@ -13,11 +13,13 @@ from app import world
 from app.analyst.client import Analyst
 from app.api.access import Access
 from app.api.base import DRAIN_BYTES, Context
+from app.api.both_desks import BothDesks, recorder_of
 from app.api.closing import Closing
 from app.api.decisions import Decisions
 from app.api.feed_metrics import FeedMetrics
 from app.api.handlers import make_app
 from app.api.metrics import Metrics
+from app.api.naming import Naming
 from app.api.openapi import documents
 from app.api.order_decisions import OrderDecisions
 from app.api.securities import Securities
@@ -28,10 +30,11 @@ from app.files_store import FilesStore
 from app.health import HealthDesk
 from app.journal import Journal, JournalError
 from app.journal_lists import JournalLists
+from app.journal_rows import AnyChange
 from app.master_books import MasterBooks
 from app.master_database import url_of
 from app.master_desk import MasterDesk
-from app.master_rules import master_rules
+from app.master_rules import master_rules, vocabulary
 from app.rules_desk import RulesDesk
 from app.rules_documents import opened
 from app.rules_machine import doors
@@ -41,6 +44,8 @@ from app.telling import Telling
 from app.users_store import FILE, Users
 from engine.limits import InventoryLimits
 from engine.locate_desk import LocateDesk
+from engine.locate_today import KEPT_NS
+from engine.locate_usage import LocateUsage
 from engine.locates import Change, FeedPosition
 from engine.order_desk import OrderDesk
 from engine.state import Machine
@@ -76,30 +81,31 @@ class ApiService:
         self.desk = LocateDesk(machine.inventory, machine.book.locates)
         self.journal = Journal(settings.database_url)
         self._lists = JournalLists(settings.database_url)
-        self.desk.restore(*self.journal.load_open())
+        self.desk.restore(*self.journal.load_open(), self.journal.load_located(clock() - KEPT_NS))
         self.desk.check()
         self._metrics = Metrics(machine.tables, *([FeedMetrics(health)] if health else []))
         securities = Securities(machine.tables, machine.inventory)
-        self.decisions = Decisions(
-            self.desk,
-            self.journal,
-            machine.inventory,
-            securities,
-            expires_ns=Closing(machine.tables, closes),
-            feed_positions=self._feed_positions,
-            clock=clock,
-            changed=self._changed,
-        )
-        limits = InventoryLimits(machine.tables, machine.inventory, lambda: machine.compiled, self.desk.held_of)
+        limits = InventoryLimits(machine.tables, machine.inventory, lambda: machine.compiled, self.desk)
         order_desk = OrderDesk(limits)
         order_desk.restore(*self.journal.load_open_orders())
-        self.orders = OrderDecisions(
-            order_desk,
+        usage = LocateUsage(self.desk, order_desk, settings.locate_shrink_minutes * 60 * 10**9)
+        recorder = recorder_of(BothDesks(self.desk, order_desk, usage), self.journal, self._changed)
+        naming = Naming(securities, vocabulary(machine.markets), machine.markets)
+        expires = Closing(machine.tables, closes)
+        self.decisions = Decisions(
+            self.desk,
+            usage,
             self.journal,
+            recorder,
+            machine.inventory,
             securities,
-            expires_ns=Closing(machine.tables, closes),
+            naming,
+            expires=expires,
+            feed_positions=self._feed_positions,
             clock=clock,
-            changed=lambda _changes: self.telling.ring(),
+        )
+        self.orders = OrderDecisions(
+            order_desk, usage, self.journal, recorder, securities, naming, expires=expires, clock=clock
         )
         self.telling = Telling(settings, machine, securities, self.decisions, self.orders, clock)
         self._analyst = Analyst(settings)
@@ -125,6 +131,7 @@ class ApiService:
             health=health,
             files=self._files,
             streams=self.telling.streams,
+            webhooks=self.telling.webhooks,
             master=self.master,
         )
         self._server = Server(make_app(context), waits=self._waits, max_body_size=DRAIN_BYTES)
@@ -168,9 +175,9 @@ class ApiService:
         self._lists.close()
         self.journal.close()
 
-    def _changed(self, changes: Sequence[Change]) -> None:
+    def _changed(self, changes: Sequence[AnyChange]) -> None:
         self.telling.ring()
-        self._metrics.changed(changes)
+        self._metrics.changed([change for change in changes if isinstance(change, Change)])
         self._count()
 
     def _count(self) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app import world
+from engine.inventory import Reference
 from engine.locate_rules import LocateRules
 from engine.model import Decided, Market, Temperature
 
@@ -22,6 +23,7 @@ MARKETS = {
         "FR": "Europe/Paris",
     }.items()
 } | {"US": US}
+NOTHING_KNOWN = Reference("", "EQUITY", None, False, False, 0, 0, "USD", 0, 0)
 NOON_NS = 1_790_000_000_000_000_000
 """A moment in September 2026."""
 
@@ -43,6 +45,7 @@ class PlainInventory:
         self.terms: dict[int, dict[str, int]] = {}
         self.temperatures: dict[int, Temperature] = {}
         self.markets: dict[int, Market] = {}
+        self.references: dict[int, Reference] = {}
         self.stale = False
         self.as_of_ns = NOON_NS - 1
 
@@ -73,6 +76,9 @@ class PlainInventory:
 
     def market(self, security: int) -> Market:
         return self.markets[security]
+
+    def reference_of(self, security: int) -> Reference:
+        return self.references.get(security, NOTHING_KNOWN)
 
     def left(self, security: int, *, long: bool = False) -> int:
         if long:

@@ -221,7 +221,7 @@ def test_no_rule_leaves_it_to_a_person_and_takes_all_of_it() -> None:
 @pytest.mark.parametrize("end", ["release", "cancel", "expire"])
 def test_an_end_gives_the_decrement_back_once_and_only_when_it_is_kept(end: str) -> None:
     inventory = PlainInventory()
-    security = inventory.add("X", 1_000)
+    security = inventory.add("X", 1_000, market="JP")
     desk = desk_of(inventory)
     sequence = decided(desk, request(quantity=600)).after.sequence
     change = getattr(desk, end)(sequence, NOON_NS)
@@ -277,13 +277,13 @@ def test_locates_end_at_their_time_and_one_that_could_not_be_written_ends_later(
 
 def test_after_a_restart_everything_is_held_again_even_before_the_securities_are_known() -> None:
     before = PlainInventory()
-    before.add("X", 1_000)
+    before.add("X", 1_000, market="JP")
     old = desk_of(before)
     kept = [decided(old, request(quantity=quantity)).after for quantity in (600, 300)]
     inventory = PlainInventory()
     desk = desk_of(inventory)
     desk.restore(kept, last_sequence=17)
-    security = inventory.add("X", 1_000)
+    security = inventory.add("X", 1_000, market="JP")
     change = decided(desk, request(quantity=500))
     assert (change.after.approved, change.after.sequence) == (100, 18)
     assert inventory.decided(security, Decided.SHORT_LOCATES) == 1_000

@@ -51,6 +51,9 @@ class Fixed:
     def unit_left(self, security: int, unit: str, request: OrderRequest, sells: Any) -> int | None:
         return self.unit[request.side] - _sold(request.side, sells)
 
+    def located(self, request: OrderRequest) -> bool:
+        return request.locate == "L0000000001"
+
     def set_decided(self, security: int, what: Decided, quantity: int) -> None:
         self.told_of[security][what] = quantity
 

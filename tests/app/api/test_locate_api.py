@@ -44,9 +44,9 @@ async def test_a_locate_is_answered_with_what_it_was_decided_on(api: Api) -> Non
         600,
     )
     assert (answer["pool_before"], answer["pool_after"], answer["reason"]) == (1_000, 400, None)
-    assert (answer["security"], answer["fee_percent"], answer["reference"]) == ("S1", 1.25, "order-17/1")
+    assert (answer["security"], answer["rate"], answer["reference"]) == ("S1", 1.25, "order-17/1")
     assert (answer["requested_by"], answer["comment"]) == ("anna", "für Freitag")
-    assert answer["rule"] == {"id": "up-to-the-pool", "version": 1}
+    assert answer["decision"] == {"by": "auto", "rule": "up-to-the-pool", "version": 1, "user": ""}
     assert answer["expires_at"] == "2024-10-04T20:00:00Z"
     assert left(api) == 400
     kept = read(await api.get("/api/v1/locates/L0000000001"))

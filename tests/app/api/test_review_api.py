@@ -46,7 +46,7 @@ async def test_a_person_approves_in_full_or_in_part_and_is_named(api: Api) -> No
         "seen",
     )
     answer = read(await _act(api, f"{part}/approve", {"quantity": 400}))
-    assert (answer["state"], answer["approved"], answer["rule"]["id"]) == ("partially_approved", 400, "by_hand")
+    assert (answer["state"], answer["approved"], answer["decision"]["rule"]) == ("partially_approved", 400, "by_hand")
     history = read(await api.get(f"/api/v1/locates/{part}/evidence"))
     assert history["transitions"][-1]["evidence"]["decided_by"] == "olga"
 
