@@ -8,14 +8,14 @@ from typing import Annotated, Final, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
-from app.api.answers import LocateAnswer, LocatePage, locate_answer, locate_id, sequence_of
+from app.api.answers import LocateAnswer, LocatePage, locate_answer
 from app.api.base import Base
 from app.api.clients import own_filter
 from app.api.formats import send
 from app.api.order_answers import OrderAnswer, order_answer
 from app.api.parameters import Parameters, number, text_of
 from app.journal_lists import Query, Totals
-from engine.locates import Locate, State
+from engine.locates import Locate, State, locate_id, sequence_of
 from engine.orders import Order, OrderState
 
 S = TypeVar("S", State, OrderState)
