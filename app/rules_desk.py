@@ -146,7 +146,7 @@ class RulesDesk:
             active = {document.name: document.text for document in self.book.documents}
             differing = [part for part in parts if active.get(part.name) != part.text]
             drafts = [Document(part.name, newest_in(documents, part.name) + 1, part.text) for part in differing]
-            book = await self._checked_stream(parts, differing, drafts)
+            book = await self._checked_stream(parts, drafts)
             fresh = [Fresh(heading_of(book, draft), draft.text) for draft in drafts]
             steps = [self._first(documents, one.version, Action.IMPORT, who.user, comment) for one in fresh]
             if steps:
@@ -285,12 +285,10 @@ class RulesDesk:
         await self._record([step])
         return replace(life, steps=(*life.steps, step))
 
-    async def _checked_stream(
-        self, parts: Sequence[Part], differing: Sequence[Part], drafts: Sequence[Document]
-    ) -> RuleBook:
+    async def _checked_stream(self, parts: Sequence[Part], drafts: Sequence[Document]) -> RuleBook:
         """The book with these drafts in it. Raises `RulesError`: lines are the stream's."""
         problems = part_problems(parts)
-        lines = {part.name: part.line for part in differing}
+        lines = {part.name: part.line for part in parts}
         try:
             book = await self._candidate(list({draft.name: draft for draft in drafts}.values()))
         except RulesError as error:
