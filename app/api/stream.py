@@ -1,11 +1,12 @@
 """WS /api/v1/stream: who may open it, and the session behind it."""
 
 import asyncio
+import socket
 from typing import Any, Final
 
 import structlog
 from tornado.http1connection import HTTP1Connection
-from tornado.websocket import WebSocketClosedError, WebSocketHandler
+from tornado.websocket import WebSocketClosedError, WebSocketHandler, WebSocketProtocol13
 
 from app.api import problems
 from app.api.access import AccessError
@@ -21,6 +22,8 @@ log = structlog.get_logger()
 PROTOCOL: Final = "ims.v1"
 _BEARER: Final = "bearer."
 PING_S: Final = 20
+SEND_BUFFER_BYTES: Final = 256 << 10
+"""Kept small: what the kernel holds for a slow reader is old before it arrives."""
 MAX_MESSAGE_BYTES: Final = 256 << 10
 _POLICY: Final = 1008
 _GOING_AWAY: Final = 1001
@@ -79,6 +82,9 @@ class Stream(WebSocketHandler):
         streams = self.context.streams
         assert streams is not None, "`get` has looked"
         self.set_nodelay(True)
+        connection = self.ws_connection
+        if isinstance(connection, WebSocketProtocol13) and connection.stream is not None:
+            connection.stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         streams.readers += 1
         self._session = Session(
             self._send, lambda asked: streams.follow(self.identity, asked), self._renew, lambda: streams.stale
