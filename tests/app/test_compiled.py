@@ -30,13 +30,36 @@ def test_kernels_of_old_sources_are_forgotten_but_the_newest_few(
     monkeypatch.delenv(compiled.VARIABLE, raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     kernels = tmp_path / "ims" / "kernels"
-    for age in range(5):
+    for age in range(compiled.KEPT + 2):
         (kernels / f"old{age}").mkdir(parents=True)
         os.utime(kernels / f"old{age}", (1_000 - age, 1_000 - age))
     compiled.keep_kernels_by_source()
     left = {path.name for path in kernels.iterdir()}
-    assert left == {compiled.fingerprint(compiled.sources()), "old0", "old1"}
+    old = {f"old{age}" for age in range(compiled.KEPT - 1)}
+    assert left == {compiled.fingerprint(compiled.sources()), *old}
     assert os.environ[compiled.VARIABLE] == str(kernels / compiled.fingerprint(compiled.sources()))
+
+
+def test_another_version_begins_with_the_kernels_whose_sources_are_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(compiled.VARIABLE, raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    compiled.keep_kernels_by_source()
+    before = Path(os.environ[compiled.VARIABLE])
+    for module in ("engine_1/kernel", "feeds_1/json_scanner"):
+        (before / module).parent.mkdir()
+        (before / f"{module}.apply-1.py311.nbi").write_bytes(b"compiled")
+    known = compiled.modules()
+    assert known["engine/kernel"] != known["feeds/json_scanner"]
+    monkeypatch.setattr(compiled, "modules", lambda: known | {"feeds/json_scanner": "changed"})
+    monkeypatch.setattr(compiled, "fingerprint", lambda _: "next")
+    monkeypatch.delenv(compiled.VARIABLE)
+    compiled.keep_kernels_by_source()
+    after = Path(os.environ[compiled.VARIABLE])
+    assert {path.relative_to(after).as_posix() for path in after.rglob("*.nbi")} == {
+        "engine_1/kernel.apply-1.py311.nbi"
+    }
 
 
 def test_what_the_user_has_set_stays(monkeypatch: pytest.MonkeyPatch) -> None:
