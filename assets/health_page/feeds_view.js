@@ -2,7 +2,7 @@
 
 import { make } from "../grid/dom.js";
 import { Sparkline } from "./sparkline.js";
-import { address } from "./state.js";
+import { ADDRESS } from "./state.js";
 import { link, LiveTable } from "../page/table.js";
 import { count, moment, rate, roughly, since, stateOf } from "./words.js";
 
@@ -19,7 +19,7 @@ export function feedsTable(page) {
   const counted = (td, feed, view, value, level, tip) => {
     td.classList.toggle("zero", !value);
     if (!value) return off(feed) ? "" : "0";
-    return link(td, { href: address({ ...page.state, view, feed: feed.feed }), text: count(value), title: tip, tone: level });
+    return link(td, { href: ADDRESS.of({ ...page.state, view, feed: feed.feed }), text: count(value), title: tip, tone: level });
   };
   const lag = (td, feed) => {
     td.classList.toggle("zero", !feed.lag);
@@ -62,7 +62,7 @@ export function state(td, row) {
 
 function name(td, feed, page) {
   const to = page.state.feed === feed.feed && page.state.view === "gaps" ? { view: "service", feed: "" } : { view: "gaps", feed: feed.feed };
-  link(td, { href: address({ ...page.state, ...to }), text: feed.title, title: `${feed.topic}${feed.required ? "; required" : ""}` });
+  link(td, { href: ADDRESS.of({ ...page.state, ...to }), text: feed.title, title: `${feed.topic}${feed.required ? "; required" : ""}` });
 }
 
 function late(td, feed) {

@@ -3,7 +3,7 @@
 import { make } from "../grid/dom.js";
 import { state } from "./feeds_view.js";
 import { LiveTable } from "../page/table.js";
-import { address } from "./state.js";
+import { ADDRESS } from "./state.js";
 import { count, moment, roughly, since, size } from "./words.js";
 
 export class ServiceView {
@@ -85,7 +85,7 @@ const warn = (bad, tone = "warn") => (bad ? tone : "");
 
 function cardsOf(status, page) {
   const { snapshot, archive, parked, quarantine } = status;
-  const to = (view) => address({ ...page.state, view, feed: "" });
+  const to = (view) => ADDRESS.of({ ...page.state, view, feed: "" });
   const cards = {
     Engine: {
       state: status.ready ? (status.heartbeat_age_ms > 2000 ? "stale" : "live") : "starting",

@@ -142,7 +142,7 @@ export class Detail {
     const terms = Object.entries(now.terms).filter(([, value]) => value);
     const rows = terms.map(([name, value]) => make("tr", {}, make("th", { scope: "row" }, words(name)), make("td", { class: "num" }, shares(value))));
     return [
-      make("h3", {}, "Pool now", now.stale ? make("b", { class: "bad" }, " ▲ stale: feeds are late") : "", make("a", { href: `/inventory?security=${encodeURIComponent(now.security)}` }, now.security)),
+      make("h3", {}, "Pool now", now.stale ? make("b", { class: "bad" }, " ▲ stale: feeds are late") : "", make("a", { href: `/inventory?sec=${encodeURIComponent(now.security)}` }, now.security)),
       list(facts, would !== null && left - would < 0 ? ["Left after"] : []),
       make("div", { class: "bar-used", role: "img", "aria-label": `${portion(part)} of the pool is held` }, make("span", { style: `width:${part * 100}%` })),
       make("table", { "aria-label": "Terms" }, make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "Made of"), make("th", { scope: "col", class: "num" }, `Shares, day ${now.settle_day}`))), make("tbody", {}, ...rows)),
@@ -159,13 +159,14 @@ export class Detail {
     ];
   }
 
-  /** Other locates; `who`: what tells them apart. */
+  /** Other locates; `who`: what tells them apart; of the client's own what was used, of others' the rate. */
   #others(locates, who) {
     if (!locates.length) return make("p", { class: "nothing" }, "None.");
     const { page } = this;
+    const last = who === "client" ? ["Rate", (each) => percent(feeOf(each))] : ["Used", (each) => shares(each.used)];
     const row = (each) => make("tr", {}, make("th", { scope: "row" }, make("a", { href: page.address.of({ ...page.state, id: each.id }), class: "step" }, moment(each.received_at, page.now))),
-      make("td", {}, each[who]), make("td", { class: "num" }, shares(each.requested)), make("td", { class: "num" }, shares(each.approved)), make("td", { class: "num" }, shares(each.used)), make("td", { class: "num" }, percent(feeOf(each))), make("td", {}, stateMark(each.state)));
-    const heads = ["At, UTC", sentence(who), "Asked for", "Approved", "Used", "Rate", "State"].map((title, i) => make("th", { scope: "col", class: i > 1 && i < 6 ? "num" : "" }, title));
+      make("td", {}, each[who]), make("td", { class: "num" }, shares(each.requested)), make("td", { class: "num" }, shares(each.approved)), make("td", { class: "num" }, last[1](each)), make("td", {}, stateMark(each.state)));
+    const heads = ["At, UTC", sentence(who), "Asked for", "Approved", last[0], "State"].map((title, i) => make("th", { scope: "col", class: i > 1 && i < 5 ? "num" : "" }, title));
     return make("table", {}, make("thead", {}, make("tr", {}, ...heads)), make("tbody", {}, ...locates.map(row)));
   }
 

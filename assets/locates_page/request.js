@@ -9,6 +9,8 @@ import { feeOf, stateMark } from "./words.js";
 const MOST = 1000;
 const EXAMPLE = "US0378331005  1,000\n7203@JP  25,000  desk-7/2";
 
+const PRIORITIES = Array.from({ length: 10 }, (_, at) => [String(at), at ? String(at) : "0, as usual"]);
+
 let kept = { client: "", lines: "" };
 
 /** Show the form; sent, the answers. */
@@ -21,11 +23,15 @@ export async function request(page) {
   lines.value = kept.lines;
   const choice = (...options) => make("select", {}, ...options.map(([value, text]) => make("option", { value }, text)));
   const two = (...fields) => make("div", { class: "fields" }, ...fields.map((pair) => make("div", {}, ...pair)));
+  const number = (mode) => make("input", { inputmode: mode, autocomplete: "off" });
+  const quoted = make("div", { id: "quoted", role: "status" });
+  const quote = make("button", { type: "button", id: "quote", onclick: () => indicate(page, quote.form, quoted) }, "What would be decided?");
   const fields = [
-    two(field("client", "Client", client), field("type", "For a", choice(["short", "short sale"], ["long", "long sale"])), field("settlement", "Settles", choice(["", "as usual"], ["cash", "cash"], ["swap", "swap"]))),
+    two(field("client", "Client", client), field("type", "For a", choice(["short", "short sale"], ["long", "long sale"])), field("settlement", "Of", choice(["cash", "shares"], ["swap", "a swap on them"])), field("au", "Unit that sells", make("input", { maxlength: 64, autocomplete: "off" }))),
     ...field("lines", "Lines", lines, "security, shares and, if you like, your reference: one line each. A ticker needs its market: 7203@JP"),
-    two(field("partial", "A part", choice(["yes", "is of use"], ["no", "is of no use: all or none"])), field("insufficient", "Where too little is left", choice(["reject", "refuse"], ["pend", "let it wait for a person"]))),
-    two(field("minimum", "At least, shares", make("input", { inputmode: "numeric", autocomplete: "off" })), field("rate", "At most, percent a year", make("input", { inputmode: "decimal", autocomplete: "off" })), field("good_for", "Good for", make("input", { type: "date" }))),
+    two(field("partial", "A part", choice(["yes", "is of use"], ["no", "is of no use: all or none"])), field("insufficient", "Where too little is left", choice(["reject", "refuse"], ["pend", "let it wait for a person"])), field("priority", "Priority", choice(...PRIORITIES))),
+    two(field("minimum", "At least, shares", number("numeric")), field("rate", "At most, percent a year", number("decimal")), field("good_for", "Good for", make("input", { type: "date" })), field("intraday", "Bought back", choice(["no", "later"], ["yes", "on the same day"]))),
+    make("div", { class: "tools" }, quote), quoted,
   ];
   let answers = null;
   const said = await confirm({
@@ -51,6 +57,18 @@ export async function request(page) {
   if (answer && answers.length === 1) page.go({ view: answers[0].state === "pending" ? "queue" : "all", id: answers[0].id });
 }
 
+/** What would be decided now, under the form: it holds nothing. */
+async function indicate(page, form, host) {
+  const { asked, wrong } = read(Object.fromEntries(new FormData(form)));
+  if (wrong || !form.elements.client.value.trim()) return host.replaceChildren(make("p", { class: "bad" }, wrong ?? "Say for which client"));
+  try {
+    const quotes = [await page.api.quote(asked.length === 1 ? asked[0] : asked)].flat();
+    return host.replaceChildren(table(quotes), make("p", { class: "sub" }, "Indicative, at this moment: nothing is held for it."));
+  } catch (error) {
+    return host.replaceChildren(make("p", { class: "bad" }, refused(error, asked.length)));
+  }
+}
+
 /** The lines of the form as the API takes them, or what is wrong with them. */
 export function read(form) {
   const minimum = form.minimum ? whole(form.minimum) : null;
@@ -59,9 +77,11 @@ export function read(form) {
   if (Number.isNaN(rate)) return { wrong: `“${form.rate}” is no rate` };
   const same = {
     client: form.client.trim(), type: form.type, allow_partial: form.partial === "yes", on_insufficient: form.insufficient, comment: form.comment,
-    ...(form.settlement && { settlement: form.settlement }), ...(minimum && { minimum_quantity: minimum }), ...(rate !== null && { max_rate: rate }), ...(form.good_for && { good_for: form.good_for }),
+    settlement: form.settlement, priority: Number(form.priority), intraday_cover: form.intraday === "yes",
+    ...(form.au.trim() && { au: form.au.trim() }), ...(minimum && { minimum_quantity: minimum }), ...(rate !== null && { max_rate: rate }), ...(form.good_for && { good_for: form.good_for }),
   };
   const texts = form.lines.split("\n").map((line) => line.trim()).filter(Boolean);
+  if (!texts.length) return { wrong: "There is no line yet" };
   if (texts.length > MOST) return { wrong: `At most ${shares(MOST)} lines` };
   const asked = [];
   for (const [at, text] of texts.entries()) {

@@ -4,14 +4,17 @@ import { fineAge } from "../grid/formats.js";
 import { ApiError } from "./rest.js";
 
 const POLL_MS = 1000;
-const LATE_MS = 5000;
-/** How the service fares does not need to be asked each second. */
-const STATUS_POLLS = 3;
+/** The engine has stopped updating; what is on screen is old. */
+export const LATE_MS = 5000;
 
 export class LivePage {
+  /** How the service fares does not need to be asked each second, where that is not what the page is about. */
+  statusPolls = 3;
+
   /**
-   * `parts`: elements root, notice, facts; `address`: an `Address`. A subclass has `load(newest)`: ask, and show what came
-   * if `newest()` still holds; and `blank(text, kind)`: say why nothing is shown.
+   * `parts`: elements root, notice, facts; `address`: an `Address`. A subclass has `load(newest, polled)`: ask, and show
+   * what came if `newest()` still holds (`polled`: nobody but the clock wants it); and `blank(text, kind)`: say why nothing
+   * is shown.
    */
   constructor(api, parts, chip, address) {
     Object.assign(this, { api, parts, chip, address, state: address.read(), status: null, turn: 0, polls: 0, skewMs: 0 });
@@ -38,12 +41,12 @@ export class LivePage {
     return this.show();
   }
 
-  async show() {
+  async show({ polled = false } = {}) {
     const turn = ++this.turn;
     const newest = () => turn === this.turn;
     try {
-      if (this.polls % STATUS_POLLS === 0 || !this.status) await this.#ask();
-      await this.load(newest);
+      if (this.polls % this.statusPolls === 0 || !this.status) await this.#ask();
+      if (newest()) await this.load(newest, polled);
       if (newest()) this.#answered();
     } catch (error) {
       if (newest()) this.failed(error);
@@ -73,10 +76,9 @@ export class LivePage {
     if (!(error instanceof ApiError)) throw error;
     const { root } = this.parts;
     if (!error.away) {
-      this.#chip();
-      const refused = error.status === 403;
-      this.blank(refused ? `You may not see this: ${error.message}.` : `This could not be shown: ${error.message}.`, refused ? "refused" : "error");
-      root.dataset.state = "ready";
+      this.#answered();
+      const told = { 403: [`You may not see this: ${error.message}.`, "refused"], 404: [error.message, "missing"] };
+      this.blank(...(told[error.status] ?? [`This could not be shown: ${error.message}.`, "error"]));
       return;
     }
     const [name, text] = { 0: ["disconnected", "DISCONNECTED"], 503: ["starting", "STARTING"] }[error.status] ?? ["down", "ENGINE DOWN"];
@@ -94,16 +96,16 @@ export class LivePage {
     this.parts.root.dataset.state = "ready";
     this.answeredAt = performance.now();
     this.#aged();
-    this.#chip();
+    if (this.status) this.chip.show(this.judge());
   }
 
-  #chip() {
-    if (!this.status) return;
+  /** What the chip says of the service. */
+  judge() {
     const { ready, stale, heartbeat_age_ms: heartbeat } = this.status;
-    if (!ready) this.chip.show({ name: "starting", text: "STARTING", tip: "Feeds hand over what existed at start" });
-    else if (heartbeat > LATE_MS) this.chip.show({ name: "stale", text: "ENGINE STUCK", tip: "The engine has stopped updating" });
-    else if (stale.includes("SHARES")) this.chip.show({ name: "stale", text: "STALE SHARES", tip: "Nothing is approved without a person. The page Health says why" });
-    else this.chip.show({ name: "live", text: "LIVE", tip: "Shares are current" });
+    if (!ready) return { name: "starting", text: "STARTING", tip: "Feeds hand over what existed at start" };
+    if (heartbeat > LATE_MS) return { name: "stale", text: "ENGINE STUCK", tip: "The engine has stopped updating" };
+    if (stale.includes("SHARES")) return { name: "stale", text: "STALE SHARES", tip: "Nothing is approved without a person. The page Health says why" };
+    return { name: "live", text: "LIVE", tip: "Shares are current" };
   }
 
   // how old what is on screen is: said before anybody has to ask
@@ -119,7 +121,7 @@ export class LivePage {
     this.polling = true;
     this.polls += 1;
     try {
-      await this.show();
+      await this.show({ polled: true });
     } finally {
       this.polling = false;
     }

@@ -113,6 +113,8 @@ class Locates(Answers):
                 return evidence(self._one(text))
             case ("GET", "availability", security):
                 return availability(security)
+            case ("POST", "locates", "quotes"):
+                return [locate(0, "approved") | {"security": line["security"]} for line in self.body]
             case ("POST", "locates", "actions"):
                 return {"results": [self._many(text) for text in self.body["ids"]]}
             case ("POST", "locates"):

@@ -142,8 +142,12 @@ def test_a_trader_asks_for_many_lines_and_may_not_decide(api: LocatesScript, per
     page.click("dialog[open] button[type=submit]")
     expect(page.locator("dialog[open] .problem")).to_contain_text("Line 2: expected a security")
     page.fill("#lines", "US0000000001 12,500 desk-1\nUS0000000002\t200")
+    page.click("#quote")
+    expect(page.locator("#quoted tbody tr")).to_have_count(2)
+    assert api.done == []
+    desk.picture("locates-quoted")
     page.click("dialog[open] button[type=submit]")
-    expect(page.locator("dialog[open] .answers tbody tr")).to_have_count(2)
+    expect(page.locator("dialog[open] .body .answers tbody tr")).to_have_count(2)
     _, who, _, sent = api.done[-1]
     assert who == "tom"
     assert [(line["security"], line["quantity"], line["client"]) for line in sent] == [
