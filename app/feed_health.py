@@ -44,7 +44,7 @@ def added_up(rings: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
     total: NDArray[np.int64] = np.zeros(words.shape[1:], np.int64)
     for word in _ADDED:
         total[:, word] = words[:, :, word].sum(axis=0)
-    for word in (FeedWord.RECEIVED_NS, FeedWord.EVENT_NS):
+    for word in (FeedWord.RECEIVED_NS, FeedWord.EVENT_NS, FeedWord.STUCK):
         total[:, word] = words[:, :, word].max(axis=0)
     never = np.iinfo(np.int64).max
     alive = np.where(reading, words[:, :, FeedWord.ALIVE_NS], never).min(axis=0)
@@ -117,13 +117,15 @@ class FeedHealth:
         state[Word.STALE] = stale | self._without_words(total, now_ns, ready=ready)
 
     def _without_words(self, total: NDArray[np.int64], now_ns: int, *, ready: bool) -> int:
-        """What is in doubt whatever the single feeds say: no sign of life of the workers, or nobody who brings shares."""
+        """What is in doubt whatever the single feeds say: no sign of life of the workers, nobody who brings shares, or files
+        that were accepted and cannot be read."""
         state = self._tables.state
         silent = bool(state[Word.FEED_NS]) and now_ns - int(state[Word.FEED_NS]) > FEED_STALE_NS
         read = total[:, FeedWord.PARTITIONS] > 0
         shares = any(read[number] and rule.concerns & Concern.SHARES for number, rule in enumerate(self.rules))
         nobody = ready and bool(read.any()) and not shares
-        return int(Concern.SHARES | Concern.MONEY) if silent or nobody else 0
+        stuck = bool(total[:, FeedWord.STUCK].any())
+        return int(Concern.SHARES | Concern.MONEY) if silent or nobody or stuck else 0
 
     def _learn(self) -> None:
         """Which source comes through which feed, from some of the events applied since the last look."""

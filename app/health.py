@@ -10,6 +10,7 @@ from app.api.health_answers import (
     ArchiveHealth,
     FeedAnswer,
     FeedDetail,
+    FilesHealth,
     Gap,
     Health,
     ParkedSum,
@@ -43,6 +44,7 @@ class Others:
 
     snapshot: Callable[[], SnapshotHealth | None] = lambda: None
     archive: Callable[[], ArchiveHealth | None] = lambda: None
+    files: Callable[[], FilesHealth | None] = lambda: None
     exceptions: Callable[[], int | None] = lambda: None
 
 
@@ -100,6 +102,7 @@ class HealthDesk:
             processes=self._processes(now_ns),
             snapshot=self.others.snapshot(),
             archive=self.others.archive(),
+            files=self.others.files(),
             exceptions=self.others.exceptions(),
             parked=self.parked(),
             quarantine=self._quarantine(sum(self._quarantined.by_topic.values())),

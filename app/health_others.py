@@ -2,10 +2,14 @@
 
 from collections.abc import Callable
 
-from app.api.health_answers import ArchiveHealth, SnapshotHealth, moment
+from app.api.health_answers import ArchiveHealth, FilesHealth, SnapshotHealth, moment
 from app.archive_status import Watch
 from app.settings import Settings
 from app.snapshots import Snapshots
+from engine.ring import FeedWord
+from engine.tables import Tables
+from feeds.files_feed import TOPIC_INDEX
+from feeds.files_log import FOLDER, FileLog
 
 _MS = 1_000_000
 
@@ -48,6 +52,25 @@ def of_archive(settings: Settings, clock: Callable[[], int]) -> Callable[[], Arc
             gaps=status.gap_count,
             dropped=status.dropped_messages,
             problem=status.problem,
+        )
+
+    return told
+
+
+def of_files(settings: Settings, tables: Tables) -> Callable[[], FilesHealth]:
+    """The log of files, and what of it cannot be read."""
+    files = FileLog(settings.folder / FOLDER)
+
+    def told() -> FilesHealth:
+        stuck, parts = int(tables.array["feed"][TOPIC_INDEX, FeedWord.STUCK]) - 1, files.parts()
+        damaged = [part.path.name for part in parts if part.first <= stuck < part.end]
+        return FilesHealth(
+            accepted=parts[-1].end if parts else 0,
+            applied=int(tables.array["applied"][TOPIC_INDEX, 0]),
+            problem=f"{', '.join(damaged)} in {files.folder} cannot be read from record {stuck:,} on, and holds up what is "
+            "behind it: put it back, or move it away and load its file again"
+            if stuck >= 0
+            else "",
         )
 
     return told

@@ -66,6 +66,8 @@ class FeedWord(IntEnum):
     """Records that are there and not yet read."""
     PARTITIONS = 7
     """How many partitions of it this worker reads; 0: none."""
+    STUCK = 11
+    """Of the log of files: the record that cannot be read + 1, which holds up all behind it; 0: there is none."""
 
 
 FEED_WORDS: Final = 16

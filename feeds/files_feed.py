@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import structlog
 
-from engine.ring import PARTITIONS, PROGRESS, TOPICS, Ring
+from engine.ring import PARTITIONS, PROGRESS, TOPICS, FeedWord, Ring
 from feeds.files_log import FileLog, Records
 from feeds.outlet import Outlet
 from feeds.quarantine import Decoded, Origin
@@ -56,15 +56,19 @@ class FilesFeed:
     async def catch_up(self) -> int:
         """Hand over what is accepted and was not handed over; returns how many records that were.
 
-        A part that cannot be read is said loudly and stays where it is: nothing is left out.
+        A part that cannot be read is told to the engine (`FeedWord.STUCK`) and stays where it is: nothing is left out.
         """
-        began = self.position
+        began, words = self.position, self._outlet.ring.feeds[TOPIC_INDEX]
         try:
             for records in self._log.records(began):
                 await self._hand_over(records)
         except (OSError, pa.ArrowException) as error:
-            log.error("the log of files cannot be read", error=str(error), position=self.position)  # noqa: TRY400
+            if words[FeedWord.STUCK] != self.position + 1:
+                log.error("the log of files cannot be read", error=str(error), position=self.position)  # noqa: TRY400
+            words[FeedWord.STUCK] = self.position + 1
             await asyncio.sleep(_AGAIN_S)
+        else:
+            words[FeedWord.STUCK] = 0
         return self.position - began
 
     async def run(self) -> None:
@@ -89,7 +93,10 @@ class FilesFeed:
 
 
 class FilesView:
-    """What any worker sees of how far the files are: those accepted before come before what the topics still have."""
+    """What any worker sees of how far the files are: those accepted before come before what the topics still have.
+
+    A part that cannot be read holds up what is behind it in the log, but not the topics: Health tells that it is incomplete.
+    """
 
     def __init__(self, files: FileLog, first_ring: Ring) -> None:
         self._log = files
@@ -98,5 +105,6 @@ class FilesView:
     async def caught_up(self) -> None:
         """Wait until everything that is accepted now has been handed over."""
         end = self._log.end
-        while self._ring.progress[TOPIC_INDEX, 0] < end:  # noqa: ASYNC110  shared memory has no event
+        progress, words = self._ring.progress, self._ring.feeds[TOPIC_INDEX]
+        while progress[TOPIC_INDEX, 0] < end and not words[FeedWord.STUCK]:  # noqa: ASYNC110  shared memory has no event
             await asyncio.sleep(_LOOK_S)

@@ -113,6 +113,14 @@ class ArchiveHealth(Struct, frozen=True, kw_only=True):
     problem: str = ""
 
 
+class FilesHealth(Struct, frozen=True, kw_only=True):
+    """The log of records that came in files: `applied` of `accepted` are in the tables."""
+
+    accepted: int
+    applied: int
+    problem: Annotated[str, Meta(description="What cannot be read, and what to do; empty where all is well.")] = ""
+
+
 class ParkedSum(Struct, frozen=True, kw_only=True):
     """Records that wait, in sum."""
 
@@ -152,6 +160,7 @@ class Health(Struct, frozen=True, kw_only=True):
     processes: list[ProcessAnswer]
     snapshot: SnapshotHealth | None
     archive: ArchiveHealth | None
+    files: FilesHealth | None
     exceptions: Annotated[int | None, Meta(description="Identifier conflicts that wait for a person.")]
     parked: ParkedSum
     quarantine: QuarantineSum

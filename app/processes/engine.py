@@ -12,14 +12,14 @@ import numpy as np
 import structlog
 import uvloop
 
-from app import feed_rules, parking_store, quarantine_store, snapshots, world
+from app import feed_rules, parking_store, quarantine_store, rehearsal, snapshots, world
 from app.api.service import ApiService
 from app.archive_place import record
 from app.business_days import DayState
 from app.clock import wall
 from app.feed_health import FeedHealth
 from app.health import HealthDesk, Others
-from app.health_others import of_archive, of_snapshots
+from app.health_others import of_archive, of_files, of_snapshots
 from app.intake import Intake
 from app.keeping import Keeping
 from app.parking import Parking
@@ -91,7 +91,8 @@ class Engine:
             self.keeping.begin(from_broker=settings.kafka is not None)
         self.snapshots = self._snapshots()
         self.feed_health = FeedHealth(self.machine.tables, self.rings, feed_rules.shipped(tuple(f.name for f in FEEDS)))
-        others = Others(of_snapshots(self.snapshots, self._clock), of_archive(settings, self._clock))
+        archived = of_archive(settings, self._clock)
+        others = Others(of_snapshots(self.snapshots, self._clock), archived, of_files(settings, self.machine.tables))
         parts = (self.machine, self.keeping, self.feed_health, read, self.intake.use)
         health = HealthDesk(settings, *parts, others=others, clock=self._clock)
         closes = world.closes(markets, self._calendar, cache)
@@ -249,6 +250,11 @@ def _publisher(settings: Settings, machine: Machine) -> tuple[Any, OnChanged | N
         publisher.offer(codes, array["values"][changed, : len(catalogue.calculations)].reshape(changed.size, -1))
 
     return publisher, publish
+
+
+def prepare(settings: Settings) -> None:
+    """What a spare does ahead: everything is imported, and every kernel loaded."""
+    rehearsal.prepare(settings)
 
 
 def main(settings: Settings) -> None:

@@ -1,5 +1,6 @@
 """Nothing of a batch file is half loaded, lost or doubled: whatever is cut, in whatever order, whenever something dies."""
 
+import asyncio
 import itertools
 from pathlib import Path
 
@@ -7,8 +8,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from app.feed_health import FeedHealth
 from app.files_store import FileState
-from feeds.files_feed import TOPIC_INDEX
+from app.health_others import of_files
+from app.settings import Settings
+from engine.tables import Word
+from feeds.files_feed import TOPIC_INDEX, FilesView
 from tests.app.files_world import TODAY, World, files_world
 
 _OWN = f"s1,1,SELL,S1,B1,FIRM,{TODAY},{TODAY},3\ns1,2,BUY,S1,B9,FIRM,{TODAY},{TODAY},4\n"
@@ -126,3 +131,29 @@ def test_whatever_is_in_a_file_it_is_judged_and_never_stops_the_loader(
         (report,) = world.load()
         assert report.state in {FileState.LOADED, FileState.REFUSED}
         assert (report.fault_count > 0) == (report.state == FileState.REFUSED)
+
+
+def test_a_part_that_is_damaged_is_told_of_and_holds_up_the_files_behind_it_but_not_the_workers(
+    instance: str, tmp_path: Path
+) -> None:
+    with files_world(instance, tmp_path) as world:
+        _drop(world)
+        world.load()
+        expected = world.state()
+    with files_world(f"{instance}-again", tmp_path) as world:
+        world.ring.progress[TOPIC_INDEX, 0] = 0
+        second = world.log.parts()[1]
+        good = second.path.read_bytes()
+        second.path.write_bytes(good[: len(good) // 2])
+        asyncio.run(world.feed.catch_up())
+        health = FeedHealth(world.machine.tables, [world.ring], ())
+        health.tick(1)
+        told = of_files(Settings(data=str(tmp_path)), world.machine.tables)()
+        assert second.path.name in told.problem
+        assert (told.accepted, world.machine.tables.count(Word.STALE) != 0) == (world.log.end, True)
+        asyncio.run(FilesView(world.log, world.ring).caught_up())
+        second.path.write_bytes(good)
+        world.tables()
+        health.tick(2)
+        assert of_files(Settings(data=str(tmp_path)), world.machine.tables)().problem == ""
+        assert (world.state(), world.machine.tables.count(Word.STALE)) == (expected, 0)
