@@ -18,6 +18,8 @@ _MIGRATIONS: Final = Path(__file__).with_name("migrations")
 _PREFIX: Final = "v"
 _LOCK: Final = 0x1A35  # of PostgreSQL: any number that nobody else locks
 _LONGEST_LOG_PAGES: Final = 65_536
+_PREPARED: Final = 512
+"""Statements that a connection to SQLite keeps: an insert of each number of rows is one."""
 
 
 class Chain(StrEnum):
@@ -55,7 +57,7 @@ def connect(url: str) -> sa.Engine:
         parsed = parsed.set(drivername="postgresql+psycopg")
     if parsed.get_backend_name() != "sqlite":
         return sa.create_engine(parsed, pool_pre_ping=True)
-    engine = sa.create_engine(parsed, connect_args={"timeout": 10.0})
+    engine = sa.create_engine(parsed, connect_args={"timeout": 10.0, "cached_statements": _PREPARED})
     event.listen(engine, "connect", _prepare_sqlite)
     return engine
 

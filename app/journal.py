@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import queue
 import threading
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
@@ -39,8 +38,9 @@ MAX_KNOWN: Final = 1_000_000
 """Keys held in memory, some 70 bytes each; beyond that the database is asked for every key."""
 _MAX_TOGETHER: Final = 2_000
 COMMIT_EVERY_S: Final = 0.002
+"""The least time between two hand-overs to the writer: each commit asks for the interpreter's lock a few times, and many
+small ones would starve the loop. Who comes after a pause does not wait."""
 CARRY_EVERY_S: Final = 0.5
-"""The least time between the starts of two commits. Who comes after a pause does not wait."""
 _KEPT_ANSWER: Final = sa.select(
     IDEMPOTENCY.c.body_hash, IDEMPOTENCY.c.status, IDEMPOTENCY.c.answer, IDEMPOTENCY.c.created_ns
 ).where(IDEMPOTENCY.c.scope == sa.bindparam("scope"), IDEMPOTENCY.c.key == sa.bindparam("key"))
@@ -100,7 +100,9 @@ class Journal:
         self._waiting = 0
         self._known = self._load_known(IDEMPOTENCY.c.scope, IDEMPOTENCY.c.key)
         self._known_orders = self._load_known(ORDERS.c.order_id)
-        self._queue: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[list[_Entry] | None] = queue.SimpleQueue()
+        self._outgoing: list[_Entry] = []
+        self._next_s = 0.0
         self._readers = ThreadPoolExecutor(2, "journal-read")
         self._writer = threading.Thread(target=self._write_all, name="journal-write", daemon=True)
         self._writer.start()
@@ -224,6 +226,7 @@ class Journal:
 
     def close(self) -> None:
         """Write what waits, then let go. Blocks for as long as that takes."""
+        self._hand_over()
         self._queue.put(None)
         self._writer.join()
         self._closing.set()
@@ -240,9 +243,19 @@ class Journal:
         return known if len(known) <= MAX_KNOWN else None
 
     def _enqueue(self, entry: _Entry) -> asyncio.Future[None]:
+        """With all others of the next two milliseconds: the writer wakes once for them."""
         self._waiting += 1
-        self._queue.put(entry)
+        self._outgoing.append(entry)
+        if len(self._outgoing) == 1:
+            loop = asyncio.get_running_loop()
+            loop.call_at(max(self._next_s, loop.time()), self._hand_over)
         return entry.done
+
+    def _hand_over(self) -> None:
+        if self._outgoing:
+            self._queue.put(self._outgoing)
+            self._next_s = self._outgoing[0].done.get_loop().time() + COMMIT_EVERY_S
+            self._outgoing = []
 
     async def _read(self, run: Callable[[sa.Connection], T]) -> T:
         def job() -> T:
@@ -257,21 +270,16 @@ class Journal:
     # the writer's thread
 
     def _write_all(self) -> None:
-        stopping, next_s = False, 0.0
-        while not stopping:
-            entries: list[_Entry] = []
-            entry = self._queue.get()
-            # the interpreter's lock changes hands a dozen times a commit: many small ones would starve the loop
-            time.sleep(max(0.0, next_s - time.monotonic()))
-            next_s = time.monotonic() + COMMIT_EVERY_S
-            while entry is not None:
-                entries.append(entry)
-                if len(entries) == _MAX_TOGETHER or self._queue.empty():
-                    break
-                entry = self._queue.get()
-            stopping = entry is None
-            if entries:
-                self._write_together(entries)
+        while entries := self._queue.get():
+            # what has come while the last commit was written, as far as it is one commit's
+            stopping = False
+            while not self._queue.empty() and len(entries) < _MAX_TOGETHER and not stopping:
+                more = self._queue.get()
+                stopping = more is None
+                entries += more or ()
+            self._write_together(entries)
+            if stopping:
+                break
 
     def _carry_over(self) -> None:
         """In its own thread: what SQLite would do inside a commit now and then."""

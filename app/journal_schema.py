@@ -9,6 +9,8 @@ from sqlalchemy.engine.interfaces import DBAPICursor
 METADATA: Final = sa.MetaData()
 _TOGETHER: Final = 256
 """Rows of one insert at most; a power of two."""
+_FEW: Final = 32
+"""Up to so many rows go in at once."""
 _KEY: Final = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 """SQLite numbers rows itself only in a column of this very type."""
 
@@ -96,8 +98,8 @@ _LONG_LOG_PAGES: Final = 8_192
 class Statement:
     """A statement compiled once, run by the driver for many rows: SQLAlchemy's own way costs a commit 0.7 ms more.
 
-    SQLite's driver lets go of the interpreter's lock for every row and waits for it after. So its inserts go in with 2, 4, 8
-    rows at a time.
+    SQLite's driver lets go of the interpreter's lock for every statement and waits for it after. So an insert takes all rows
+    of a small commit at once, and powers of two of a large one: the driver keeps what it has prepared of either.
     """
 
     def __init__(self, statement: sa.Insert | sa.Update, columns: Sequence[str], engine: sa.Engine) -> None:
@@ -122,7 +124,8 @@ class Statement:
         values = self._text[self._text.rindex("(") :]
         at = 0
         while at < len(rows):
-            size = min(_TOGETHER, 1 << (len(rows) - at).bit_length() - 1)
+            left = len(rows) - at
+            size = left if left <= _FEW else min(_TOGETHER, 1 << left.bit_length() - 1)
             text = self._text + f", {values}" * (size - 1)
             cursor.execute(text, [row[name] for row in rows[at : at + size] for name in order])
             at += size

@@ -227,7 +227,7 @@ class Machine(Sums):
                 state[Word.LOCATED_SHARES] += quantity - int(array["decided"][security, what])
             array["decided"][security, what] = quantity
             ids = np.array([security], np.int32)
-            self._place_decided(ids)
+            self._place_decision(security, what, quantity)
             self._recalculate(ids)
         self._logged(Message.DECIDED, np.array([(security, what, quantity)], DECIDED))
 

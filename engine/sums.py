@@ -158,6 +158,15 @@ class Sums:
             terms[ids, component, :] = quantities[:, None]
             head[ids[quantities != 0], HEAD_TOUCHED] |= np.uint64(1 << component).astype(np.int64)
 
+    def _place_decision(self, security: int, what: Decided, quantity: int) -> None:
+        """The same of one security and one sort of decision: there are thousands a second."""
+        terms, head = self.tables.array["terms"], self._book.head
+        for component, of in self._decided:
+            if of == what:
+                terms[security, component] = quantity
+                if quantity:
+                    head[security, HEAD_TOUCHED] |= np.uint64(1 << component).astype(np.int64)
+
     def _changed_securities(self, ids: NDArray[np.int32]) -> None:
         self._book.market_of[ids] = self.tables.array["security"]["market"][ids]
         moved = self._classifier.regroup_securities(ids)
