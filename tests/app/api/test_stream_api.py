@@ -1,7 +1,6 @@
 """The stream over a websocket: a snapshot, then what changes, resumed where one was, and to nobody what is not his."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+import structlog
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
@@ -22,6 +22,7 @@ from engine.ring import Message
 from engine.state import Machine
 from tests.app.api.api_world import Api, fill, serving
 from tests.engine.machines import events
+from tests.feeds.desk import until
 
 
 def _prepare(made: Machine) -> None:
@@ -258,18 +259,17 @@ async def test_who_does_not_read_is_cut_off_and_keeps_nobody_waiting(api: Api, m
     async with _opened(api) as lazy, _opened(api) as keen:
         await lazy.snapshot("locates")
         await keen.snapshot("locates")
-        began, heard = time.monotonic(), 0
-        while api.service.telling.streams.readers == 2:
-            assert time.monotonic() < began + 60
-            answer = await api.post([lines] * 500)
-            assert answer.code == 200
-            while heard % 500 or not heard:
-                heard += len((await keen.hear("delta"))["lines"])
-            heard = 0
+        with structlog.testing.capture_logs() as logs:
+            while not any(entry["event"] == "a reader of the stream is cut off" for entry in logs):
+                heard = 0
+                assert (await api.post([lines] * 500)).code == 200
+                while heard < 500:
+                    heard += len((await keen.hear("delta"))["lines"])
         async with asyncio.timeout(20):
             while await lazy.socket.read_message() is not None:
                 pass
         assert "too slow" in (lazy.socket.close_reason or "")
+        await until(lambda: api.service.telling.streams.readers == 1, "it is gone")
 
 
 async def test_a_heartbeat_says_how_far_each_topic_is(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
