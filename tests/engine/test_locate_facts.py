@@ -167,15 +167,6 @@ def test_an_unknown_security_is_refused_and_kept() -> None:
     assert (locate.state, locate.reason) == (State.REJECTED, Reason.SECURITY_NOT_FOUND)
 
 
-def test_hong_kong_is_approved_up_to_what_lenders_have_confirmed() -> None:
-    inventory = PlainInventory()
-    inventory.add("X", 10_000, Temperature.HTB, "HK", exclusive=200, external_firm=300)
-    desk = desk_of(inventory)
-    assert decided(desk, request(quantity=400)).after.state == State.APPROVED
-    rest = decided(desk, request(quantity=400)).after
-    assert (rest.state, rest.approved, rest.reason) == (State.PARTIALLY_APPROVED, 100, Reason.MARKET_RESTRICTION)
-
-
 def test_long_locates_have_a_pool_of_their_own() -> None:
     inventory = PlainInventory()
     security = inventory.add("X", 1_000, firm_long=300, client_free=200)
