@@ -10,9 +10,7 @@ from engine.model import Temperature
 from tests.engine.locate_inventory import NOON_NS, NOTHING_KNOWN, PlainInventory, shipped_rules
 
 CLOSE_NS = NOON_NS + 3_600_000_000_000
-PLAIN = Reference(
-    "", "EQUITY", None, designated=True, threshold=False, volume_30d=0, outstanding=0, currency="", price=0, day_count=0
-)
+PLAIN = NOTHING_KNOWN._replace(designated=True)
 
 
 class Market:
