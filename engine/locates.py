@@ -10,8 +10,8 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
-LIMIT: Final = 2**63 - 1
-"""The largest quantity anybody can ask for."""
+LIMIT: Final = 10**12
+"""The largest quantity anybody can ask for: what a million of them hold together still fits into 64 bits."""
 WHOLE: Final = 10_000
 """100% in basis points."""
 _TEXT: Final = r"^[^\x00-\x1f\x7f]*$"

@@ -129,6 +129,8 @@ class Decisions:
             except LocateBusyError:
                 await asyncio.wait([self._recorder.moving[sequence]])
             except (WrongStateError, ValueError) as error:
+                if (locate := self.desk.get(sequence)).state == state:
+                    return locate  # ended before, and holding what it must until the market closes
                 raise ProblemError(409, "conflict", str(error)) from error
             except NoSuchLocateError as error:
                 ended = await self._kept(sequence)
@@ -220,20 +222,17 @@ class Decisions:
         """Raises `UnusableError`."""
         if request.minimum_quantity > request.quantity:
             raise UnusableError("minimum_quantity", "more than is asked for")
-        security = self._naming.find(request)
+        security, code = self._naming.find(request)
+        own = request if code == request.security else replace(request, security=code)
         if not security:
-            return Line(request, request.security, 0)
+            return Line(own, request.security, 0)
         market = self._inventory.market(security)
         if request.good_for is None:
-            expires_ns = self._expires(market, now_ns)
-        else:
-            try:
-                expires_ns = self._expires.on(market, request.good_for, now_ns)
-            except ValueError as error:
-                raise UnusableError("good_for", str(error)) from error
-        code = self._securities.code(security)
-        own = request if code == request.security else replace(request, security=code)
-        return Line(own, request.security, expires_ns)
+            return Line(own, request.security, self._expires(market, now_ns))
+        try:
+            return Line(own, request.security, self._expires.on(market, request.good_for, now_ns))
+        except ValueError as error:
+            raise UnusableError("good_for", str(error)) from error
 
     def _decide(self, line: Line, by: str) -> list[Change]:
         """The decision, last; before it those on older requests for the same security."""

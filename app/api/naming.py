@@ -1,7 +1,7 @@
 """What a line of a request names, and what of it cannot be used at all: told with a pointer to the field."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from app.api.problems import Fault, ProblemError, pointer
 from app.api.securities import Securities
@@ -29,6 +29,13 @@ class UnusableError(ValueError):
         self.field = field
 
 
+class Found(NamedTuple):
+    """A security and our code of it; 0 and the text under which it may become known, where there is none."""
+
+    security: int
+    code: str
+
+
 class Naming:
     """Leads names of securities to their ids, in the words of our vocabulary."""
 
@@ -37,8 +44,8 @@ class Naming:
         self._words = words
         self._markets = {market.code for market in markets}
 
-    def find(self, asked: Named) -> int:
-        """The security; 0 where there is none. Raises `UnusableError`."""
+    def find(self, asked: Named) -> Found:
+        """The security. Raises `UnusableError`."""
         kind, text, place = asked.identifier_type, asked.security, self._market(asked.market)
         if kind in _CHECKED:
             try:
@@ -47,21 +54,22 @@ class Naming:
                 raise UnusableError("security", f"{text!r} is no {kind.upper()}: {error}") from error
         found = 0 if kind == IdentifierKind.TICKER else self._securities.find(text)
         if not found and kind in (None, IdentifierKind.TICKER):
-            found = self._ticker(text, place, sure=kind is not None)
-        if found and place and self._securities.market(found).code != place:
-            return 0
-        return found
+            text = self._ticker(text, place, sure=kind is not None)
+            found = self._securities.find(text)
+        if found and place and (where := self._securities.market(found).code) != place:
+            raise UnusableError("market", f"{asked.security} is traded in {where}, not in {place}")
+        return Found(found, self._securities.code(found) if found else text)
 
-    def _ticker(self, text: str, place: str, *, sure: bool) -> int:
-        """A ticker of a market. `sure`: it is one, whether or not anybody has it."""
+    def _ticker(self, text: str, place: str, *, sure: bool) -> str:
+        """TICKER@MARKET in our own words. `sure`: it is meant as a ticker, whether or not anybody has it."""
         if "@" in text:
             ticker, _, market = text.rpartition("@")
-            return self._securities.find(f"{ticker}@{self._market(market, 'security')}") if sure else 0
+            return f"{ticker}@{self._market(market, 'security')}" if sure else text
         if place:
-            return self._securities.find(f"{text}@{place}")
+            return f"{text}@{place}"
         if sure or self._securities.has_ticker(text):
             raise UnusableError("market", f"the ticker {text!r} needs a market")
-        return 0
+        return text
 
     def _market(self, text: str, field: str = "market") -> str:
         """Our code of a market: as it is, by its MIC or another name, or by its country."""

@@ -10,7 +10,7 @@ import structlog
 from msgspec.structs import replace
 
 from app.api.closing import Closing
-from app.api.naming import Naming, every
+from app.api.naming import Found, Naming, every
 from app.api.order_answers import order_answer
 from app.api.problems import Fault, ProblemError, pointer
 from app.api.recording import Key, Once, Recorder, Reply, unavailable
@@ -161,15 +161,15 @@ class OrderDecisions:
         key: Key | None,
     ) -> Reply:
         first = [await self._first_answer(request) for request in requests]
-        ids = every(requests, self._naming.find, single=single)
+        found = every(requests, self._naming.find, single=single)
         changes: list[OrderChange] = []
         orders: list[Order] = []
         try:
-            for number, (request, security, before) in enumerate(zip(requests, ids, first, strict=True)):
+            for number, (request, named, before) in enumerate(zip(requests, found, first, strict=True)):
                 if number and number % LINES_PER_TURN == 0:
                     await asyncio.sleep(0)
                 if before is None:
-                    changes.append(self._decide(request, security, received_ns))
+                    changes.append(self._decide(request, named, received_ns))
                 orders.append(before or changes[-1].after)
         except BaseException:
             for change in reversed(changes):
@@ -196,14 +196,14 @@ class OrderDecisions:
             raise ProblemError(422, "key-reused", f"order {request.order} came with other contents before")
         return first
 
-    def _decide(self, request: OrderRequest, security: int, received_ns: int) -> OrderChange:
-        """`security`: its id, 0 where it is unknown."""
+    def _decide(self, request: OrderRequest, found: Found, received_ns: int) -> OrderChange:
         self._recorder.refuse_if_broken()
         now_ns = self.clock()
         asked_as, expires_ns = request.security, 0
-        if security:
-            request = replace(request, security=self._securities.code(security))
-            expires_ns = self._expires(self._securities.market(security), now_ns)
+        if found.code != request.security:
+            request = replace(request, security=found.code)
+        if found.security:
+            expires_ns = self._expires(self._securities.market(found.security), now_ns)
         try:
             return self.desk.decide(request, received_ns, now_ns, expires_ns, asked_as)
         except WrongOrderStateError as error:

@@ -30,8 +30,8 @@ def change_of(
 @pytest.fixture
 def desk() -> LocateDesk:
     inventory = PlainInventory()
-    inventory.add("X", 1_000_000)
-    inventory.add("Y", 1_000_000)
+    inventory.add("X", 1_000_000, market="JP")
+    inventory.add("Y", 1_000_000, market="JP")
     return LocateDesk(inventory, shipped_rules())
 
 

@@ -9,8 +9,10 @@ import msgspec
 import pytest
 
 from app.api import server
+from app.identity import Identity, Role, issue_token
 from app.journal import JournalError
 from engine.holdings import ALL
+from engine.locates import LIMIT
 from engine.model import Decided
 from engine.tables import Word
 from tests.app.api.api_world import NOON_NS, Api, fill, read, serving, set_ready
@@ -28,6 +30,10 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 async def api(instance: str, tmp_path: Path, database: str) -> AsyncIterator[Api]:
     async with serving(instance, tmp_path, database=database) as made:
         yield made
+
+
+def _ops(api: Api) -> str:
+    return issue_token(api.settings.secret, Identity("olga", frozenset({Role.OPS})), 600, NOON_NS / 1e9)
 
 
 def left(api: Api, security: int = 1) -> int:
@@ -54,7 +60,7 @@ async def test_a_locate_is_answered_with_what_it_was_decided_on(api: Api) -> Non
     history = read(await api.get(answer["evidence"]))
     (step,) = history["transitions"]
     assert step["evidence"]["terms"]["firm_long"] == 1_000
-    assert step["evidence"]["decrement_rule"]["id"] == "hard-to-borrow"
+    assert step["evidence"]["decrement_rule"]["id"] == "us-hard-to-borrow-once"
 
 
 @pytest.mark.parametrize("name", ["S1", "US0378331005", "T1@US"])
@@ -63,9 +69,84 @@ async def test_a_security_is_known_by_every_name(api: Api, name: str) -> None:
     assert (answer["security"], answer["asked_as"], answer["state"]) == ("S1", name, "approved")
 
 
-async def test_a_bare_ticker_names_nothing(api: Api) -> None:
-    answer = await api.locate("T1")
+async def test_a_security_that_nobody_knows_is_a_rejection(api: Api) -> None:
+    answer = await api.locate("T1000")
     assert (answer["state"], answer["reason"], answer["expires_at"]) == ("rejected", "security_not_found", None)
+
+
+@pytest.mark.parametrize(
+    ("named", "code"),
+    [
+        ({"security": "T1", "market": "XNYS"}, "S1"),
+        ({"security": "T1", "market": "United States", "identifier_type": "ticker"}, "S1"),
+        ({"security": "T3@Taiwan", "identifier_type": "ticker"}, "S3"),
+        ({"security": "us0378331005", "identifier_type": "isin"}, "S1"),
+        ({"security": "S1", "identifier_type": "code"}, "S1"),
+        ({"security": "S1", "identifier_type": "ticker", "market": "US"}, None),
+    ],
+)
+async def test_a_security_is_named_by_kind_and_market(api: Api, named: dict[str, Any], code: str | None) -> None:
+    answer = await api.locate(**named)
+    assert (answer["state"], answer["reason"]) == (("approved", None) if code else ("rejected", "security_not_found"))
+    assert (answer["security"], answer["asked_as"]) == (code or "S1@US", named["security"])
+
+
+@pytest.mark.parametrize(
+    ("line", "at"),
+    [
+        ({"security": "T1"}, "/market"),
+        ({"security": "T1", "identifier_type": "ticker"}, "/market"),
+        ({"security": "T1", "market": "Atlantis"}, "/market"),
+        ({"security": "US0378331006", "identifier_type": "isin"}, "/security"),
+        ({"minimum_quantity": 101}, "/minimum_quantity"),
+        ({"good_for": "2024-10-03"}, "/good_for"),
+        ({"security": "US0378331005", "market": "TW"}, "/market"),
+        ({"good_for": "2094-10-05"}, "/good_for"),
+    ],
+)
+async def test_what_cannot_be_used_is_named_and_nothing_of_the_list_is_decided(
+    api: Api, line: dict[str, Any], at: str
+) -> None:
+    good = {"security": "S1", "client": "FUND1", "quantity": 100}
+    for path in ("locates", "locates/quotes"):
+        one = await api.call("POST", f"/api/v1/{path}", good | line)
+        many = await api.call("POST", f"/api/v1/{path}", [good, good | line])
+        assert [(a.code, [e["pointer"] for e in read(a)["errors"]]) for a in (one, many)] == [
+            (422, [at]),
+            (422, [f"/1{at}"]),
+        ]
+    assert left(api) == 1_000
+
+
+async def test_less_than_the_minimum_and_dearer_than_the_maximum_is_of_no_use(api: Api) -> None:
+    """S1 costs 1.25% a year."""
+    few = await api.locate(quantity=1_500, minimum_quantity=1_001)
+    assert (few["state"], few["reason"]) == ("rejected", "insufficient_inventory")
+    dear = await api.locate(max_rate=1.2)
+    assert (dear["state"], dear["reason"], dear["rate"]) == ("rejected", "rate_exceeded", 1.25)
+    waiting = await api.locate(max_rate=1.2, on_insufficient="pend")
+    refused = await api.call("POST", f"/api/v1/locates/{waiting['id']}/approve", {}, token=_ops(api))
+    assert (waiting["state"], refused.code) == ("pending", 409)
+    assert (await api.locate(quantity=1_500, minimum_quantity=1_000, max_rate=1.25))["approved"] == 1_000
+
+
+async def test_a_locate_is_good_for_the_day_it_is_asked_for(api: Api) -> None:
+    made = await api.locate(good_for="2024-10-07")
+    assert (made["good_for"], made["expires_at"]) == ("2024-10-07", "2024-10-07T20:00:00Z")
+
+
+async def test_a_quote_says_what_a_locate_would_and_holds_nothing(api: Api) -> None:
+    line = {"security": "T1@US", "client": "FUND1", "quantity": 1_500}
+    quote = read(await api.call("POST", "/api/v1/locates/quotes", line))
+    assert left(api) == 1_000
+    made = read(await api.post(line))
+    same = ("state", "reason", "security", "asked_as", "approved", "decrement", "decision", "rate", "fee", "as_of")
+    assert {name: quote[name] for name in same} == {name: made[name] for name in same}
+    assert (quote["pool"], quote["quoted_at"], quote["expires_at"]) == (
+        1_000,
+        "2024-10-04T15:00:00Z",
+        "2024-10-04T15:00:30Z",
+    )
 
 
 async def test_a_list_is_answered_line_by_line_and_207_where_they_differ(api: Api) -> None:
@@ -99,7 +180,7 @@ async def test_requests_at_the_same_instant_never_oversell(api: Api) -> None:
 
 @pytest.mark.parametrize("action", ["release", "cancel"])
 async def test_an_end_gives_back_once_however_often_it_is_asked_for(api: Api, action: str) -> None:
-    made = await api.locate(quantity=600)
+    made = await api.locate("S3", quantity=600)
     path = f"/api/v1/locates/{made['id']}"
     answers = await asyncio.gather(
         *(api.call("POST", f"{path}/{action}", {"requested_by": "anna", "comment": "done"}) for _ in range(5))
@@ -108,22 +189,31 @@ async def test_an_end_gives_back_once_however_often_it_is_asked_for(api: Api, ac
     assert {a.body for a in answers} == {answers[0].body}
     state = {"release": "released", "cancel": "cancelled"}[action]
     assert (read(answers[0])["state"], read(answers[0])["decrement"], read(answers[0])["remaining"]) == (state, 0, 0)
-    assert left(api) == 1_000
+    assert left(api, 3) == 1_000
     other = await api.call("POST", f"{path}/{'cancel' if action == 'release' else 'release'}")
     assert (other.code, read(other)["type"]) == (409, "/api/v1/docs#conflict")
     assert read(await api.get(path))["changed_by"] == "anna"
     assert [t["state"] for t in read(await api.get(f"{path}/evidence"))["transitions"]] == ["approved", state]
 
 
+async def test_hard_to_borrow_stock_of_the_us_is_not_promised_twice_a_day(api: Api) -> None:
+    made = await api.locate(quantity=600)
+    for _ in range(2):
+        ended = read(await api.call("POST", f"/api/v1/locates/{made['id']}/release"))
+        assert (ended["state"], ended["decrement"], ended["remaining"], left(api)) == ("released", 600, 0, 400)
+    await api.service.tick(NOON_NS + 5 * 3_600 * 10**9)
+    assert left(api) == 1_000
+
+
 async def test_pending_requests_are_served_when_the_pool_grows_before_younger_ones(api: Api) -> None:
-    big = await api.locate(quantity=1_000)
-    waiting = await api.locate(quantity=700, allow_partial=False, on_insufficient="pend")
+    big = await api.locate("S3", quantity=1_000)
+    waiting = await api.locate("S3", quantity=700, allow_partial=False, on_insufficient="pend")
     assert api.machine.tables.count(Word.LOCATES_PENDING) == 1
     await api.call("POST", f"/api/v1/locates/{big['id']}/release")
-    younger = await api.locate(quantity=700)
+    younger = await api.locate("S3", quantity=700)
     assert (younger["state"], younger["approved"]) == ("partially_approved", 300)
     assert read(await api.get(f"/api/v1/locates/{waiting['id']}"))["state"] == "approved"
-    assert left(api) == 0
+    assert left(api, 3) == 0
 
 
 async def test_locates_expire_at_the_close_of_the_market(api: Api) -> None:
@@ -153,12 +243,12 @@ async def test_nothing_is_approved_on_stale_inputs(api: Api) -> None:
 
 
 async def test_a_key_gets_its_first_answer_whatever_has_happened_since(api: Api) -> None:
-    body = {"security": "S1", "client": "FUND1", "quantity": 600}
+    body = {"security": "S3", "client": "FUND1", "quantity": 600}
     first = await api.post(body, Idempotency_Key="k1")
     await api.call("POST", f"/api/v1/locates/{read(first)['id']}/release")
     again = await api.post(body, Idempotency_Key="k1")
     assert (again.code, again.body) == (first.code, first.body)
-    assert left(api) == 1_000
+    assert left(api, 3) == 1_000
     other = await api.post({**body, "quantity": 601}, Idempotency_Key="k1")
     assert (other.code, read(other)["type"]) == (422, "/api/v1/docs#key-reused")
 
@@ -353,7 +443,7 @@ async def test_a_quantity_is_a_whole_number_above_zero(api: Api, quantity: Any) 
 
 
 async def test_the_largest_quantity_is_a_number_like_any_other(api: Api) -> None:
-    answer = await api.locate(quantity=2**63 - 1)
+    answer = await api.locate(quantity=LIMIT)
     assert (answer["state"], answer["approved"]) == ("partially_approved", 1_000)
 
 
@@ -447,7 +537,7 @@ async def test_the_openapi_document_is_made_from_the_types(api: Api) -> None:
     line = document["components"]["schemas"]["LocateRequest"]
     assert line["required"] == ["security", "client", "quantity"]
     assert line["additionalProperties"] is False
-    assert line["properties"]["quantity"]["maximum"] == 2**63 - 1
+    assert line["properties"]["quantity"]["maximum"] == LIMIT
     text = answer.body.decode()
     for name in msgspec.json.decode(msgspec.json.encode([p["$ref"] for p in _refs(document)])):
         at = document
