@@ -37,6 +37,8 @@ class Holdings:
         self._inventory = inventory
         self._invariant = invariant
         self._counts: dict[tuple[str, Owner], _Counts] = {}
+        self._of_owner: dict[Owner, set[str]] = {}
+        """The codes an owner holds something under."""
         self._ids: dict[str, int] = {}
         """Where every code that is followed leads, 0 for nowhere yet."""
         self._codes: dict[int, list[str]] = {}
@@ -62,6 +64,10 @@ class Holdings:
         for each in self.together(code):
             _add(sums, self._counts.get((each, owner), {}))
         return sums
+
+    def codes_of(self, owner: Owner) -> set[str]:
+        """The codes an owner holds something under."""
+        return set(self._of_owner.get(owner, ()))
 
     def largest(self, scope: str, most: int) -> list[tuple[str, str, _Counts]]:
         """Owners of a scope that hold most of a security: a code of it, their name, and what they hold; largest first."""
@@ -95,6 +101,7 @@ class Holdings:
         self.follow(code)
         for owner in owners:
             counts = self._counts.setdefault((code, owner), {})
+            self._of_owner.setdefault(owner, set()).add(code)
             counts[what] = counts.get(what, 0) + shares
             if counts[what] < 0:
                 raise self._invariant(f"{code}: {-counts[what]:,} more shares given back than were taken")
@@ -102,6 +109,9 @@ class Holdings:
                 del counts[what]
             if not counts:
                 del self._counts[code, owner]
+                self._of_owner[owner].remove(code)
+                if not self._of_owner[owner]:
+                    del self._of_owner[owner]
 
     def renew(self) -> None:
         """Look up again where codes lead, where that may have changed, and tell the inventory what has gone elsewhere."""

@@ -9,6 +9,7 @@ import structlog
 from tornado import web
 from tornado.http1connection import HTTP1Connection
 
+from app.analyst.client import Past
 from app.api import problems
 from app.api.access import Access, AccessError
 from app.api.decisions import Decisions
@@ -26,7 +27,9 @@ from app.journal import JournalError
 from app.journal_lists import JournalLists
 from app.master_desk import MasterDesk
 from app.rules_desk import RulesDesk
+from app.stream_limits import Limits
 from app.streams import Streams
+from app.webhooks import Webhooks
 
 log = structlog.get_logger()
 MAX_BODY_BYTES: Final = 1 << 20
@@ -44,6 +47,7 @@ class Context:
     decisions: Decisions
     orders: OrderDecisions
     lists: JournalLists
+    limits: Limits
     securities: Securities
     rules: RulesDesk
     metrics: Metrics
@@ -61,8 +65,12 @@ class Context:
     """Batch files and how they fared; None where none are loaded."""
     streams: Streams | None = None
     """What can be followed; None where nothing can."""
+    webhooks: Webhooks | None = None
+    """Who is told of decisions; None where nobody is."""
     master: MasterDesk | None = None
     """People at the security master; None where there is none."""
+    past: Past | None = None
+    """What was; None where nothing is archived."""
 
 
 class Base(web.RequestHandler):

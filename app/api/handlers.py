@@ -6,27 +6,34 @@ from typing import Any, ClassVar, Final
 import msgspec
 from tornado import web
 
-from app.api import feeds, files, lists, master, orders, reviews, rules, stream
-from app.api.answers import (
-    AvailabilityPage,
-    HistoryAnswer,
-    locate_answer,
-    transition_answer,
+from app.api import (
+    asof,
+    availability,
+    feeds,
+    files,
+    limit_list,
+    lists,
+    master,
+    orders,
+    positions,
+    quotes,
+    reviews,
+    rules,
+    stream,
+    webhooks,
 )
+from app.api.answers import HistoryAnswer, locate_answer, transition_answer
 from app.api.base import Base, Context
 from app.api.clients import own_lines, own_locate
 from app.api.explain import Explain
 from app.api.lists import list_locates
 from app.api.metrics import MEDIA_TYPE as METRICS_TYPE
-from app.api.parameters import Parameters, number, sequence_or_missing
+from app.api.parameters import sequence_or_missing
 from app.api.problems import ProblemError
 from app.api.requests import end_request, lines
 from app.identity import WRITERS
 from engine.locates import LocateRequest, State
-from engine.model import Temperature
 
-MAX_FEW: Final = 100
-"""Securities of a page: some milliseconds of the loop that decides."""
 _JSON: Final = msgspec.json.Encoder()
 
 
@@ -96,42 +103,6 @@ class End(Base):
         self.answer(_JSON.encode(locate_answer(locate)))
 
 
-class Availabilities(Base):
-    """/api/v1/availability."""
-
-    async def get(self) -> None:
-        """What can be lent and located now, of many securities."""
-        self.checked_body()
-        securities = self.context.securities
-        parameters = Parameters(self, ("market", "temperature", "limit", "cursor"))
-        market = parameters.read("market", securities.market_index)
-        temperature = parameters.read("temperature", _temperature)
-        limit = parameters.read("limit", _few) or MAX_FEW
-        last = parameters.read("cursor", _security_cursor) or 0
-        parameters.check()
-        found = securities.after(last, limit + 1, market, temperature)
-        now_ns = self.context.decisions.clock()
-        page = AvailabilityPage(
-            securities=[securities.availability(security, now_ns) for security in found[:limit]],
-            next_cursor=str(found[limit - 1]) if len(found) > limit else None,
-        )
-        self.answer(_JSON.encode(page))
-
-
-class Availability(Base):
-    """/api/v1/availability/{security}."""
-
-    async def get(self, text: str) -> None:
-        """What can be lent and located of a security now."""
-        self.checked_body()
-        security = self.context.securities.find(text)
-        if not security:
-            raise ProblemError(
-                404, "not-found", f"no security {text}: give a code, ISIN, CUSIP, SEDOL, FIGI or TICKER@MARKET"
-            )
-        self.answer(_JSON.encode(self.context.securities.availability(security, self.context.decisions.clock())))
-
-
 class Open(Base):
     """What needs no token."""
 
@@ -198,20 +169,6 @@ class Nothing(Open):
     post = put = delete = patch = head = options = get
 
 
-def _few(text: str) -> int:
-    return number(text, 1, MAX_FEW)
-
-
-def _security_cursor(text: str) -> int:
-    return number(text, 0, 2**31)
-
-
-def _temperature(text: str) -> Temperature:
-    if text not in Temperature.__members__:
-        raise ValueError(f"Expected one of {', '.join(Temperature.__members__)}")
-    return Temperature[text]
-
-
 def make_app(context: Context) -> web.Application:
     """All resources. Nothing is logged per request: the metrics count."""
     given: dict[str, Any] = {"context": context}
@@ -219,22 +176,28 @@ def make_app(context: Context) -> web.Application:
     return web.Application(
         [
             (r"/api/v1/locates", Locates, given),
-            *((pattern, handler, given) for pattern, handler in (*reviews.RESOURCES, *lists.RESOURCES)),
+            *(
+                (pattern, handler, given)
+                for pattern, handler in (*reviews.RESOURCES, *quotes.RESOURCES, *lists.RESOURCES)
+            ),
             (r"/api/v1/locates/([^/]+)", Locate, given),
             (r"/api/v1/locates/([^/]+)/evidence", Evidence, given),
             (r"/api/v1/locates/([^/]+)/(release|cancel)", End, given),
-            (r"/api/v1/availability", Availabilities, given),
-            (r"/api/v1/availability/([^/]+)", Availability, given),
             (r"/api/v1/explain/([^/]+)/([^/]+)", Explain, given),
             *(
                 (pattern, handler, given)
                 for pattern, handler in (
+                    *asof.RESOURCES,
+                    *availability.RESOURCES,
+                    *positions.RESOURCES,
+                    *limit_list.RESOURCES,
                     *rules.RESOURCES,
                     *orders.RESOURCES,
                     *feeds.RESOURCES,
                     *master.RESOURCES,
                     *files.RESOURCES,
                     *stream.RESOURCES,
+                    *webhooks.RESOURCES,
                 )
             ),
             (f"(?:{documents})", Document, given),

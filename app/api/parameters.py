@@ -1,6 +1,8 @@
 """The query of a request, read and checked."""
 
+import re
 from collections.abc import Callable
+from enum import Enum
 from typing import Final, TypeVar
 
 from app.api.base import Base
@@ -8,6 +10,8 @@ from app.api.problems import Fault, ProblemError
 from engine.locates import sequence_of
 
 T = TypeVar("T")
+E = TypeVar("E", bound=Enum)
+_WHOLE: Final = re.compile(r"-?[0-9]{1,19}", re.ASCII)
 _DIGITS: Final = 19
 
 
@@ -39,6 +43,20 @@ def number(text: str, least: int, most: int) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS and least <= int(text) <= most):
         raise ValueError(f"Expected {least:,} to {most:,}")
     return int(text)
+
+
+def signed(text: str) -> int:
+    """Raises ValueError for anything but a whole number of at most 63 bits."""
+    if not _WHOLE.fullmatch(text) or not -(2**63) <= int(text) < 2**63:
+        raise ValueError("Expected a whole number")
+    return int(text)
+
+
+def member(text: str, of: type[E]) -> E:
+    """The one of that name. Raises ValueError."""
+    if text not in of.__members__:
+        raise ValueError(f"Expected one of {', '.join(of.__members__)}")
+    return of[text]
 
 
 def text_of(text: str) -> str:

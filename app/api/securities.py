@@ -7,7 +7,7 @@ import numpy as np
 
 from app.api.answers import Availability, percent, time_of
 from engine.inventory import Inventory
-from engine.model import RATE_UNKNOWN, Decided, Market, SecurityFlag, Temperature
+from engine.model import RATE_UNKNOWN, Decided, Market, SecurityFlag
 from engine.rule_model import Role, Scope
 from engine.tables import Tables, Word
 
@@ -73,17 +73,6 @@ class Securities:
         if code not in self._markets:
             raise ValueError(f"Expected one of {', '.join(self._markets)}")
         return self._markets[code]
-
-    def after(self, last: int, limit: int, market: int | None, temperature: Temperature | None) -> list[int]:
-        """The next `limit` ids above `last` of a market and temperature (None: of any)."""
-        records = self._records[last + 1 : self.tables.count(Word.SECURITIES) + 1]
-        wanted = np.ones(records.size, bool)
-        if market is not None:
-            wanted &= records["market"] == market
-        if temperature is not None:
-            wanted &= records["temperature"] == temperature
-        found: list[int] = (np.flatnonzero(wanted)[:limit] + last + 1).tolist()
-        return found
 
     def availability(self, security: int, now_ns: int) -> Availability:
         """What can be lent and located now."""

@@ -121,6 +121,7 @@ class ApiService:
             decisions=self.decisions,
             orders=self.orders,
             lists=self._lists,
+            limits=self.telling.limits,
             securities=securities,
             rules=self.rules,
             metrics=self._metrics,

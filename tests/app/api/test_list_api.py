@@ -11,11 +11,12 @@ import pyarrow as pa
 import pytest
 
 from app.identity import Identity, Role, issue_token
+from engine.locates import LIMIT
 from tests.app.api.api_world import NOON_NS, Api, read, serving
 from tests.app.journal_urls import STORES, journal_url
 
 CSV, ARROW = "text/csv", "application/vnd.apache.arrow.stream"
-LARGEST = 2**63 - 1
+LARGEST = LIMIT
 
 
 @pytest.fixture(params=STORES)
