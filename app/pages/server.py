@@ -16,6 +16,7 @@ from app.pages.login import Desk, LoginHandler, LogoutHandler, TicketHandler, To
 from app.pages.logins import Logins
 from app.pages.proxy import ApiProxy
 from app.pages.security import WILDCARDS, headers_transform, websocket_origins
+from app.pages.stream import PATH, StreamProxy
 from app.settings import Settings
 from app.users_store import FILE, Users
 from engine.views import Reader
@@ -130,6 +131,7 @@ def _routes(settings: Settings, desk: Desk) -> list[tuple[object, ...]]:
         (r"/token", TokenHandler, {"desk": desk}),
         (r"/ticket", TicketHandler, {"desk": desk}),
         (rf"/assets/(?:{assets.digest()}/)?(.*)", assets.AssetsHandler, {"path": str(assets.FOLDER)}),
+        (PATH, StreamProxy, {"base": f"ws://{api_host}:{settings.api_port}"}),
         (FORWARDED, ApiProxy, {"base": f"http://{api_host}:{settings.api_port}", "client": client}),
     ]
 
