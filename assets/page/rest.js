@@ -27,16 +27,18 @@ export class Rest {
     return (await this.ask(method, path, body)).json();
   }
 
-  async ask(method, path, body, again = true, key = once()) {
+  /** `accept`: the media type of the answer, where there are several. */
+  async ask(method, path, body, again = true, key = once(), accept = "") {
     if (performance.now() > this.renewAt) await this.#renew();
     const headers = { Authorization: `Bearer ${this.token}` };
     if (body !== undefined) headers["Content-Type"] = "application/json";
+    if (accept) headers.Accept = accept;
     if (method === "POST") headers["Idempotency-Key"] = key;
     const answer = await reach(this.base + path, { method, headers, body: body && JSON.stringify(body), cache: "no-store" });
     if (answer.ok) return answer;
     if (answer.status === 401 && again) {
       await this.#renew();
-      return this.ask(method, path, body, false, key);
+      return this.ask(method, path, body, false, key, accept);
     }
     throw await refusal(answer);
   }

@@ -37,6 +37,22 @@ async function test(page, version) {
   });
 }
 
+/** Judge the requests of a period again; `period`: {since, until}, days or "". */
+export async function dryRun(page, period) {
+  const { document, version } = page.shown.version;
+  page.say("Judging the requests of the period…");
+  await attempt(page, "", async () => {
+    await page.store.runDry(document, version, period);
+    await page.go({ version, view: "dry-run", ...period });
+  });
+}
+
+/** Every request that would differ, as a file. */
+export async function dryRunFile(page, period) {
+  const { document, version } = page.shown.version;
+  await attempt(page, "", async () => keep(await page.api.dryRunLines(document, version, period), `dry-run-${document}-v${version}.csv`));
+}
+
 async function revert(page, name, to) {
   const body = "A new draft with this text is made; it is tested and approved like any other.";
   const answer = await confirm({ title: `Revert to ${name}?`, body, yes: "Make the draft", comment: "optional" });
@@ -74,10 +90,15 @@ export async function discard(page) {
 /** All active documents as one file. */
 export async function exportAll(page) {
   await attempt(page, "", async () => {
-    const link = make("a", { href: URL.createObjectURL(await page.api.export()), download: "ims-rules.yaml" });
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+    keep(await page.api.export(), "ims-rules.yaml");
   });
+}
+
+/** Hand a file to the person. */
+function keep(blob, name) {
+  const link = make("a", { href: URL.createObjectURL(blob), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
 /** Drafts of what is different in a file. */

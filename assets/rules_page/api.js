@@ -1,11 +1,15 @@
 // The API of rules.
 
-import { part, Rest } from "../page/rest.js";
+import { part, query, Rest } from "../page/rest.js";
 
 export { ApiError } from "../page/rest.js";
 
 /** Older steps than these are for programs. */
 const AUDIT_STEPS = 1000;
+/** Lines of a dry run that a file has at most. */
+const MOST_LINES = 100_000;
+const dryRunPath = (document, version, { since, until }, limit) =>
+  `/${part(document)}/versions/${version}/dry-run${query({ from: since, to: until, limit })}`;
 
 export class Api extends Rest {
   constructor(session, onSession) {
@@ -19,6 +23,9 @@ export class Api extends Rest {
   draft = (document, text, comment) => this.json("POST", `/${part(document)}/drafts`, { text, comment });
   revert = (document, to, comment) => this.json("POST", `/${part(document)}/revert`, { to, comment });
   test = (document, version) => this.json("POST", `/${part(document)}/versions/${version}/test`, {});
+  /** `period`: {since, until}, days or "". */
+  dryRun = (document, version, period) => this.json("GET", dryRunPath(document, version, period));
+  dryRunLines = async (document, version, period) => (await this.ask("GET", dryRunPath(document, version, period, MOST_LINES), undefined, true, undefined, "text/csv")).blob();
   /** `step`: submit, approve, reject or withdraw. */
   step = (step, document, version, comment) => this.json("POST", `/${part(document)}/versions/${version}/${step}`, { comment });
   import = (text, comment) => this.json("POST", "/import", { text, comment });

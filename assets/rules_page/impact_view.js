@@ -49,6 +49,7 @@ function summary(impact) {
     fact("Under water", `${impact.water ? "▼ " : ""}${quantity(impact.water)}`, impact.water ? "bad" : ""),
     impact.under_water ? fact("Live locates affected", `${live ? "! " : ""}${quantity(live)}`, live ? "warn" : "") : "",
     fact("Limits overdrawn", `${impact.overdrawn ? "▼ " : ""}${quantity(impact.overdrawn)}`, impact.overdrawn ? "bad" : ""),
+    impact.locates ? fact("Requests decided otherwise", `${impact.locates.differ ? "! " : ""}${quantity(impact.locates.differ)} of ${quantity(impact.locates.requests)}`, impact.locates.differ ? "warn" : "") : "",
     fact("Rows read", quantity(impact.rows_read ?? NaN)),
     fact("Took", known(impact.took_ms) ? `${quantity(impact.took_ms)} ms` : NONE),
     fact("Positions of, UTC", moment(impact.as_of_ns) || NONE));

@@ -6,6 +6,7 @@ import * as actions from "./actions.js";
 import { codeView, Editor, problemList } from "./code.js";
 import { diffView } from "./diff_view.js";
 import { Drafts } from "./drafts.js";
+import { decidesLocates, dryRunView } from "./dry_run_view.js";
 import { impactView } from "./impact_view.js";
 import { auditView, badge, documentList, putList, versionList } from "./lists.js";
 import { moment, OPEN, steps } from "./shapes.js";
@@ -13,7 +14,7 @@ import * as address from "./state.js";
 import { Store } from "./store.js";
 
 const POLL_MS = 5000;
-const TABS = [["text", "Text"], ["diff", "Differences"], ["impact", "Impact"], ["audit", "Audit trail"]];
+const TABS = [["text", "Text"], ["diff", "Differences"], ["impact", "Impact"], ["dry-run", "Dry run"], ["audit", "Audit trail"]];
 
 export class RulesPage {
   /** `api`: Api; `parts`: elements documents, versions, heading, tabs, view, notice, status. */
@@ -128,7 +129,8 @@ export class RulesPage {
     const buttons = this.state.view === "edit" ? [] : steps(version, this.identity).map((offer) => this.#button(offer));
     const comment = version.comment ? make("p", { class: "comment" }, `“${version.comment}”`) : "";
     this.parts.heading.replaceChildren(title, make("div", { class: "actions", role: "group", "aria-label": "Steps" }, ...buttons), comment);
-    const tabs = TABS.map(([view, label]) =>
+    const shown = TABS.filter(([view]) => view !== "dry-run" || decidesLocates(version.text));
+    const tabs = shown.map(([view, label]) =>
       make("a", { href: address.address({ ...this.state, view, version: version.version }), "data-view": view, "aria-current": view === this.state.view && "page" }, label));
     if (this.state.view === "edit") tabs.push(make("a", { href: address.address(this.state), "aria-current": "page" }, "New draft"));
     this.parts.tabs.replaceChildren(...tabs, this.#tools(versions, version));
@@ -164,6 +166,7 @@ export class RulesPage {
     if (state.view !== "edit") this.editor = null;
     if (state.view === "diff") return this.#diff(version, versions);
     if (state.view === "impact") return this.#impact(version);
+    if (state.view === "dry-run") return this.#dryRun(version);
     if (state.view === "audit") return auditView(await this.store.audit(state.document), state);
     if (state.view === "edit") return this.#edit(version);
     return codeView(version.text, `Text of ${state.document} version ${version.version}`);
@@ -190,6 +193,17 @@ export class RulesPage {
     }
     const words = test ? "This version has not been tried on the live positions yet." : "No impact was kept for this version.";
     return make("div", { class: "nothing" }, make("p", {}, words), button("Test on live positions"));
+  }
+
+  #dryRun(version) {
+    const { since, until } = this.state;
+    return dryRunView({
+      run: this.store.dryRun(version),
+      period: { since, until },
+      onRun: (period) => actions.dryRun(this, period),
+      onFile: (period) => actions.dryRunFile(this, period),
+      locates: (id) => `/locates?view=all&id=${encodeURIComponent(id)}`,
+    });
   }
 
   // an editor that is open stays as it is, whatever else is renewed

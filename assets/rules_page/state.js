@@ -1,9 +1,12 @@
 // What is on screen, kept in the page's address: a reload, a colleague's link and the browser's back button show the same.
 
-export const VIEWS = ["text", "diff", "impact", "audit", "edit"];
-const FIELDS = ["document", "version", "view", "from", "layout", "calculation", "theme"];
+export const VIEWS = ["text", "diff", "impact", "dry-run", "audit", "edit"];
+const FIELDS = ["document", "version", "view", "from", "layout", "calculation", "since", "until", "theme"];
+const DAY = /^\d{4}-\d\d-\d\d$/;
 
 const whole = (text) => (/^[1-9]\d{0,8}$/.test(text ?? "") ? Number(text) : 0);
+
+const day = (text) => (DAY.test(text ?? "") ? text : "");
 
 /** `version` 0: the one in force; `from` 0: the one before; unknown words fall back to the plain view. */
 export function read(query = window.location.search) {
@@ -16,6 +19,8 @@ export function read(query = window.location.search) {
     from: whole(given.get("from")),
     layout: given.get("layout") === "unified" ? "unified" : "split",
     calculation: given.get("calculation") ?? "",
+    since: day(given.get("since")),
+    until: day(given.get("until")),
     theme: given.get("theme") ?? "",
   };
 }

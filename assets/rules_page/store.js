@@ -7,6 +7,7 @@ export class Store {
     this.api = api;
     this.forget();
     this.impacts = new Map();
+    this.runs = new Map();
   }
 
   /** Ask anew for everything but results of tests. */
@@ -40,6 +41,16 @@ export class Store {
   async test(name, number) {
     const answer = await this.api.test(name, number);
     this.impacts.set(`${name}@${number}`, impactOf(answer.impact ?? answer));
+  }
+
+  /** The newest dry run of a version from this page, or null. */
+  dryRun(version) {
+    return this.runs.get(`${version.document}@${version.version}`) ?? null;
+  }
+
+  /** Judge the requests of a period by a version, and keep what it would have decided. */
+  async runDry(name, number, period) {
+    this.runs.set(`${name}@${number}`, await this.api.dryRun(name, number, period));
   }
 
   async audit(name) {
