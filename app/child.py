@@ -1,24 +1,40 @@
 """The entry of every process of the service: `python -m app.child NAME`, settings in `IMS_SETTINGS`, `READY` on stdout.
 
 Its standard input is a pipe that the supervisor holds open: when that ends, however the supervisor died, so does the child.
+One that is started with `SPARE` does ahead what can be done ahead (`prepare`), and begins when it is sent a byte.
 """
 
 import importlib
 import os
+import select
 import signal
 import sys
 import threading
+from types import ModuleType
+from typing import Final
 
 import structlog
 
 from app.settings import Settings
 
+SPARE: Final = "--spare"
 
-def main(name: str) -> None:
+
+def main(name: str, *, spare: bool = False) -> None:
     """Run `app.processes.NAME` until SIGTERM, or until the parent is gone."""
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    program, settings = importlib.import_module(f"app.processes.{name}"), Settings.from_json(os.environ["IMS_SETTINGS"])
+    if spare and not _called(program, settings):
+        return
     threading.Thread(target=_follow_parent, name="parent", daemon=True).start()
-    importlib.import_module(f"app.processes.{name}").main(Settings.from_json(os.environ["IMS_SETTINGS"]))
+    program.main(settings)
+
+
+def _called(program: ModuleType, settings: Settings) -> bool:
+    """Prepares, unless it is wanted already, and waits; False: the parent is gone."""
+    if not select.select([0], [], [], 0)[0]:
+        program.prepare(settings)
+    return bool(os.read(0, 1))
 
 
 def _follow_parent() -> None:
@@ -28,4 +44,4 @@ def _follow_parent() -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], spare=SPARE in sys.argv[2:])

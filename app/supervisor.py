@@ -1,4 +1,7 @@
-"""Starts the processes of the service, waits until each serves, and starts again what dies, after a growing pause."""
+"""Starts the processes of the service, waits until each serves, and starts again what dies, after a growing pause.
+
+Of the engine and its workers, which hold everybody up, a spare waits beside each: what it has to import and to load, it has.
+"""
 
 import asyncio
 import contextlib
@@ -6,12 +9,14 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
 from app import process_table
+from app.child import SPARE
 from app.process_table import Process
 from app.settings import Settings
 
@@ -21,6 +26,8 @@ LONGEST_PAUSE_S: Final = 10.0
 HEALTHY_S: Final = 30.0
 """A process that lived this long starts again without a pause."""
 STOP_S: Final = 8.0
+SPARE_S: Final = 5.0
+"""How long a process has served when its spare is made: until then others need the processor more."""
 
 
 @dataclass
@@ -31,6 +38,8 @@ class Child:
     program: str
     environment: dict[str, str] = field(default_factory=dict)
     process: asyncio.subprocess.Process | None = None
+    spare: asyncio.subprocess.Process | None = None
+    """Waits, to be the next."""
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     restarts: int = 0
     since_ns: int = 0
@@ -53,6 +62,8 @@ class Supervisor:
         self.archive = [Child("archive", "archive")] if settings.archive else []
         self.faces = [Child(name, name) for name in ("gateway", "analyst", "files", "pages")]
         self._watches: list[asyncio.Task[None]] = []
+        self._others: set[asyncio.Task[None]] = set()
+        """What is done beside the watching."""
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @property
@@ -77,9 +88,11 @@ class Supervisor:
         self._stopping = True
         for group in (self.faces, self.workers, [self.engine], self.archive):
             await asyncio.gather(*(_end(child.process) for child in group if child.process is not None))
-        for watch in self._watches:
-            watch.cancel()
-        await asyncio.gather(*self._watches, return_exceptions=True)
+        tasks = (*self._watches, *self._others)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*(_end(child.spare) for child in self.children if child.spare is not None))
 
     async def _watch(self, child: Child) -> None:
         pause_s = FIRST_PAUSE_S
@@ -94,24 +107,22 @@ class Supervisor:
                 return
             child.restarts += 1
             lived_s = time.monotonic() - began
-            pause_s = FIRST_PAUSE_S if lived_s > HEALTHY_S else min(2 * pause_s, LONGEST_PAUSE_S)
+            healthy = lived_s > HEALTHY_S
+            pause_s = FIRST_PAUSE_S if healthy else min(2 * pause_s, LONGEST_PAUSE_S)
+            in_s = 0.0 if healthy else pause_s
             log.error(
-                "process ended, starting it again", process=child.name, code=code, in_s=pause_s, restarts=child.restarts
+                "process ended, starting it again", process=child.name, code=code, in_s=in_s, restarts=child.restarts
             )
             if child is self.engine:
-                await asyncio.gather(*(_end(worker.process) for worker in self.workers if worker.process is not None))
-            await asyncio.sleep(pause_s)
+                for worker in self.workers:
+                    if worker.process is not None:
+                        self._beside(_end(worker.process))
+            await asyncio.sleep(in_s)
 
     async def _live(self, child: Child) -> int:
         """Run the process once, to its end; returns its exit code."""
-        environment = os.environ | child.environment | {"IMS_SETTINGS": self.settings.to_json()}
-        child.process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "app.child", child.program),
-            env=environment,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            start_new_session=True,
-        )
+        spare, child.spare = child.spare, None
+        child.process = spare if spare is not None and _call(spare) else await self._begin(child)
         child.since_ns, child.serves = time.time_ns(), False
         self._tell()
         assert child.process.stdout is not None
@@ -121,9 +132,31 @@ class Supervisor:
                 child.ready.set()
                 self._tell()
                 log.info("ready", process=child.name, pid=child.process.pid)
+                if self.settings.kafka is not None and child in (self.engine, *self.workers):
+                    self._beside(self._prepare(child))
         code = await child.process.wait()
         self._tell()
         return code
+
+    async def _begin(self, child: Child, *options: str) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "app.child", child.program, *options),
+            env=os.environ | child.environment | {"IMS_SETTINGS": self.settings.to_json()},
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            start_new_session=True,
+        )
+
+    async def _prepare(self, child: Child) -> None:
+        """A spare, where there is none, once the process has served for a while."""
+        await asyncio.sleep(SPARE_S)
+        if child.serves and child.spare is None and not self._stopping:
+            child.spare = await self._begin(child, SPARE)
+
+    def _beside(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._others.add(task)
+        task.add_done_callback(self._others.discard)
 
     def _tell(self) -> None:
         """Who runs, for the page Health. Only a picture: a disk that does not take it stops nothing."""
@@ -140,6 +173,15 @@ class Supervisor:
 def _pid(process: asyncio.subprocess.Process | None) -> int:
     """0 for one that does not run."""
     return 0 if process is None or process.returncode is not None else process.pid
+
+
+def _call(spare: asyncio.subprocess.Process) -> bool:
+    """Let it begin; False where it does not live."""
+    assert spare.stdin is not None
+    if spare.returncode is not None:
+        return False
+    spare.stdin.write(b"\n")
+    return True
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

@@ -38,7 +38,7 @@ from engine.segment import remove_dead
 from engine.state import Machine
 from engine.tables import Word
 from feeds.pulse import Pulse
-from feeds.registry import FEEDS, feed_named, topics
+from feeds.registry import FEEDS, topics
 
 log = structlog.get_logger()
 IDLE_S: Final = 0.002
@@ -141,7 +141,7 @@ class Engine:
         gc.disable()  # a full collection of its own choosing stops the writer for 30 ms, a few times a second
         parts = [self._drain(), self._tick()] + ([self.publisher.run()] if self.publisher is not None else [])
         if self.settings.kafka is not None:
-            parts.append(self._locate_requests(self.settings.kafka))
+            parts.append(self._upstream(self.settings.kafka))
         tasks = [asyncio.create_task(part) for part in parts]
         print("READY", flush=True)  # noqa: T201  the supervisor waits for this line
         try:
@@ -157,21 +157,13 @@ class Engine:
             await asyncio.gather(*tasks, return_exceptions=True)
             await self.close()
 
-    async def _locate_requests(self, bootstrap: str) -> None:
-        """Locates that are asked for over Kafka."""
-        from app.locate_requests import LocateRequests  # noqa: PLC0415  not needed without a broker
+    async def _upstream(self, bootstrap: str) -> None:
+        """Commands that come over Kafka, and decisions that go there."""
+        from app.upstream_topics import upstream  # noqa: PLC0415  not needed without a broker
 
-        tables, topic = self.machine.tables, self._topics[feed_named("locates").index]
-        await LocateRequests(
-            bootstrap,
-            topic,
-            f"ims-{self.settings.instance}",
-            self.api.decisions,
-            lambda: bool(tables.state[Word.READY]),
-            Pulse(self.rings[0]),
-            tables.array["applied"],
-            self.keeping.keep,
-        ).run()
+        ready, pulse = lambda: bool(self.machine.tables.state[Word.READY]), Pulse(self.rings[0])
+        applied = self.machine.tables.array["applied"]
+        await upstream(bootstrap, self._topics, self.api, ready, pulse, applied, self.keeping.keep)
 
     def _follow_the_day(self, now_ns: int) -> None:
         """Begin the business days that have begun, and close what the time of day has closed."""

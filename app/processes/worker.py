@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
 import structlog
 import uvloop
 
@@ -23,7 +24,7 @@ from app.business_days import Turning
 from app.settings import Settings
 from engine.ring import PARTITIONS, Ring
 from engine.segment import SegmentMissingError
-from engine.symbols import Symbols
+from engine.symbols import WORDS, Symbols
 from engine.tables import Tables
 from feeds.availability_feed import AvailabilityFeed
 from feeds.decode import decode, warm
@@ -247,6 +248,15 @@ async def serve(settings: Settings, number: int) -> None:
         print("READY", flush=True)  # noqa: T201  the supervisor waits for this line
         await first_to_end(worker.run(), _tidy())
     log.info("worker stopped", worker=number)
+
+
+def prepare(settings: Settings) -> None:
+    """What a spare does ahead: everything is imported, and every kernel loaded."""
+    import feeds.kafka  # noqa: PLC0415, F401
+    from app.rehearsal import prepare as rehearse  # noqa: PLC0415  a spare's only
+
+    rehearse(settings)
+    warm(Symbols(np.zeros((2, WORDS), np.uint64)))
 
 
 def main(settings: Settings) -> None:
