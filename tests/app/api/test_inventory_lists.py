@@ -34,6 +34,7 @@ def _prepare(made: Machine) -> None:
     made.apply(
         events(
             {"security": 1, "quantity": 1_000},
+            {"security": 1, "quantity": 700, "kind": FREE},
             {"security": 1, "quantity": 500, "book": 2, "kind": BORROW, "op": Op.INCREASE},
             {"security": 2, "quantity": 2_000},
             {"security": 2, "quantity": 300, "book": 2, "op": Op.SELL},
