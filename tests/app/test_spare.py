@@ -81,7 +81,7 @@ async def test_an_engine_that_dies_is_followed_by_its_spare(tmp_path: Path, monk
             first, spare = engine.process, engine.spare
             assert first is not None
             first.send_signal(signal.SIGKILL)
-            while not (engine.process is spare and engine.serves and engine.spare):  # noqa: ASYNC110  the same
+            while not (engine.process is spare and engine.serves and engine.spare is not None):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
     finally:
         await service.stop()
