@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from app.database import connect
 from app.identity import Identity
-from app.rules_desk import RulesDesk, SameTextError
+from app.rules_desk import TESTED_NS, RulesDesk, SameTextError
 from app.rules_life import Action, NoSuchVersionError, NotAllowedError, State, WrongStateError
 from app.rules_store import RuleConflictError, RuleStore, RuleStoreError
 from engine.rule_model import Document, Problem, RuleBook, RulesError
@@ -427,3 +427,51 @@ async def test_a_person_without_roles_reads_and_nothing_else(desk: RulesDesk) ->
     nobody = Identity("nobody")
     with pytest.raises(NotAllowedError):
         await desk.draft("tw", NEW, "", nobody)
+
+
+async def test_rules_of_locates_are_tested_on_the_requests_of_the_past(desk: RulesDesk, world: World) -> None:
+    await desk.draft("tw", SHIPPED[1].text + "approve own 5\n", "", ANNA)
+    tested, impact = await desk.test("tw", 2, "", ANNA)
+    assert world.asked is not None
+    assert {document.name: document.version for document in world.asked.documents} == {"default": 1, "tw": 2}
+    assert world.asked.until_ns - world.asked.since_ns == TESTED_NS
+    assert (impact["locates"]["differ"], tested.steps[-1].detail.impact["locates"]["differ"]) == (0, 0)  # type: ignore[union-attr]
+    world.asked = None
+    await desk.draft("default", SHIPPED[0].text + "rule z 1\n", "", ANNA)
+    await desk.test("default", 2, "", ANNA)
+    assert world.asked is None
+
+
+async def test_a_dry_run_is_of_the_version_asked_for_and_the_active_ones_beside_it(
+    desk: RulesDesk, world: World
+) -> None:
+    number = await submitted(desk, "tw", SHIPPED[1].text + "approve own 5\n")
+    await desk.approve("tw", number, "", BOB)
+    await desk.draft("default", SHIPPED[0].text + "rule z 1\n", "", ANNA)
+    await desk.dry_run("tw", 1, 5, 9, 7, "text/csv")
+    assert world.asked is not None
+    assert {document.name: document.version for document in world.asked.documents} == {"default": 1, "tw": 1}
+    assert (world.asked.since_ns, world.asked.until_ns, world.asked.lines, world.asked.form) == (5, 9, 7, "text/csv")
+    with pytest.raises(NoSuchVersionError):
+        await desk.dry_run("tw", 9, 5, 9, 7, "")
+
+
+async def test_a_rule_of_locates_says_in_which_version_it_last_changed(desk: RulesDesk, world: World) -> None:
+    text = SHIPPED[1].text + "approve own 5\napprove other 4\n"
+    await desk.approve("tw", await submitted(desk, "tw", text), "", BOB)
+    await desk.approve("tw", await submitted(desk, "tw", text.replace("other 4", "other 3")), "", BOB)
+    assert world.held is not None
+    assert {rule.id: rule.version for rule in world.held.decisions} == {"own": 2, "other": 3}
+
+
+async def test_the_first_document_of_rules_of_locates_is_in_force_at_once(desk: RulesDesk, world: World) -> None:
+    await desk.close()
+    first = Document("locates", 1, text_of("locates", "approve all 0"))
+    again = world.desk(shipped=(*SHIPPED, first))
+    assert world.active() == {"default": 1, "tw": 1, "locates": 1}
+    await again.close()
+    changed = Document("locates", 1, text_of("locates", "approve all 1"))
+    later = world.desk(shipped=(*SHIPPED, changed))
+    documents = await later.documents()
+    assert (world.active()["locates"], documents["locates"].lives[2].state) == (1, State.DRAFT)
+    await later.close()

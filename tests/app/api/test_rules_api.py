@@ -13,6 +13,7 @@ from tornado.httpserver import HTTPServer
 from tornado.web import Application, RequestHandler
 
 from app.identity import Identity, Role, issue_token, read_token
+from app.rules_desk import LOCATES, TESTED_LINES, TESTED_NS
 from app.users_store import Users
 from tests.app.api.api_world import NOON_NS, Api, read, serving
 from tests.app.journal_urls import STORES, journal_url
@@ -24,6 +25,8 @@ PEOPLE = {
     "carl": frozenset({Role.COMPLIANCE}),
     "eve": frozenset(Role),
 }
+
+DRY_RUN: dict[str, Any] = dict.fromkeys(LOCATES, 0) | {"lines": []}
 
 
 class Desk:
@@ -43,6 +46,7 @@ class Desk:
         self.status = 200
         self.asked: list[dict[str, Any]] = []
         self.parties: list[dict[str, Any]] = []
+        self.dry_run: dict[str, Any] = {}
 
     def token(self, who: str, ttl_s: float = 600) -> str:
         return issue_token(self.secret, Identity(who, PEOPLE[who]), ttl_s, NOON_NS / 1e9)
@@ -73,6 +77,16 @@ class Desk:
         return path
 
 
+class _DryRun(RequestHandler):
+    def initialize(self, desk: Desk) -> None:
+        self.desk = desk
+
+    def post(self) -> None:
+        self.desk.dry_run = msgspec.json.decode(self.request.body)
+        self.set_status(self.desk.status)
+        self.finish(msgspec.json.encode(DRY_RUN))
+
+
 class _Analyst(RequestHandler):
     def initialize(self, desk: Desk) -> None:
         self.desk = desk
@@ -99,7 +113,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 async def desk(instance: str, tmp_path: Path, database: str) -> AsyncIterator[Desk]:
     async with serving(instance, tmp_path, database=database) as api:
         made = Desk(api)
-        server = HTTPServer(Application([("/impact", _Analyst, {"desk": made})]))
+        server = HTTPServer(Application([("/impact", _Analyst, {"desk": made}), ("/dry-run", _DryRun, {"desk": made})]))
         server.listen(api.settings.analyst_port, "127.0.0.1")
         yield made
         server.stop()
@@ -352,3 +366,65 @@ async def test_the_openapi_document_knows_rules(desk: Desk) -> None:
     document = read(await desk.api.call("GET", "/api/v1/openapi.json", token=""))
     assert "post" in document["paths"]["/api/v1/rules/{document}/drafts"]
     assert document["components"]["schemas"]["RuleVersion"]["required"]
+
+
+async def test_a_dry_run_asks_for_the_period_and_the_form_that_are_wanted(desk: Desk) -> None:
+    path = "/locates/versions/1/dry-run"
+    assert (await desk.get(path))["lines"] == []
+    asked = desk.dry_run
+    assert asked["until_ns"] - asked["since_ns"] == TESTED_NS
+    assert (asked["lines"], asked["form"]) == (TESTED_LINES, "application/json")
+    headers = {"Accept": "text/csv"}
+    query = "?from=2024-10-01&to=2024-10-02&limit=7"
+    answer = await desk.api.call("GET", f"/api/v1/rules{path}{query}", token=desk.token("carl"), headers=headers)
+    assert answer.headers["Content-Type"].startswith("text/csv")
+    assert "dry-run.csv" in answer.headers["Content-Disposition"]
+    day = 86_400 * 10**9
+    assert (desk.dry_run["since_ns"] % day, desk.dry_run["until_ns"] - desk.dry_run["since_ns"]) == (0, 2 * day)
+    assert (desk.dry_run["lines"], desk.dry_run["form"]) == (7, "text/csv")
+    assert [document["name"] for document in desk.dry_run["documents"]][-1] == "locates"
+
+
+@pytest.mark.parametrize(
+    ("path", "accept", "code"),
+    [
+        ("/locates/versions/9/dry-run", "", 404),
+        ("/locates/versions/x/dry-run", "", 404),
+        ("/locates/versions/1/dry-run", "image/png", 406),
+        ("/locates/versions/1/dry-run?from=yesterday", "", 422),
+        ("/locates/versions/1/dry-run?from=2024-10-02&to=2024-10-01", "", 422),
+        ("/locates/versions/1/dry-run?to=9999-12-31", "", 422),
+        ("/locates/versions/1/dry-run?limit=100001", "", 422),
+        ("/locates/versions/1/dry-run?since=2024-10-02", "", 422),
+    ],
+)
+async def test_a_dry_run_that_cannot_be_had_says_why(desk: Desk, path: str, accept: str, code: int) -> None:
+    headers = {"Accept": accept} if accept else {}
+    answer = await desk.api.call("GET", f"/api/v1/rules{path}", token=desk.token("carl"), headers=headers)
+    assert (answer.code, desk.dry_run) == (code, {})
+
+
+async def test_rules_and_dry_runs_are_not_for_tokens_of_some_clients(desk: Desk) -> None:
+    token = issue_token(desk.secret, Identity("eve", PEOPLE["eve"], frozenset({"FUND1"})), 600, NOON_NS / 1e9)
+    for path in ("", "/locates/versions/1", "/locates/versions/1/dry-run"):
+        assert (await desk.api.call("GET", f"/api/v1/rules{path}", token=token)).code == 403
+
+
+async def test_rules_of_locates_decide_from_their_activation_on(desk: Desk) -> None:
+    text = await desk.text("locates")
+    first = "decisions:\n"
+    stop = "  - {id: nobody, clients: [FUND1], priority: 50, action: reject, reason: client_ineligible}\n"
+    path = await desk.submitted("locates", text.replace(first, first + stop))
+    assert (await desk.api.locate(quantity=1))["state"] == "approved"
+    await desk.done(f"{path}/approve", who="bob")
+    refused = await desk.api.locate(quantity=1)
+    assert (refused["state"], refused["reason"]) == ("rejected", "client_ineligible")
+    evidence = await desk.api.call("GET", f"/api/v1/locates/{refused['id']}/evidence")
+    assert '"nobody","version":2' in evidence.body.decode().replace(" ", "")
+
+
+async def test_a_market_that_there_is_not_is_a_problem_where_it_stands(desk: Desk) -> None:
+    text = (await desk.text("locates")).replace("markets: [US]", "markets: [ZZ]", 1)
+    (problem,) = read(await desk.post("/locates/drafts", {"text": text}))["errors"]
+    assert "no market 'ZZ'" in problem["detail"]
+    assert "[ZZ]" in text.splitlines()[problem["line"] - 1]
