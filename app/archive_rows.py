@@ -14,13 +14,13 @@ from app.snapshot_files import Contents, DamagedSnapshotError, SnapshotFolder, r
 from engine.corrections import KEPT, LEDGER
 from engine.model import Namespace
 from engine.recognise import WINDOW
-from engine.snapshot import BEGUN, COUNTED, STREAM, SYMBOLS
+from engine.snapshot import BEGUN, COUNTED, STREAM, SYMBOLS, UNPLACED
 from engine.tables import Word
 from feeds.archive_snapshot import chosen
 
 log = structlog.get_logger()
 _WHOLE: Final = ("book_unit", "today", "newest", "missing", "applied")
-_NOT_OF_SECURITIES: Final = ("moved_", BEGUN)
+_NOT_OF_SECURITIES: Final = ("moved_", BEGUN, UNPLACED)
 
 
 def newest_of(folder: Path, past: Past) -> Contents | None:

@@ -89,8 +89,14 @@ class Registry:
         self._know(ids)
         return ids
 
-    def restored(self) -> None:
-        """The tables were filled from outside."""
+    def unplaced(self) -> NDArray[np.void]:
+        """Which unit a book has in a market, of books and units that are not known yet (dtype `BOOK_UNIT`)."""
+        waiting = [(book, unit, market) for (book, market), unit in self._unplaced.items()]
+        return np.array(waiting, BOOK_UNIT)
+
+    def restored(self, unplaced: NDArray[np.void]) -> None:
+        """The tables were filled from outside; `unplaced`: what waited then."""
+        self._unplaced = {(row["book"], int(row["market"])): row["unit"] for row in unplaced}
         self._symbols.restored()
         records = self._tables.array["currency"][1 : self._tables.count(Word.CURRENCIES) + 1]
         self._money = {record["code"]: (int(record["day_count"]), int(record["fx"])) for record in records}

@@ -30,6 +30,8 @@ SYMBOLS: Final = "symbols"
 DEALS: Final = "deal"
 BEGUN: Final = "begun."
 """Before the names of what is known of the books' starts of day."""
+UNPLACED: Final = "unplaced"
+"""Units of books that wait for the book or the unit."""
 BLOCK_WORDS: Final = 1 << 19
 """Words of a block: four megabytes."""
 _ROWS: Final = 1 << 13
@@ -85,6 +87,7 @@ class Snapshot:
         self._ready += [Part(name, self._array[name][:securities].copy()) for name in ("head", "decided")]
         books = self._count["book"]
         self._ready += [Part(BEGUN + name, array[:books].copy()) for name, array in begun.kept(machine.begun).items()]
+        self._ready.append(Part(UNPLACED, machine.unplaced()))
         self._ready += [Part(name, array) for name, array in (machine.moves.state() | dict(extra)).items()]
         self._of = self._source()
         self._block, self._at = np.empty(BLOCK_WORDS, np.uint64), 0

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from engine import begun
 from engine import snapshot_pack as pack
-from engine.snapshot import BEGUN, COUNTED, DEALS, PRIVATE, STREAM, SYMBOLS, as_words
+from engine.snapshot import BEGUN, COUNTED, DEALS, PRIVATE, STREAM, SYMBOLS, UNPLACED, as_words
 from engine.state import Machine
 from engine.symbols import put_slots
 from engine.tables import Word
@@ -64,7 +64,7 @@ def restore(machine: Machine, parts: Parts) -> None:
             _fill(array, parts[BEGUN + name])
         machine.begun.lost_ns[:] = machine.begun.moved_ns
         machine.moves.restore({name: parts[name][0].copy() for name in machine.moves.state()})
-        machine.restored()
+        machine.restored(parts[UNPLACED][0])
 
 
 def _fit(machine: Machine, parts: Parts, words: NDArray[np.int64]) -> None:

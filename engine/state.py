@@ -26,8 +26,7 @@ HISTORY_EVERY_NS: Final = 10_000_000_000
 _CACHED: Final = 1 << 14
 """Events applied at a time: a megabyte, which stays in the cache until all is done with them."""
 _MOST_GAPS: Final = 1_000
-_SETTLED: Final = ~np.uint8(Flag.QUANTO)
-"""Flags of what settles on the date it says."""
+_SETTLED: Final = ~np.uint8(Flag.QUANTO)  # flags of what settles on the date it says
 
 
 Log: TypeAlias = Callable[[Message, NDArray[Any], NDArray[np.uint8] | None], None]
@@ -301,11 +300,15 @@ class Machine(Sums):
         """What a snapshot must keep beside the shared tables: filled in place, it is restored."""
         return {"seen": self.memory.seen, "ledger": self.memory.ledger} | self.deals.private()
 
-    def restored(self) -> None:
+    def unplaced(self) -> NDArray[np.void]:
+        """See `Registry.unplaced`: for a snapshot."""
+        return self._registry.unplaced()
+
+    def restored(self, unplaced: NDArray[np.void]) -> None:
         """The tables, and what is `private`, were filled from outside: make all that follows from them."""
         array = self.tables.array
         with self.tables.writing():
-            self._registry.restored()
+            self._registry.restored(unplaced)
             self._book.market_of[:] = array["security"]["market"]
             self._book = self._book._replace(today=self._today())
             self.deals.rebuild()

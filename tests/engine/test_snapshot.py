@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 from engine import snapshot as taking
 from engine.events import CORRECTION, DEAL_STEP, EventArray, empty
 from engine.model import HEAD_FACTS, HEAD_UPDATED, NO_DATE, Capacity, DealAction, Flag, Kind, Op
-from engine.records import BOOK, NAMED
-from engine.ring import MOVE, Message
+from engine.recognise import LATE_START_OF_DAY
+from engine.records import BOOK, NAMED, UNIT
+from engine.ring import BOOK_UNIT, MOVE, Message
 from engine.snapshot import Snapshot
 from engine.snapshot_restore import SnapshotError, restore
 from engine.state import Machine
 from engine.tables import Word
-from tests.engine.machines import TODAY, machine, named, security_records
+from tests.engine.machines import TODAY, events, machine, named, security_records
 
 BIG = Capacity(securities=200, books=40, depots=8, sources=8, rows=6_000, deals=500)
 SECURITIES = 60
@@ -285,3 +286,39 @@ def test_parts_of_an_event_are_kept_with_it(instance: str) -> None:
         running.apply(batch)
         restore(restored, parts_of(snapshot))
         same(before, state_of(restored))
+
+
+def test_a_merge_before_the_snapshot_can_be_taken_back_after_it(instance: str) -> None:
+    with machine(instance, BIG, SECURITIES) as running, machine(f"{instance}b", BIG, 0) as restored:
+        feed = Feed(5)
+        running.apply(feed.events(900))
+        running.step(feed.steps(40))
+        before = state_of(running)
+        move = np.zeros(1, MOVE)
+        move["source"], move["target"], move["time_ns"] = b"S3", b"S4", 7
+        running.move(move)
+        restore(restored, parts_of(Snapshot(running, {})))
+        move["time_ns"] = -7
+        move["source"], move["target"] = b"S4", b"S3"
+        for each in (running, restored):
+            each.move(move)
+        after = state_of(restored)
+        same(state_of(running), after)
+        held = before["position"][before["position"]["td"] != 0]
+        np.testing.assert_array_equal(held, after["position"][after["position"]["td"] != 0])
+
+
+def test_units_of_books_that_waited_wait_on_and_starts_of_day_are_remembered(instance: str) -> None:
+    with machine(instance, BIG, SECURITIES) as running, machine(f"{instance}b", BIG, 0) as restored:
+        running.register(Message.BOOK_UNITS, np.array([(b"B1", b"U1", 0)], BOOK_UNIT))
+        started = {"topic": 9, "flags": Flag.START_OF_DAY, "source": 2}
+        running.apply(events({"op": Op.RESET_BOOK, "security": 0, "time_ns": 100} | started))
+        running.apply(events({"op": Op.BUY, "topic": 4, "quantity": 5, "time_ns": 200}))
+        restore(restored, parts_of(Snapshot(running, {})))
+        assert not restored.tables.array["book_unit"].any()
+        restored.register(Message.UNITS, named(UNIT, "U", 1))
+        assert restored.tables.array["book_unit"][1, 0] == 1
+        restored.apply(events({"op": Op.BUY, "topic": 4, "quantity": 9, "time_ns": 99}, first_seq=2))
+        assert restored.tables.array["position"]["td"][: restored.tables.count(Word.ROWS)].tolist() == [5]
+        late = events({"op": Op.RESET_BOOK, "security": 0, "time_ns": 150} | started, first_seq=2)
+        assert restored.apply(late).outcomes.tolist() == [LATE_START_OF_DAY]
