@@ -36,9 +36,9 @@ class Attachment:
         """The living engine's. Raises `NoEngineError`."""
         from engine.tables import Reader  # noqa: PLC0415  numba takes a second: after the port is open
 
-        if self._reader is None:
-            self._reader = Reader(self._name)
         try:
+            if self._reader is None:
+                self._reader = Reader(self._name)
             tables = self._reader.tables()
         except SegmentMissingError as error:
             raise NoEngineError("no engine is running") from error

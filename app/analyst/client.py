@@ -1,25 +1,33 @@
 """How the engine's process asks the analyst what a draft would change, or would have decided."""
 
 import time
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, TypeAlias
 
 import msgspec
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError
 
+from app.analyst.asof import AsOfRequest
 from app.analyst.dry_run import DryRunRequest
 from app.analyst.impact import ImpactRequest, Party
 from app.identity import MACHINE, issue_token
 from app.settings import Settings
 from engine.rule_model import Document, Problem, RulesError
 
+Past: TypeAlias = Callable[[AsOfRequest], Awaitable[bytes]]
+"""`Analyst.asof`."""
 LONGEST_S: Final = 30.0
 _TOKEN_S: Final = 60.0
+_NOT_FOUND: Final = 404
 _UNPROCESSABLE: Final = 422
 
 
 class AnalystError(RuntimeError):
     """The analyst cannot answer now; the message says why, and asking again may help."""
+
+
+class NotKnownError(LookupError):
+    """Nothing is known of what was asked for; the message says why."""
 
 
 class Analyst:
@@ -47,6 +55,10 @@ class Analyst:
         """
         return await self._ask("/dry-run", msgspec.json.encode(request))
 
+    async def asof(self, request: AsOfRequest) -> bytes:
+        """What was, as JSON (`app.archive_answer.answer`). Raises `NotKnownError`, `AnalystError`."""
+        return await self._ask("/asof", msgspec.json.encode(request))
+
     async def _ask(self, path: str, body: bytes) -> bytes:
         token = issue_token(self._settings.secret, MACHINE, _TOKEN_S, time.time())
         try:
@@ -64,6 +76,8 @@ class Analyst:
             return response.body
         if response.code == _UNPROCESSABLE:
             raise RulesError(tuple(msgspec.convert(msgspec.json.decode(response.body)["problems"], list[Problem])))
+        if response.code == _NOT_FOUND:
+            raise NotKnownError(_why(response.code, response.body))
         raise AnalystError(_why(response.code, response.body))
 
     def close(self) -> None:

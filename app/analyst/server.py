@@ -11,6 +11,7 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application
 
+from app.analyst.asof import AsOfHandler
 from app.analyst.attachment import Attachment, NoEngineError
 from app.analyst.dry_run import DryRunHandler
 from app.analyst.handlers import Context, Live, Ready
@@ -38,6 +39,7 @@ def application(context: Context) -> Application:
     return Application(
         [
             ("/impact", ImpactHandler, {"context": context}),
+            ("/asof", AsOfHandler, {"context": context}),
             ("/dry-run", DryRunHandler, {"context": context}),
             ("/health/live", Live),
             ("/health/ready", Ready, {"context": context}),
