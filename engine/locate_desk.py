@@ -5,15 +5,16 @@ Until then the pool is counted as if the worse of the two had come true: a decis
 of a locate gives it back only when settled.
 """
 
-import heapq
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from msgspec.structs import replace
 
 from engine.holdings import Holdings
+from engine.locate_book import LocateBook
+from engine.locate_counts import DECREMENTS, at_once, counted, difference, shares_of
 from engine.locate_judgement import Facts, Inventory, Outcome, Standing, day_of, judge, judge_by_hand
-from engine.locate_queue import Fingerprint, LocateQueue
+from engine.locate_queue import Fingerprint
 from engine.locate_rules import LocateRules
 from engine.locate_today import LocatedToday
 from engine.locates import ENDED_EARLY, NEXT, Change, Locate, LocateRequest, LocateType, Reason, State
@@ -22,11 +23,6 @@ from engine.model import Decided
 MAX_OPEN: Final = 1_000_000
 MAX_CHANGES: Final = 1_000
 """The most that one `expire_due` or `retry_pending` returns: what is left comes with the next."""
-_DECREMENTS: Final = {LocateType.SHORT: Decided.SHORT_LOCATES, LocateType.LONG: Decided.LONG_LOCATES}
-_APPROVED: Final = {
-    LocateType.SHORT: Decided.APPROVED_SHORT_LOCATES,
-    LocateType.LONG: Decided.APPROVED_LONG_LOCATES,
-}
 
 
 class LocateInvariantError(RuntimeError):
@@ -55,17 +51,18 @@ class LocateDesk:
     def __init__(self, inventory: Inventory, rules: LocateRules) -> None:
         self._inventory = inventory
         self._rules = rules
-        self._open: dict[int, Locate] = {}
-        self._moving: set[int] = set()
+        self._book = LocateBook()
+        self._queue = self._book.queue
+        self._moving: dict[int, Change] = {}
+        """What is not settled."""
         self._holdings = Holdings(inventory, LocateInvariantError)
-        self._queue = LocateQueue()
-        self._live_of: dict[tuple[str, str, LocateType], set[int]] = {}
-        """Live locates by code, client and type."""
         self._today = LocatedToday()
-        self._expiry: list[tuple[int, int]] = []
-        self._nearing: list[tuple[int, int]] = []
         self._next = 1
-        self.live_count = 0
+
+    @property
+    def live_count(self) -> int:
+        """Locates that may still be sold on."""
+        return self._book.live_count
 
     @property
     def pending_count(self) -> int:
@@ -87,7 +84,7 @@ class LocateDesk:
 
     def held(self, security: str, kind: LocateType = LocateType.SHORT) -> int:
         """Decrements on a security, by a code that leads to it; includes what is not settled."""
-        return self._holdings.held(security).get(_DECREMENTS[kind], 0)
+        return self._holdings.held(security).get(DECREMENTS[kind], 0)
 
     def held_of(self, security: str, client: str) -> dict[Decided, int]:
         """What a client's locates on a security, by a code that leads to it, count for; includes what is not settled."""
@@ -104,8 +101,7 @@ class LocateDesk:
 
     def live_of(self, security: str, client: str, kind: LocateType) -> list[Locate]:
         """A client's live locates on a security, by a code that leads to it; oldest first."""
-        codes = self._holdings.together(security)
-        return [self._open[n] for n in sorted(n for c in codes for n in self._live_of.get((c, client, kind), ()))]
+        return self._book.live_of(self._holdings.together(security), client, kind)
 
     def serves(self, sequence: int, security: str, client: str, kind: LocateType) -> bool:
         """Whether that locate is live, and the client's on that security."""
@@ -117,10 +113,10 @@ class LocateDesk:
 
     def get(self, sequence: int) -> Locate:
         """Raises `NoSuchLocateError` unless the locate is open."""
-        try:
-            return self._open[sequence]
-        except KeyError:
-            raise NoSuchLocateError(sequence) from None
+        locate = self._book.get(sequence)
+        if locate is None:
+            raise NoSuchLocateError(sequence)
+        return locate
 
     # doors
 
@@ -133,7 +129,7 @@ class LocateDesk:
 
         `request.security` is the security's own code wherever it is known. Raises `LocateDeskFullError`.
         """
-        if len(self._open) >= MAX_OPEN:
+        if len(self._book) >= MAX_OPEN:
             raise LocateDeskFullError(f"{MAX_OPEN:,} locates are open")
         outcome = self._judge(request, now_ns, facts)
         evidence = outcome.evidence
@@ -164,7 +160,7 @@ class LocateDesk:
         )
         self._next += 1
         if locate.open:
-            self._watch(locate)
+            self._book.watch(locate)
         return self._move(None, locate, outcome)
 
     def release(self, sequence: int, now_ns: int, by: str = "", remark: str = "") -> Change:
@@ -216,12 +212,7 @@ class LocateDesk:
 
     def nearing(self, until_ns: int) -> list[Locate]:
         """Live locates that expire until then; each is told once."""
-        found: list[Locate] = []
-        while self._nearing and self._nearing[0][0] <= until_ns and len(found) < MAX_CHANGES:
-            locate = self._open.get(heapq.heappop(self._nearing)[1])
-            if locate is not None and locate.live:
-                found.append(locate)
-        return found
+        return self._book.nearing(until_ns, MAX_CHANGES)
 
     def decide_by_hand(self, sequence: int, quantity: int, now_ns: int, facts: Facts, remark: str = "") -> Change:
         """A person approves so much of a pending request, or rejects it (0). Raises as `end`, and what `judge_by_hand` does."""
@@ -240,17 +231,7 @@ class LocateDesk:
 
     def expire_due(self, now_ns: int) -> list[Change]:
         """Ends of the locates whose time has come, oldest first."""
-        due: list[Change] = []
-        later: list[tuple[int, int]] = []
-        while self._expiry and self._expiry[0][0] <= now_ns and len(due) < MAX_CHANGES:
-            entry = heapq.heappop(self._expiry)
-            if entry[1] in self._moving:
-                later.append(entry)
-            elif entry[1] in self._open:
-                due.append(self.expire(entry[1], now_ns))
-        for entry in later:
-            heapq.heappush(self._expiry, entry)
-        return due
+        return [self.expire(sequence, now_ns) for sequence in self._book.due(now_ns, MAX_CHANGES, self._moving)]
 
     def retry_pending(
         self,
@@ -270,32 +251,32 @@ class LocateDesk:
                 if len(changes) >= MAX_CHANGES:
                     return changes
                 if sequence not in self._moving:
-                    changes += self._again(self._open[sequence], now_ns, facts)
+                    changes += self._again(self.get(sequence), now_ns, facts)
             self._queue.note([each for each in codes if each in self._queue], self._fingerprint(code))
         return changes
 
     def settle(self, change: Change) -> None:
         """The change is kept for good: what an ended locate held goes back to the pool."""
         before, after = change.before, change.after
-        self._moving.discard(after.sequence)
-        if before is not None:
-            self._count(after, {what: min(0, shares) for what, shares in _difference(before, after).items()})
-            if not after.open:
-                self._show(before, None)
+        del self._moving[after.sequence]
+        taken = at_once(before, after)
+        self._count(after, {what: shares - taken[what] for what, shares in difference(before, after).items()})
+        if before is not None and not after.open:
+            self._book.show(before, None)
         if after.state == State.PENDING:
             self._queue.again(after.request.security)  # the pool may have grown since it was judged
 
     def undo(self, change: Change) -> None:
         """The change could not be kept: it has not happened."""
         before, after = change.before, change.after
-        self._moving.discard(after.sequence)
-        self._count(after, {what: -max(0, shares) for what, shares in _difference(before, after).items()})
+        del self._moving[after.sequence]
+        self._count(after, {what: -shares for what, shares in at_once(before, after).items()})
         self._located(before, after, -1)
         if after.open:
-            self._show(after, before)
+            self._book.show(after, before)
         if before is not None:
             self._queue.again(before.request.security)
-            self._watch(before)
+            self._book.watch(before)
 
     def restore(
         self, locates: Iterable[Locate], last_sequence: int, located: Iterable[tuple[str, str, int, int]] = ()
@@ -306,9 +287,10 @@ class LocateDesk:
         kept = [locate for locate in locates if locate.open]
         self._holdings.expect(locate.request.security for locate in kept)
         for locate in kept:
-            self._show(None, locate)
-            self._count(locate, _shares(locate))
-            self._watch(locate)
+            self._holdings.follow(locate.request.security)
+            self._book.show(None, locate)
+            self._count(locate, shares_of(locate))
+            self._book.watch(locate)
             self._next = max(self._next, locate.sequence + 1)
         for code, client, quarter, shares in located:
             self._today.add_quarter(code, client, quarter, shares)
@@ -323,12 +305,7 @@ class LocateDesk:
 
     def check(self) -> None:
         """Add everything up anew. Raises `LocateInvariantError`."""
-        sums: dict[tuple[str, Decided], int] = {}
-        for locate in self._open.values():
-            for what, shares in _shares(locate).items():
-                place = locate.request.security, what
-                sums[place] = sums.get(place, 0) + shares
-        self._holdings.check(sums)
+        self._holdings.check(counted(self._book, self._moving.values()))
 
     # parts
 
@@ -400,44 +377,15 @@ class LocateDesk:
         return inventory.stale, known, left, tuple(inventory.terms_of(security).values())
 
     def _move(self, before: Locate | None, after: Locate, outcome: Outcome | None = None) -> Change:
-        """What it takes more is taken now; what it gives back waits for `settle`, and so does its end."""
-        self._moving.add(after.sequence)
+        """What it takes is taken now; what it gives waits for `settle`, and so does its end."""
+        change = Change(before, after, outcome.evidence if outcome else None)
+        self._moving[after.sequence] = change
         if after.open:
-            self._show(before, after)
-        self._count(after, {what: max(0, shares) for what, shares in _difference(before, after).items()})
+            self._holdings.follow(after.request.security)
+            self._book.show(before, after)
+        self._count(after, at_once(before, after))
         self._located(before, after, 1)
-        return Change(before, after, outcome.evidence if outcome else None)
-
-    def _show(self, before: Locate | None, after: Locate | None) -> None:
-        """An open locate is another one from now on, comes in, or goes."""
-        for locate, comes in ((before, False), (after, True)):
-            if locate is None:
-                continue
-            if comes:
-                self._open[locate.sequence] = locate
-            else:
-                del self._open[locate.sequence]
-            if locate.state == State.PENDING:
-                self._holdings.follow(locate.request.security)
-                (self._queue.add if comes else self._queue.remove)(locate)
-            elif locate.live:
-                self._index(locate, comes=comes)
-
-    def _index(self, locate: Locate, *, comes: bool) -> None:
-        place = locate.request.security, locate.request.client, locate.request.type
-        self.live_count += 1 if comes else -1
-        if comes:
-            self._live_of.setdefault(place, set()).add(locate.sequence)
-            return
-        self._live_of[place].remove(locate.sequence)
-        if not self._live_of[place]:
-            del self._live_of[place]
-
-    def _watch(self, locate: Locate) -> None:
-        """Its time will come."""
-        entry = locate.expires_ns, locate.sequence
-        heapq.heappush(self._expiry, entry)
-        heapq.heappush(self._nearing, entry)
+        return change
 
     def _located(self, before: Locate | None, after: Locate, sign: int) -> None:
         """What was approved by this change counts as located on the day it was asked for."""
@@ -449,15 +397,3 @@ class LocateDesk:
         for what, more in shares.items():
             if more:
                 self._holdings.add(locate.request.security, what, more, ("client", locate.request.client))
-
-
-def _shares(locate: Locate) -> dict[Decided, int]:
-    """What an open locate counts for: what it holds of the pool, and what may still be sold on it."""
-    kind = locate.request.type
-    return {_DECREMENTS[kind]: locate.decrement, _APPROVED[kind]: locate.remaining} if locate.open else {}
-
-
-def _difference(before: Locate | None, after: Locate) -> dict[Decided, int]:
-    """What it counts for more than before."""
-    held, now = _shares(before) if before else {}, _shares(after)
-    return {what: now.get(what, 0) - held.get(what, 0) for what in held | now}

@@ -60,7 +60,7 @@ class LocateUsage:
             )
 
     def touch(self, change: OrderChange) -> None:
-        """An order has changed, for good or not after all: what locates of its client hold near the close may change with it."""
+        """An order has changed, for good or not after all: what its client's locates hold near the close may change with it."""
         request = change.after.request
         self._touched.add((request.security, request.client, LOCATES_OF[request.side]))
 
