@@ -7,9 +7,11 @@ from typing import Any, Final
 import msgspec
 
 from app.api import answers
+from app.api.asof import asof_paths
 from app.api.explain_answers import ExplainAnswer
 from app.api.openapi_feeds import FEED_TYPES, feed_paths
 from app.api.openapi_files import FILE_TYPES, file_paths
+from app.api.openapi_lists import LIST_TYPES, list_paths
 from app.api.openapi_master import MASTER_TYPES, master_paths
 from app.api.openapi_orders import ORDER_TYPES, order_paths
 from app.api.openapi_parts import content, operation, parameter, ref
@@ -18,8 +20,8 @@ from app.api.problems import KINDS, Problem
 from app.api.requests import MAX_LINES, ActionsRequest, ApproveRequest, AskRequest, EndRequest, RejectRequest
 from app.api.schemas import SCHEMA_TYPES, schema_documents, schema_paths
 from engine.explain_split import By
-from engine.locates import LocateRequest, State
-from engine.model import DAYS, Temperature
+from engine.locates import LocateRequest
+from engine.model import DAYS
 
 _TYPES: Final = (
     LocateRequest,
@@ -29,11 +31,8 @@ _TYPES: Final = (
     AskRequest,
     ActionsRequest,
     answers.LocateAnswer,
-    answers.LocatePage,
     answers.ActionsAnswer,
     answers.HistoryAnswer,
-    answers.Availability,
-    answers.AvailabilityPage,
     ExplainAnswer,
     *RULE_TYPES,
     *FEED_TYPES,
@@ -41,6 +40,7 @@ _TYPES: Final = (
     *MASTER_TYPES,
     *FILE_TYPES,
     *ORDER_TYPES,
+    *LIST_TYPES,
     Problem,
 )
 _PAGE: Final = {
@@ -52,8 +52,10 @@ _EXAMPLE: Final = {"security": "US0378331005", "client": "FUND1", "quantity": 10
 _KEY: Final = {
     "name": "Idempotency-Key",
     "in": "header",
-    "description": "The same key with the same body gets the same answer, byte for byte, for seven days; also after a "
-    "restart, and while the first is still being decided.",
+    "required": True,
+    "description": "A new one for every new request, the same when it is sent again: the same key with the same body gets "
+    "the same answer, byte for byte, for seven days, also after a restart; with another body 422. While the first is "
+    "still being answered: 409.",
     "schema": {"type": "string", "maxLength": 128, "pattern": "^[!-~]+$"},
 }
 _ID: Final = {"name": "id", "in": "path", "required": True, "schema": {"type": "string", "pattern": "^L[0-9]{10,18}$"}}
@@ -90,17 +92,19 @@ def openapi() -> dict[str, Any]:
             "title": "IMS: locates, orders, availability and rules",
             "version": _version(),
             "description": "Quantities are whole shares. Times are UTC. A locate is on disk before it is answered. "
-            "Every error is a problem document (RFC 9457) with a pointer per wrong field.",
+            "Every error is a problem document (RFC 9457) with a pointer per wrong field; 429 and 503 say in Retry-After "
+            "when to ask again. Lists are JSON, CSV or an Arrow stream, as Accept asks. A token for some clients shows "
+            "theirs only.",
         },
         "servers": [{"url": "/"}],
         "security": [{"token": []}],
-        "paths": _paths()
-        | order_paths(_KEY)
+        "paths": _merged(_paths(), order_paths(_KEY), list_paths())
         | rule_paths()
         | feed_paths()
         | schema_paths()
         | file_paths()
-        | master_paths(),
+        | master_paths()
+        | asof_paths(),
         "components": {
             "schemas": schemas,
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
@@ -108,6 +112,15 @@ def openapi() -> dict[str, Any]:
         },
         "x-problems": KINDS,
     }
+
+
+def _merged(*parts: dict[str, Any]) -> dict[str, Any]:
+    """Paths with the operations that any of the parts has of them."""
+    paths: dict[str, Any] = {}
+    for part in parts:
+        for path, operations in part.items():
+            paths[path] = paths.get(path, {}) | operations
+    return paths
 
 
 def _version() -> str:
@@ -132,22 +145,9 @@ def _paths() -> dict[str, Any]:
             "post": operation(
                 f"Ask for one locate, or for a list of up to {MAX_LINES:,}",
                 decided,
-                (400, 422, 503),
+                (400, 409, 422, 503),
                 parameters=[_KEY],
                 requestBody=asked,
-            ),
-            "get": operation(
-                "List locates, newest first",
-                {"200": content("A page.", "LocatePage")},
-                (422, 503),
-                parameters=[
-                    parameter("client", "Of this client."),
-                    parameter("security", "By any of its names."),
-                    parameter("state", "In this state.", enum=[state.value for state in State]),
-                    parameter("date", "Received on this day, UTC.", format="date"),
-                    parameter("limit", "At most so many.", type="integer", minimum=1, maximum=1_000, default=100),
-                    parameter("cursor", "`next_cursor` of the page before."),
-                ],
             ),
         },
         "/api/v1/locates/{id}": {"get": operation("One locate", locate, (404, 503), parameters=[_ID])},
@@ -185,19 +185,6 @@ def _paths() -> dict[str, Any]:
         },
         "/api/v1/locates/{id}/release": {"post": _ending("Give back what is not needed", locate, ended)},
         "/api/v1/locates/{id}/cancel": {"post": _ending("Withdraw a locate, or a pending request", locate, ended)},
-        "/api/v1/availability": {
-            "get": operation(
-                "What can be lent and located now, of many securities",
-                {"200": content("A page.", "AvailabilityPage")},
-                (422,),
-                parameters=[
-                    parameter("market", "Of this market."),
-                    parameter("temperature", "Of this temperature.", enum=list(Temperature.__members__)),
-                    parameter("limit", "At most so many.", type="integer", minimum=1, maximum=100, default=100),
-                    parameter("cursor", "`next_cursor` of the page before."),
-                ],
-            )
-        },
         "/api/v1/availability/{security}": {
             "get": operation(
                 "What can be lent and located now",

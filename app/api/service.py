@@ -79,6 +79,9 @@ class ApiService:
         self._tables = machine.tables
         self._next_forget_ns = 0
         self.desk = LocateDesk(machine.inventory, machine.book.locates)
+        self._topics = topics(settings.events_topic, settings.reference_topic)
+        self._positions: tuple[FeedPosition, ...] = ()
+        self._positions_seen = b""
         self.journal = Journal(settings.database_url)
         self._lists = JournalLists(settings.database_url)
         self.desk.restore(*self.journal.load_open(), self.journal.load_located(clock() - KEPT_NS))
@@ -134,6 +137,7 @@ class ApiService:
             streams=self.telling.streams,
             webhooks=self.telling.webhooks,
             master=self.master,
+            past=self._analyst.asof if settings.archive else None,
         )
         self._server = Server(make_app(context), waits=self._waits, max_body_size=DRAIN_BYTES)
         self._count()
@@ -186,12 +190,14 @@ class ApiService:
         self._tables.state[Word.LOCATES_PENDING] = self.desk.pending_count
 
     def _feed_positions(self) -> tuple[FeedPosition, ...]:
-        applied = self._tables.array["applied"]
-        named = topics(self._settings.events_topic, self._settings.reference_topic)
-        return tuple(
-            FeedPosition(named[feed], partition, int(applied[feed, partition]))
-            for feed, partition in np.argwhere(applied[: len(named)]).tolist()
-        )
+        applied = self._tables.array["applied"][: len(self._topics)]
+        if (seen := applied.tobytes()) != self._positions_seen:
+            self._positions_seen = seen
+            self._positions = tuple(
+                FeedPosition(self._topics[feed], partition, int(applied[feed, partition]))
+                for feed, partition in np.argwhere(applied).tolist()
+            )
+        return self._positions
 
     def _waiting_for(self) -> list[str]:
         state = self._tables.state

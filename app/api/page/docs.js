@@ -7,9 +7,13 @@ const make = (tag, text = "", attributes = {}) => {
   return element;
 };
 
+const KEY = "Idempotency-Key";
+const newKey = () => [...crypto.getRandomValues(new Uint8Array(12))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+
 const field = (parameter) => {
   const label = make("label", `${parameter.name} `);
   const input = make("input", "", { "data-name": parameter.name, "data-in": parameter.in });
+  if (parameter.name === KEY) input.value = newKey();
   label.append(input, make("br"), make("small", parameter.description ?? ""));
   return [label, input];
 };
@@ -57,6 +61,7 @@ const show = (path, method, operation) => {
     button.disabled = true;
     try { result.textContent = await send(method.toUpperCase(), path, inputs, body?.value); }
     catch (error) { result.textContent = String(error); }
+    for (const input of inputs) if (input.dataset.name === KEY && result.textContent.startsWith("2")) input.value = newKey();
     button.disabled = false;
   });
   box.append(button, result);
