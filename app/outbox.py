@@ -113,6 +113,9 @@ class Outbox:
         self._tails = {kind: _Tail() for kind in Kind}
         self._pending: dict[tuple[str, str], int] = {}
         self.changed = Bell()
+        with self._engine.connect() as connection:
+            self.begun = {kind: _newest(connection, kind) for kind in Kind}
+            """The newest step of each kind when the service began."""
 
     def ring(self) -> None:
         """Steps were written."""
@@ -174,12 +177,11 @@ class Outbox:
 
         return await self.do(lambda connection: connection.execute(chosen).scalar_one_or_none())
 
-    async def cursor_or_newest(self, consumer: str, kind: Kind) -> int:
-        """How far a consumer is; a new one begins after what there is now, and that is noted. Raises `OutboxError`."""
+    async def cursor_or(self, consumer: str, kind: Kind, begins: int) -> int:
+        """How far a consumer is; a new one begins after that step, and it is noted. Raises `OutboxError`."""
         entry = await self.cursor(consumer, kind)
         if entry is None:
-            entry = await self.newest(kind)
-            self.advance(consumer, kind, entry)
+            self.advance(consumer, kind, entry := begins)
             await self.flush()
         return entry
 

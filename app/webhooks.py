@@ -105,7 +105,7 @@ class Webhooks:
             changed_ns=self._clock(),
         )
         for kind in webhook.kinds:
-            await self._outbox.cursor_or_newest(webhook.consumer, kind)
+            await self._outbox.cursor_or(webhook.consumer, kind, await self._outbox.newest(kind))
         await self._store.add(webhook)
         self._webhooks[webhook.id] = webhook
         self._begin(webhook)

@@ -77,7 +77,7 @@ class Sender:
         busy = False
         for kind in self._webhook.kinds:
             consumer = self._webhook.consumer
-            entry = await self._outbox.cursor_or_newest(consumer, kind)
+            entry = await self._outbox.cursor_or(consumer, kind, self._outbox.begun[kind])
             steps = await self._outbox.after(kind, entry, EVENTS)
             if not steps:
                 continue

@@ -72,8 +72,8 @@ class Feed:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The fields of all its forms, with `type` first where a record says which form it has."""
-        tag = ("type",) if any(record.__struct_config__.tag for record in self.records) else ()
+        """The fields of all its forms, with that first which says what form a record has."""
+        tag = (str(record.__struct_config__.tag_field) for record in self.records if record.__struct_config__.tag)
         fields = (field.encode_name for record in self.records for field in msgspec.structs.fields(record))
         return tuple(dict.fromkeys((*tag, *fields)))
 
@@ -146,7 +146,22 @@ FEEDS: Final[tuple[Feed, ...]] = (
         reader=Reader.FIRST,
     ),
     Feed("fx", "Exchange rates", _MONEY, fx.RECORDS, fx.decode, reader=Reader.FIRST),
-    Feed("locates", "Requests for locates from upstream", 0, requests.RECORDS, requests.decode, reader=Reader.ENGINE),
+    Feed(
+        "locates",
+        "Requests for locates from upstream",
+        0,
+        requests.LOCATE_RECORDS,
+        requests.decode_locates,
+        reader=Reader.ENGINE,
+    ),
+    Feed(
+        "order_requests",
+        "Sell orders from upstream, to be checked",
+        0,
+        requests.ORDER_RECORDS,
+        requests.decode_orders,
+        reader=Reader.ENGINE,
+    ),
 )
 EVENTS: Final = 0
 REFERENCE: Final = 1
@@ -168,5 +183,6 @@ def topics(events: str = "ims.events", reference: str = "ims.reference") -> tupl
     named = [f"{prefix}.{feed.name.replace('_', '-')}" for feed in FEEDS]
     named[EVENTS], named[REFERENCE] = events, reference
     named[feed_named("locates").index] = f"{prefix}.locates.requests"
+    named[feed_named("order_requests").index] = f"{prefix}.orders.requests"
     named[AVAILABILITY] = "availability"
     return tuple(named)

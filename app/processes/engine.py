@@ -30,6 +30,7 @@ from app.refused import refused
 from app.settings import Settings
 from app.snapshot_files import Contents
 from app.snapshots import Snapshots
+from app.trading_hours import trading
 from engine.graph import OnChanged, build
 from engine.model import DAYS, Clock
 from engine.ring import Message, Ring
@@ -90,12 +91,14 @@ class Engine:
         else:
             self.keeping.begin(from_broker=settings.kafka is not None)
         self.snapshots = self._snapshots()
-        self.feed_health = FeedHealth(self.machine.tables, self.rings, feed_rules.shipped(tuple(f.name for f in FEEDS)))
+        closes = world.closes(markets, self._calendar, cache)
+        rules = feed_rules.shipped(tuple(f.name for f in FEEDS))
+        hours = trading(markets, closes, self._calendar.base_date)
+        self.feed_health = FeedHealth(self.machine.tables, self.rings, rules, hours)
         archived = of_archive(settings, self._clock)
         others = Others(of_snapshots(self.snapshots, self._clock), archived, of_files(settings, self.machine.tables))
         parts = (self.machine, self.keeping, self.feed_health, read, self.intake.use)
         health = HealthDesk(settings, *parts, others=others, clock=self._clock)
-        closes = world.closes(markets, self._calendar, cache)
         self.api = ApiService(settings, self.machine, self._clock, closes, health=health)
         others.exceptions = lambda: self.api.master.open_count
         self._stopping = asyncio.Event()

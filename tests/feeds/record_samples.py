@@ -7,6 +7,7 @@ import msgspec
 import numpy as np
 
 from engine.model import SYMBOL_BYTES, Market, Namespace
+from engine.orders import Side
 from engine.symbols import Symbols, slots_for
 from feeds import contracts, corporate_actions, fx, orders, positions, reference, requests, swaps
 from feeds.deals import Action
@@ -140,7 +141,16 @@ def samples() -> dict[str, list[bytes]]:
             corporate_actions.Entitlement(**_NUMBERED, **_ROW, seq=1, kind=positions.PositionKind.FIRM, qty=25),
         ],
         "fx": [fx.FxRate(5, "EUR", 1_083_000_000)],
-        "locates": [requests.UpstreamRequest(id="r1", security="AAA", client="FUND", quantity=100)],
+        "locates": [
+            requests.UpstreamRequest(id="r1", security="AAA", client="FUND", quantity=100),
+            requests.ReleaseLocate(locate="L0000000017"),
+        ],
+        "order_requests": [
+            requests.NewOrder(order="o1", security="AAA", client="FUND", book="B1", side=Side.LONG, quantity=100),
+            requests.AmendOrder(order="o1", quantity=50),
+            requests.ExecutedOrder(order="o1", executed=20, id="r2"),
+            requests.CancelOrder(order="o1"),
+        ],
     }
     made = {name: [msgspec.json.encode(record) for record in records] for name, records in every.items()}
     return made | {
