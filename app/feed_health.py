@@ -52,8 +52,9 @@ def added_up(rings: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
     return total
 
 
-def judged(rule: FeedRule, words: NDArray[np.int64], now_ns: int, *, ready: bool) -> FeedState:
-    """The state of a feed with these words; `ready`: the service has handed over what existed at start."""
+def judged(rule: FeedRule, words: NDArray[np.int64], now_ns: int, *, ready: bool, trading: bool = True) -> FeedState:
+    """The state of a feed with these words; `ready`: the service has handed over what existed at start; `trading`: some
+    market is open, so that a feed that never rests has something to say."""
     if words[FeedWord.PARTITIONS] == 0:
         return FeedState.MISSING if rule.required and ready else FeedState.OFF
     alive_ns, received_ns = int(words[FeedWord.ALIVE_NS]), int(words[FeedWord.RECEIVED_NS])
@@ -62,16 +63,24 @@ def judged(rule: FeedRule, words: NDArray[np.int64], now_ns: int, *, ready: bool
     late_ns = now_ns - alive_ns
     if late_ns > rule.limit_s * NS_PER_S:
         return FeedState.STALE
-    if rule.quiet_s and received_ns and now_ns - received_ns > rule.quiet_s * NS_PER_S:
+    if trading and rule.quiet_s and received_ns and now_ns - received_ns > rule.quiet_s * NS_PER_S:
         return FeedState.STALE
     return FeedState.BEHIND if late_ns > BEHIND_NS else FeedState.LIVE
 
 
 class FeedHealth:
-    """Keeps `feed` and `Word.STALE` of the tables. Call it from the writer's loop; `rules`: by the feed's number."""
+    """Keeps `feed` and `Word.STALE` of the tables. Call it from the writer's loop; `rules`: by the feed's number;
+    `trading`: whether any market is open at a time."""
 
-    def __init__(self, tables: Tables, rings: Sequence[Ring], rules: Sequence[FeedRule]) -> None:
+    def __init__(
+        self,
+        tables: Tables,
+        rings: Sequence[Ring],
+        rules: Sequence[FeedRule],
+        trading: Callable[[int], bool] = lambda _: True,
+    ) -> None:
         self.rules = tuple(rules)
+        self._trading = trading
         self._tables = tables
         self._rings = tuple(rings)
         self._rates = [_Rate() for _ in rules]
@@ -95,10 +104,10 @@ class FeedHealth:
         total = added_up([ring.feeds for ring in self._rings])
         ready = bool(state[Word.READY])
         sample = now_ns >= self._next_sample_ns
-        stale = 0
+        stale, trading = 0, self._trading(now_ns)
         for number, rule in enumerate(self.rules):
             words = total[number]
-            now = judged(rule, words, now_ns, ready=ready)
+            now = judged(rule, words, now_ns, ready=ready, trading=trading)
             before = FeedState(int(array[number, HealthWord.STATE]))
             since_ns = int(array[number, HealthWord.SINCE_NS]) if now == before else now_ns
             if now != before:

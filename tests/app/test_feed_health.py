@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 
 from app import feed_rules
-from app.feed_health import FeedHealth
-from app.feed_rules import FeedRulesError, FeedState, HealthWord
-from engine.model import Concern, Op
+from app.feed_health import FeedHealth, judged
+from app.feed_rules import FeedRule, FeedRulesError, FeedState, HealthWord
+from app.trading_hours import trading
+from engine.model import Concern, Market, Op
 from engine.ring import FeedWord, Ring
 from engine.state import Machine
 from engine.tables import Word
@@ -102,6 +104,23 @@ def test_a_feed_that_must_not_rest_is_stale_when_nothing_comes(watched: Watched)
     assert watched.state(PRICES) == FeedState.STALE
     assert watched.state(REFERENCE) == FeedState.STALE
     assert watched.state(SWAPS) == FeedState.OFF
+
+
+def test_a_feed_may_rest_while_no_market_trades() -> None:
+    rule = FeedRule(feed="prices", title="Prices", limit_s=900, concern=("MONEY",), quiet_s=60)
+    words = np.zeros(16, np.int64)
+    words[[FeedWord.PARTITIONS, FeedWord.ALIVE_NS, FeedWord.RECEIVED_NS]] = 1, NOW, NOW
+    assert judged(rule, words, NOW + 61 * S, ready=True) == FeedState.STALE
+    assert judged(rule, words, NOW + 61 * S, ready=True, trading=False) == FeedState.BEHIND
+
+
+def test_a_market_trades_in_the_hours_before_its_close_half_days_and_all() -> None:
+    market = Market("AA", "XNYS", "America/New_York", "USD", "16:00", 1)
+    closes = np.array([[960, 780, 0]], np.int32)  # a whole day, a half day, no session
+    is_trading = trading([market], closes, 20_787)
+    utc_h = [15, 20.9, 21, 24 + 15, 24 + 18, 48 + 16, 99]  # New York is five hours behind
+    times = [round((20_787 * 24 + hours) * 3_600) * 10**9 for hours in utc_h]
+    assert [is_trading(at) for at in times] == [True, True, False, True, False, False, False]
 
 
 def test_a_required_feed_that_nobody_reads_is_missing_once_the_service_is_ready(watched: Watched) -> None:
