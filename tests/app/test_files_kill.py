@@ -13,6 +13,7 @@ from app.files_store import FileState
 from app.health_others import of_files
 from app.settings import Settings
 from engine.tables import Word
+from feeds import files_feed
 from feeds.files_feed import TOPIC_INDEX, FilesView
 from tests.app.files_world import TODAY, World, files_world
 
@@ -134,8 +135,9 @@ def test_whatever_is_in_a_file_it_is_judged_and_never_stops_the_loader(
 
 
 def test_a_part_that_is_damaged_is_told_of_and_holds_up_the_files_behind_it_but_not_the_workers(
-    instance: str, tmp_path: Path
+    instance: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(files_feed, "_AGAIN_S", 0.01)
     with files_world(instance, tmp_path) as world:
         _drop(world)
         world.load()
@@ -145,7 +147,7 @@ def test_a_part_that_is_damaged_is_told_of_and_holds_up_the_files_behind_it_but_
         second = world.log.parts()[1]
         good = second.path.read_bytes()
         second.path.write_bytes(good[: len(good) // 2])
-        asyncio.run(world.feed.catch_up())
+        world.tables()
         health = FeedHealth(world.machine.tables, [world.ring], ())
         health.tick(1)
         told = of_files(Settings(data=str(tmp_path)), world.machine.tables)()
