@@ -22,9 +22,16 @@ export function dryRunView({ run, period, onRun, onFile, locates }) {
   return make("div", { class: `impact dry-run ${run ? "" : "unasked"}` }, form(period, run, onRun, onFile), ...(run ? shown : [nothing]));
 }
 
+/** The last seven days, where none are said. */
+function daysOf({ since, until }) {
+  const day = (ago) => new Date(Date.now() - ago * 86_400_000).toISOString().slice(0, 10);
+  return { since: since || day(6), until: until || day(0) };
+}
+
 function form(period, run, onRun, onFile) {
   const day = (name, label, value) => [make("label", { for: `dry-${name}` }, label), make("input", { type: "date", id: `dry-${name}`, name, value })];
-  const body = make("form", { class: "tools", "aria-label": "Period" }, ...day("since", "From (UTC)", period.since), ...day("until", "to", period.until),
+  const { since, until } = daysOf(period);
+  const body = make("form", { class: "tools", "aria-label": "Period" }, ...day("since", "From (UTC)", since), ...day("until", "to", until),
     make("button", { type: "submit", class: "primary", "data-step": "dry-run" }, run ? "Run again" : "Dry run"),
     run?.differ ? make("button", { type: "button", id: "dry-csv", onclick: () => onFile(given(body)) }, "Lines as CSV") : "");
   body.addEventListener("submit", (event) => {
@@ -76,13 +83,20 @@ function rules(run) {
     table([["Rule"], ["Version", 1], ["Decided", 1], ["Would", 1], ["Approved", 1], ["Would", 1]], rows));
 }
 
+/** What was decided, how much, why and by which rule or whom; cut where there is no room, whole in the tip. */
+function outcome(each) {
+  if (!each) return make("td", {}, NONE);
+  const what = `${words(each.state)}${each.approved ? ` ${quantity(each.approved)}` : ""}`;
+  const why = `${each.reason ? `${words(each.reason)}, ` : ""}${each.by === "rules" ? each.rule : each.by}`;
+  return make("td", { class: "outcome", title: `${what}: ${why}` }, what, make("small", {}, ` ${why}`));
+}
+
 function lines(run, locates) {
-  const outcome = (each) => (each ? [`${words(each.state)} ${each.approved ? quantity(each.approved) : ""}`, make("small", {}, ` ${each.reason ? `${words(each.reason)}, ` : ""}${each.by === "rules" ? each.rule : each.by}`)] : [NONE]);
-  const rows = run.lines.map((each) => make("tr", {}, make("th", { scope: "row" }, make("a", { href: locates(each.id), title: "Open the request" }, each.id)), make("td", {}, moment(each.at)), make("td", {}, each.client), make("td", {}, each.security),
-    cell(each.requested), make("td", {}, ...outcome(each.was)), make("td", {}, ...outcome(each.would)), make("td", {}, ...outcome(each.later))));
+  const rows = run.lines.map((each) => make("tr", {}, make("th", { scope: "row" }, make("a", { href: locates(each.id), title: "Open the request" }, each.id)), make("td", {}, each.client), make("td", {}, each.security),
+    cell(each.requested), outcome(each.was), outcome(each.would), outcome(each.later), make("td", {}, moment(each.at))));
   const cut = run.differ > rows.length ? make("small", {}, ` first ${quantity(rows.length)} of ${quantity(run.differ)}`) : "";
   const body = rows.length ? rows : [make("tr", {}, make("td", { colspan: 8, class: "nothing" }, "Every request would have been decided as it was."))];
   return make("section", { id: "dry-lines", class: "long" }, make("h3", {}, "Requests that would differ, oldest first", cut),
     make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Requests that would differ" },
-      table([["Request"], ["Asked, UTC"], ["Client"], ["Security"], ["Asked for", 1], ["Was"], ["Would be"], ["Later"]], body)));
+      table([["Request"], ["Client"], ["Security"], ["Asked for", 1], ["Was"], ["Would be"], ["Later"], ["Asked, UTC"]], body)));
 }

@@ -4,11 +4,14 @@ import asyncio
 import io
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from app.analyst.dry_run import DryRunRequest
 from app.bench.services import free_port
 from app.cli import main
 from app.identity import Identity, Role, issue_token, read_token
@@ -202,3 +205,44 @@ def test_a_token_has_the_roles_of_its_user(
     ):
         assert token(tmp_path, *arguments) == 1
         assert capsys.readouterr().err.startswith("ims token: ")
+
+
+async def test_a_dry_run_is_told_in_lines_as_a_file_and_whole(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[DryRunRequest] = []
+    outcome = {"state": "approved", "reason": None, "approved": 600, "decrement": 600, "rule": "all", "version": 1}
+    would = outcome | {"state": "rejected", "reason": "limit_exceeded", "approved": 0, "rule": "large", "by": "rules"}
+    count = {"requests": 3, "requested": 1_600, "approved": 1_000, "decrement": 1_000}
+    sides = {"was": count, "would": count | {"approved": 400}}
+    line = {"id": "L0000000002", "client": "FUND1", "security": "S1", "requested": 600, "was": outcome, "would": would}
+    run = {
+        "lines": [line | {"later": outcome | {"by": "otto"}}],
+        "since": "2026-11-15T00:00:00Z",
+        "until": "2026-11-22T00:00:00Z",
+        "complete": False,
+        "requests": 3,
+        "unknown": 2,
+        "differ": 1,
+        "total": sides,
+        "reviews": {"was": 5, "would": 1, "spared": 4, "decided": 3, "decided_alike": 2},
+        "states": [{"from_state": "approved", "to_state": "rejected"} | sides],
+        "rules": [{"rule": "large", "version": 2} | sides],
+    }
+
+    async def found(request: DryRunRequest) -> bytes:
+        asked.append(request)
+        return msgspec.json.encode(run) if request.form == "application/json" else b"id,at\r\n"
+
+    monkeypatch.setattr(shell.api.service.rules, "_doors", replace(shell.api.service.rules._doors, dry_run=found))
+    told = (await shell.good("dry-run", "locates", "1", "--from", "2024-10-01", "--lines", "5")).decode()
+    for words in ("3 requests", "1 would differ", "not read to its end", "5 ->", "large (version 2)", "limit_exceeded"):
+        assert words in told
+    assert "(then approved 600 [all] by otto)" in told
+    assert asked[0].lines == 5
+    file = tmp_path / "lines.csv"
+    await shell.good("dry-run", "locates", "1", "--csv", str(file))
+    assert (file.read_bytes(), asked[1].lines, asked[1].form) == (b"id,at\r\n", 100_000, "text/csv")
+    assert msgspec.json.decode(await shell.good("dry-run", "locates", "1", "--json")) == run
+    code, _, err = await shell.rules("dry-run", "locates", "1", "--from", "never")
+    assert (code, "no moment" in err) == (1, True)
