@@ -35,6 +35,8 @@ class Followed:
             self.sequence = after
             return None
         self.sequence = self._board.sequence
+        if not self._asked.snapshot:
+            return None
         return [line for line in self._board.all() if self._wanted(line.key)]
 
     async def more(self) -> Sequence[Line]:

@@ -29,10 +29,11 @@ class Subscribe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, t
     aggregation_units: Annotated[Names | None, Meta(description="Of limits: whose.")] = None
     securities: Annotated[Names | None, Meta(description="Of these only, by any of their names.")] = None
     markets: Annotated[Names | None, Meta(description="Of availability: of these markets only.")] = None
-    after: Annotated[int, Meta(ge=0)] | None = None
-    """The `sequence` of the last message one has."""
-    epoch: str = ""
-    """The `epoch` of that message."""
+    snapshot: Annotated[bool, Meta(description="false: only what happens from now on.")] = True
+    after: (
+        Annotated[int, Meta(ge=0)] | Annotated[None, Meta(description="The `sequence` of the last message one has.")]
+    ) = None
+    epoch: Annotated[str, Meta(description="The `epoch` of that message.")] = ""
 
 
 class Unsubscribe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="op", tag="unsubscribe"):

@@ -45,6 +45,9 @@ class Steps:
         if after is not None and after <= await self._outbox.newest(self._kind):
             self.sequence = after
             return None
+        if not self._asked.snapshot:
+            self.sequence = await self._outbox.newest(self._kind)
+            return None
         self.sequence, steps = await self._outbox.open(self._kind, self._clients, MOST_OPEN + 1)
         if len(steps) > MOST_OPEN:
             raise StreamError(f"more than {MOST_OPEN:,} {self._kind} are open: say of which clients")

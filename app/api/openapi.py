@@ -16,6 +16,7 @@ from app.api.openapi_master import MASTER_TYPES, master_paths
 from app.api.openapi_orders import ORDER_TYPES, order_paths
 from app.api.openapi_parts import content, operation, parameter, ref
 from app.api.openapi_rules import RULE_TYPES, rule_paths
+from app.api.openapi_stream import STREAM_TYPES, stream_paths
 from app.api.problems import KINDS, Problem
 from app.api.requests import MAX_LINES, ActionsRequest, ApproveRequest, AskRequest, EndRequest, RejectRequest
 from app.api.schemas import SCHEMA_TYPES, schema_documents, schema_paths
@@ -41,6 +42,7 @@ _TYPES: Final = (
     *FILE_TYPES,
     *ORDER_TYPES,
     *LIST_TYPES,
+    *STREAM_TYPES,
     Problem,
 )
 _PAGE: Final = {
@@ -104,7 +106,8 @@ def openapi() -> dict[str, Any]:
         | schema_paths()
         | file_paths()
         | master_paths()
-        | asof_paths(),
+        | asof_paths()
+        | stream_paths(),
         "components": {
             "schemas": schemas,
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},

@@ -68,6 +68,8 @@ class Stream(WebSocketHandler):
         origin = self.request.headers.get("Origin")
         if origin is not None and not self.check_origin(origin):
             raise ProblemError(403, "forbidden", f"pages of {origin} may not read here")
+        if self.request.headers.get("Upgrade", "").lower() != "websocket":
+            raise ProblemError(426, "invalid", "this is a websocket", headers={"Upgrade": "websocket"})
         await super().get(*args, **kwargs)
 
     def check_origin(self, origin: str) -> bool:
@@ -112,7 +114,8 @@ class Stream(WebSocketHandler):
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         error = kwargs["exc_info"][1] if "exc_info" in kwargs else None
         if not isinstance(error, ProblemError):
-            error = ProblemError(status_code, "internal" if status_code >= 500 else "invalid")  # noqa: PLR2004
+            kind = "method" if status_code == 405 else "internal" if status_code >= 500 else "invalid"  # noqa: PLR2004
+            error = ProblemError(status_code, kind, headers={"Allow": "GET"} if kind == "method" else None)
         for name, value in error.headers.items():
             self.set_header(name, value)
         self.set_status(error.status)

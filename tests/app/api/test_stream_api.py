@@ -127,6 +127,16 @@ async def test_who_comes_back_gets_exactly_what_was_missed(api: Api) -> None:
     assert sequences == sorted(set(sequences))
 
 
+async def test_without_a_snapshot_only_what_happens_from_now_on_is_told(api: Api) -> None:
+    await api.locate(quantity=1)
+    async with _opened(api) as reader:
+        await reader.say(topic="locates", snapshot=False)
+        await reader.snapshot("availability", securities=["S2"])  # by then the first is followed
+        second = await api.locate(quantity=2)
+        delta = await reader.hear("delta")
+    assert [line["data"] for line in delta["lines"]] == [second]
+
+
 async def test_orders_and_limits_change_with_every_decision(api: Api) -> None:
     async with _opened(api) as reader:
         assert not (await reader.snapshot("orders"))["lines"]
