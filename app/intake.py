@@ -7,6 +7,7 @@ from typing import Any, Final, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from engine import copies
 from engine.events import EventArray
 from engine.graph import Graph
 from engine.ring import Message, Ring
@@ -88,7 +89,7 @@ class Intake:
                 break
             kind, payload = message
             if kind == Message.EVENTS:
-                parts.append(payload.copy())
+                parts.append(copies.copied(payload))
                 events += payload.size
             elif kind == Message.QUARANTINE:
                 self._keep(decode(payload.tobytes()))
@@ -101,7 +102,7 @@ class Intake:
             ring.release()
             messages += 1
         if parts:
-            self._graph.emit(parts[0] if len(parts) == 1 else np.concatenate(parts))
+            self._graph.emit(copies.joined(parts))
         applied = self._machine.tables.array["applied"]
         for rows in progress:
             applied[rows["topic"], rows["partition"]] = rows["offset"]

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from engine import begun, corrections, kernel, rebuild, recognise, tally
+from engine import begun, copies, corrections, kernel, rebuild, recognise, tally
 from engine.classes import Classifier
 from engine.deals import Deals
 from engine.events import EVENT, EventArray
@@ -151,7 +151,7 @@ class Machine(Sums):
 
         Raises `CapacityError`: the writer must then stop.
         """
-        events, outcome = np.ascontiguousarray(records["event"]), np.zeros(records.size, np.uint8)
+        events, outcome = copies.beginnings(records, EVENT), np.zeros(records.size, np.uint8)
         with self.tables.writing():
             if self.preserve is not None:
                 originals = events.copy()
@@ -173,7 +173,7 @@ class Machine(Sums):
     def step(self, records: NDArray[np.void]) -> Applied:
         """Steps in the life of deals (`engine.events.DEAL_STEP`), in order, and plain events (those without a `code`) among
         them, which parts may follow; see `engine.deals`. Raises `CapacityError`: the writer must then stop."""
-        events, outcome = np.ascontiguousarray(records["event"]), np.zeros(records.size, np.uint8)
+        events, outcome = copies.beginnings(records, EVENT), np.zeros(records.size, np.uint8)
         with self.tables.writing():
             if self.preserve is not None:
                 self.preserve.deals()
@@ -342,7 +342,7 @@ class Machine(Sums):
         quanto = events["flags"] & Flag.QUANTO != 0
         if not quanto.any():
             return events
-        moved = events.copy()
+        moved = copies.copied(events)
         kernel.move_quanto(moved, self._book.market_of, self._book.business_day, self._book.today)
         return moved
 
@@ -352,7 +352,7 @@ class Machine(Sums):
             self.preserve.events(events)
         self.tables.state[Word.MISSING] += recognise.recognise(events, outcome, self.memory)[0]
         dated = self._dated(events)
-        return dated.copy() if dated is events else dated
+        return copies.copied(dated) if dated is events else dated
 
     def _begun_anew(self, events: EventArray) -> EventArray:
         """What has to be done again behind the start of day that these events end with, or a position of it."""

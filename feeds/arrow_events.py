@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from engine import copies
 from engine.events import EVENT, EventArray
 from engine.model import Namespace
 from engine.ring import Message
@@ -108,7 +109,7 @@ def _joined_parts(parts: Sequence[Decoded], unreadable: list[Unreadable]) -> Dec
     if len(parts) == 1:
         return replace(parts[0], unreadable=unreadable)
     if not any(part.messages or part.corrections.size for part in parts):
-        return Decoded(np.concatenate([part.events for part in parts]) if parts else np.empty(0, EVENT), unreadable)
+        return Decoded(copies.joined([part.events for part in parts]) if parts else np.empty(0, EVENT), unreadable)
     messages: list[tuple[Message, NDArray[Any]]] = []
     for part in parts:
         messages += part.messages
@@ -188,7 +189,7 @@ def _decode_run(
         elif verdicts[rows].any():
             unreadable.extend(_set_aside(batch, verdicts[rows], origin, number))
     good = verdicts == arrow_kernels.GOOD
-    return events[good], None if corrects is None else corrects[good]
+    return copies.chosen(events, good), None if corrects is None else corrects[good]
 
 
 def _corrected(batches: Sequence[pa.RecordBatch], verdicts: NDArray[np.uint8]) -> NDArray[np.int64] | None:
