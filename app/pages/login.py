@@ -18,6 +18,8 @@ from app.users_store import Users, UsersError
 
 log = structlog.get_logger()
 HOME: Final = "/inventory"
+HOME_OF_CLIENTS: Final = "/locates"
+"""Where they go who are shown some clients only."""
 WINDOW_S: Final = 300.0
 PER_PERSON: Final = 5
 """Wrong passwords of one name from one address within the window."""
@@ -141,7 +143,8 @@ class LoginHandler(_Handler):
             secure=self.request.protocol == "https",
         )
         log.info("login", user=identity.user, address=address)
-        self.redirect(wanted, status=303)
+        kept = identity.clients is not None and wanted == HOME
+        self.redirect(HOME_OF_CLIENTS if kept else wanted, status=303)
 
     def _unreadable(self, error: UsersError, wanted: str) -> None:
         log.error("users cannot be read", reason=str(error))
@@ -189,5 +192,6 @@ class TicketHandler(_Handler):
     """/ticket: a fresh ticket for a grid that has been open for longer than its own is good."""
 
     def get(self) -> None:
-        self.who_or_refuse()
+        if self.who_or_refuse().identity.clients is not None:
+            raise HTTPError(403)  # the grid shows everybody's
         self.write({"ticket": tickets.issue(self.desk.secret, time.time())})

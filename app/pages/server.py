@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 from tornado.httpclient import AsyncHTTPClient
-from tornado.web import RedirectHandler
+from tornado.web import HTTPError, RedirectHandler
 
 from app import tickets
 from app.pages import assets
@@ -51,7 +51,10 @@ def make(settings: Settings) -> "Server":
 
         from layouts.inventory import PageContext, page  # noqa: PLC0415  see above
 
-        around = frame("/inventory", visitor())
+        login = visitor()
+        if login.identity.clients is not None:
+            raise HTTPError(403)  # the inventory is everybody's
+        around = frame("/inventory", login)
         return page(
             PageContext(
                 template=(assets.FOLDER / "pages" / "inventory.html").read_text(),

@@ -33,6 +33,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     users = Users(folder / FILE)
     users.add("ann", PASSWORD, [Role.TRADER])
     users.add("bob", PASSWORD, [Role.ADMIN])
+    users.add("dora", PASSWORD, [Role.TRADER], ["FUND1"])
     settings = Settings(instance=f"login-{port}", port=port, data=str(folder))
     environment = os.environ | {"IMS_SETTINGS": settings.to_json(), "IMS_SECRET": SECRET}
     command = [sys.executable, "-m", "app.child", "pages"]
@@ -152,6 +153,14 @@ def test_a_pages_token_is_of_its_user_with_the_roles_of_today(ann: Browser) -> N
     status, headers, body = ann.ask("/token")
     assert (status, headers["Cache-Control"], json.loads(body)["user"]) == (200, "no-store", "ann")
     assert ann.ask("/token", headers={"Sec-Fetch-Site": "cross-site"})[0] == 403
+
+
+def test_who_is_kept_to_clients_gets_his_pages_and_not_the_inventory(server: Settings) -> None:
+    dora = Browser(server)
+    assert dora.login("dora", PASSWORD, "/inventory")[1]["Location"] == "/locates"
+    assert [dora.ask(path)[0] for path in ("/locates", "/inventory", "/ticket")] == [200, 403, 403]
+    token = str(json.loads(dora.ask("/token")[2])["token"])
+    assert read_token(SECRET, token, 0.0).clients == frozenset({"FUND1"})
 
 
 @pytest.mark.parametrize("path", ["/token", "/ticket"])
