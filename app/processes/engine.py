@@ -22,6 +22,7 @@ from app.health import HealthDesk, Others
 from app.health_others import of_archive, of_files, of_snapshots
 from app.intake import Intake
 from app.keeping import Keeping
+from app.memory import keep_freed_memory
 from app.parking import Parking
 from app.parking_store import ParkingStore
 from app.quarantine_store import QuarantineStore
@@ -254,6 +255,7 @@ def prepare(settings: Settings) -> None:
 
 def main(settings: Settings) -> None:
     """Run until SIGTERM. A broken invariant or a full table ends the process with its reason on stderr."""
+    keep_freed_memory()
 
     async def serve() -> None:
         await Engine(settings).run()

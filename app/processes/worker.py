@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import ctypes
 import datetime as dt
 import gc
 import logging
@@ -21,6 +20,7 @@ import uvloop
 
 from app import compiled, world
 from app.business_days import Turning
+from app.memory import keep_freed_memory
 from app.settings import Settings
 from engine.ring import PARTITIONS, Ring
 from engine.segment import SegmentMissingError
@@ -48,9 +48,6 @@ _NOTHING_TO_DO_NS: Final = 2**62
 """A feed without a source is never late."""
 _ALIVE_S: Final = 0.5
 _TIDY_S: Final = 30.0
-_MMAP_THRESHOLD: Final = -3
-_TRIM_THRESHOLD: Final = -1
-"""Parameters of glibc's mallopt."""
 _AVAILABILITY: Final = PARTITIONS - 1
 """Where in the ring's `progress` the numbering of the availability file goes on, beside the sources of the simulator."""
 
@@ -216,14 +213,6 @@ def _invented(settings: Settings) -> "tuple[Universe, TradingDays]":
     return _invent(settings, None)
 
 
-def _keep_memory() -> None:
-    """A poll takes tens of megabytes and gives them back: with glibc, keep them, or every poll pays for its pages anew."""
-    with contextlib.suppress(AttributeError, OSError, TypeError):
-        library = ctypes.CDLL(None)
-        library.mallopt(_MMAP_THRESHOLD, 32 << 20)
-        library.mallopt(_TRIM_THRESHOLD, 256 << 20)
-
-
 async def _tidy() -> None:
     """What errors and connections leave behind is collected now and then, between polls."""
     while True:
@@ -263,5 +252,5 @@ def main(settings: Settings) -> None:
     """Run until SIGTERM; whatever else ends it is for the supervisor to start again."""
     # the client repeats itself ten times a second while its broker is away; feeds.kafka says it once
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    _keep_memory()
+    keep_freed_memory()
     uvloop.run(serve(settings, int(os.environ.get("IMS_WORKER", "0"))))
