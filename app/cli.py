@@ -17,6 +17,7 @@ COMMANDS: Final = {
     "token": "make a token for the API, good for a while",
     "securities": "show securities, their history and open exceptions; decide, merge and split",
     "files": "list, show, load and force batch files; what their columns are",
+    "webhooks": "list, add, replay and remove those who are told of decisions",
     "parked": "list, retry and discard records that wait for reference data",
     "quarantine": "list or export records that could not be used",
     "archive": "what is archived, how far it is, and what is missing",

@@ -90,9 +90,7 @@ def _order(entry: int, document: str) -> Step:
 
 
 _SOURCES: Final = {
-    Kind.LOCATES: _Source(
-        LOCATES, HISTORY, tuple(state for state in locates.NEXT if state != locates.State.RECEIVED), _locate
-    ),
+    Kind.LOCATES: _Source(LOCATES, HISTORY, tuple(locates.OPEN), _locate),
     Kind.ORDERS: _Source(ORDERS, ORDER_HISTORY, tuple(orders.NEXT), _order),
 }
 

@@ -99,6 +99,8 @@ def _keys(message: Any) -> list[str]:
 
 
 async def test_what_is_open_comes_first_and_then_every_step_as_it_is_written(api: Api) -> None:
+    ended = await api.locate(quantity=1)
+    assert (await api.call("POST", f"/api/v1/locates/{ended['id']}/cancel", {})).code == 200
     first = await api.locate(quantity=100)
     async with _opened(api) as reader:
         snapshot = await reader.snapshot("locates")
