@@ -84,6 +84,26 @@ IMPACT = {
         }
     ],
 }
+_ASKED = {"requests": 3, "requested": 1_600, "approved": 1_000, "decrement": 900}
+_SIDES = {"was": _ASKED, "would": _ASKED | {"approved": 400}}
+_WAS = {"state": "pending", "reason": None, "approved": 0, "rule": "all", "by": "rules"}
+_WOULD = {"state": "rejected", "reason": "limit_exceeded", "approved": 0, "rule": "<b>large</b>", "by": "rules"}
+_LINE = {"id": "L0000000017", "at": "2026-11-19T12:00:00Z", "client": "C0042", "security": "TWS1", "requested": 600}
+DRY_RUN = {
+    "since": "2026-11-14T00:00:00Z",
+    "until": "2026-11-20T18:00:00Z",
+    "complete": False,
+    "requests": 3,
+    "unknown": 2,
+    "differ": 1,
+    "total": _SIDES,
+    "reviews": {"was": 5, "would": 1, "spared": 4, "decided": 3, "decided_alike": 2},
+    "states": [{"from_state": "pending", "to_state": "rejected"} | _SIDES],
+    "rules": [{"rule": "<b>large</b>", "version": 2} | _SIDES],
+    "lines": [
+        _LINE | {"was": _WAS, "would": _WOULD, "later": _WAS | {"state": "approved", "approved": 500, "by": "otto"}}
+    ],
+}
 NOON = "2026-11-20T12:00:00Z"
 NEXT = {
     "test": {"draft": "tested", "tested": "tested", "submitted": "submitted", "approved": "approved"},
@@ -115,6 +135,10 @@ class Rules(Answers):
                 return {"versions": [_short(version) for version in reversed(self._of(name))]}
             case ("GET", name, "versions", number):
                 return self._version(name, number)
+            case ("GET", name, "versions", number, "dry-run"):
+                if self.request.headers.get("Accept") == "text/csv":
+                    return f"{self.asked('from')} to {self.asked('to')}, {self.asked('limit')}".encode()
+                return script.dry_run
             case ("POST", name, "drafts"):
                 self._check(body["text"])
                 return _short(script.add(name, body["text"], self.who.user, comment=body["comment"]))
@@ -197,6 +221,7 @@ class RulesScript(Script):
     versions: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     audit: list[dict[str, Any]] = field(default_factory=list)
     impact: dict[str, Any] = field(default_factory=lambda: IMPACT)
+    dry_run: dict[str, Any] = field(default_factory=lambda: DRY_RUN)
 
     def add(self, document: str, text: str, author: str, state: str = "draft", comment: str = "") -> dict[str, Any]:
         """A further version of a document."""

@@ -257,6 +257,36 @@ def test_the_impact_of_a_draft_is_told_in_sum_and_by_security(
     assert "/inventory?sec=TWS000000001" in str(page.locator("#securities tbody th a").get_attribute("href"))
 
 
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_a_dry_run_is_told_in_sums_by_rule_and_line_by_line(
+    person: Callable[..., DeskPage], api: RulesScript, theme: str
+) -> None:
+    api.add("tw", f"{TEXT}decisions:\n  - {{id: all, action: approve}}\n", "maker", "draft")
+    desk = person("auditor", f"?document=tw&version=2&theme={theme}")
+    page = desk.page
+    page.wait_for_selector("#view .line")
+    expect(page.locator("#tabs [data-view=dry-run]")).to_have_count(0)
+    desk.open(page.url.replace("version=2", "version=3"))
+    page.click("#tabs [data-view=dry-run]")
+    page.fill("#dry-since", "2026-11-14")
+    page.fill("#dry-until", "2026-11-20")
+    page.click("[data-step=dry-run]")
+    page.wait_for_selector("#dry-lines tbody tr")
+    assert "since=2026-11-14&until=2026-11-20" in page.url
+    facts = page.locator(".facts .fact").all_inner_texts()
+    assert [fact.split("\n")[1] for fact in facts] == ["3", "! 1", "5 → 1", "2 of 3", "2", "2026-11-20 18:00:00"]
+    assert page.locator("#dry-sums tbody tr").nth(1).inner_text().split("\t")[1:] == ["1,000", "400", f"▼ {MINUS}600"]
+    assert page.inner_text("#dry-rules tbody th") == "<b>large</b>"
+    line = page.inner_text("#dry-lines tbody tr").split("\t")
+    assert line[4:7] == ["pending all", "rejected limit exceeded, <b>large</b>", "approved 500 otto"]
+    assert "/locates?view=all&id=L0000000017" in str(page.get_attribute("#dry-lines tbody a", "href"))
+    with page.expect_download() as file:
+        page.click("#dry-csv")
+    assert Path(file.value.path()).read_text() == "2026-11-14 to 2026-11-20, 100000"
+    assert desk.value(CONTRASTS) == []
+    desk.picture(f"rules-dry-run-{theme}")
+
+
 def test_text_of_a_document_is_shown_as_text_with_its_colours(
     person: Callable[..., DeskPage], api: RulesScript
 ) -> None:
