@@ -115,21 +115,39 @@ def _told(
 
 
 async def _produce(told: Iterator[list[bytes]], bootstrap: str, topic: str) -> int:
+    """A topic that is not there is made, with one partition: what is told again has one order."""
     from aiokafka import AIOKafkaProducer  # noqa: PLC0415  see `run`
+    from aiokafka.errors import KafkaError  # noqa: PLC0415  the same
 
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap, linger_ms=5)
-    await producer.start()
     count = 0
     try:
+        await _make(bootstrap, topic)
+        await producer.start()
         for records in told:
             for record in records:
                 await producer.send(topic, record, partition=0)
             count += len(records)
         await producer.flush()
+    except (KafkaError, OSError) as error:
+        print(f"ims replay: {bootstrap}: {error}", file=sys.stderr)  # noqa: T201
+        return 1
     finally:
         await producer.stop()
     print(f"{count:,} events produced to {topic}")  # noqa: T201
     return 0
+
+
+async def _make(bootstrap: str, topic: str) -> None:
+    from aiokafka.admin import AIOKafkaAdminClient, NewTopic  # noqa: PLC0415  see `run`
+
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    try:
+        await admin.start()
+        if topic not in await admin.list_topics():
+            await admin.create_topics([NewTopic(topic, 1, 1)])
+    finally:
+        await admin.close()
 
 
 def _say(machine: "Machine", past: "Past") -> None:
