@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from app.clock import wall
 from engine.events import EVENT, EventArray, empty
 from engine.model import Flag, Kind, Op, Temperature
 from engine.records import BOOK, NAMED, SECURITY
@@ -24,9 +25,8 @@ from engine.tables import Tables
 
 BOOKS: Final = 200
 HOUSE: Final = "HOUSE"
-"""The client of all books."""
-HOUSE_BOOK: Final = "B1"
-"""Where the positions are; alone in its aggregation unit."""
+HOUSE_BOOK, HOUSE_UNIT = "B1", "UNIT1"
+"""Where the positions are: the only book of its client and of its unit. Each of the others, B2.., is of a client, C2.."""
 _STEP_S: Final = 0.01
 _CYCLE: Final = 1 << 16
 
@@ -61,8 +61,9 @@ def _feed(ring: Ring, rate: int, held: tuple[int, int], securities: int, today: 
         ]
     )
     books: Any = _named(BOOK, "B", BOOKS)
-    books["client"], books["entity"], books["aggregation_unit"] = HOUSE, "E1", "UNITS"
-    books["aggregation_unit"][books["code"] == HOUSE_BOOK.encode()] = "UNIT1"
+    books["client"] = np.char.replace(books["code"], b"B", b"C")
+    books["entity"], books["aggregation_unit"] = "E1", "UNITS"
+    books["client"][0], books["aggregation_unit"][0] = HOUSE, HOUSE_UNIT
     whole = _push(ring, Message.SECURITIES, records)
     whole = whole and _push(ring, Message.BOOKS, books)
     whole = whole and _push(ring, Message.DEPOTS, _named(NAMED, "D", 1))
@@ -71,10 +72,10 @@ def _feed(ring: Ring, rate: int, held: tuple[int, int], securities: int, today: 
     if not whole:
         return
     ring.ready = True
-    cycle = _trades(securities)
+    cycle, clock = _trades(securities), wall()
     seq, due, count = opening.size + 1, time.monotonic(), max(1, round(rate * _STEP_S))
     while True:
-        ring.alive_ns = time.time_ns()
+        ring.alive_ns = clock()
         at = (seq // 2 * 2) % (_CYCLE - count)
         if not _push(ring, Message.EVENTS, _stamped(cycle[at : at + count].copy(), seq, today)):
             return
@@ -108,7 +109,7 @@ def _stamped(events: EventArray, first_seq: int, today: int) -> EventArray:
     events["source"] = 1
     events["seq"] = np.arange(first_seq, first_seq + events.size)
     events["trade_date"] = events["settle_date"] = today
-    events["time_ns"] = events["received_ns"] = time.time_ns()
+    events["time_ns"] = events["received_ns"] = wall()()
     return events
 
 

@@ -15,13 +15,13 @@ CAPACITY = Capacity(securities=200, books=300, depots=8, sources=4, rows=100_000
 class EngineProcess:
     """The engine of `settings`; its feed gives every security L1.. the same number of shares."""
 
-    def __init__(self, settings: Settings, *, rate: int, securities: int, shares: int) -> None:
+    def __init__(self, settings: Settings, *, rate: int, securities: int, shares: int, borrowed: int = 0) -> None:
         self.settings = settings
         self._log = (settings.folder / "engine.log").open("ab")
         self._engine = self._start_engine()
         feed = (sys.executable, "-m", "app.bench.locate_feed", settings.instance)
         self._feed = subprocess.Popen(
-            [*feed, str(rate), str(securities), str(shares)], stdin=subprocess.PIPE, stderr=self._log
+            [*feed, *map(str, (rate, securities, shares, borrowed))], stdin=subprocess.PIPE, stderr=self._log
         )
 
     def _start_engine(self) -> subprocess.Popen[bytes]:

@@ -4,20 +4,18 @@ Ten seconds here; `IMS_HAMMER_S=60` makes it the minute of the requirement.
 """
 
 import asyncio
-import contextlib
 import os
 import random
 import time
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
 
-from app.bench.http_client import Connection, GoneError
 from app.bench.services import free_port
 from app.settings import Settings
 from tests.app.api.engine_process import CAPACITY, EngineProcess
+from tests.app.api.hammering import Hammer
 from tests.app.journal_urls import STORES, journal_url
 
 CLIENTS = 200
@@ -25,80 +23,22 @@ SECONDS = float(os.environ.get("IMS_HAMMER_S", "10"))
 SHARES_PER_S = 2_500
 
 
-class Hammer:
-    """Clients that ask for shares of L1 until told to stop; every answer is kept with its key."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.answers: dict[str, tuple[bytes, int, bytes]] = {}
-        self.stopping = False
-        self.broken = 0
-
-    async def connect(self) -> Connection:
-        while True:
-            try:
-                return await Connection.open("127.0.0.1", self.settings.api_port, self.settings.api_token)
-            except OSError:
-                await asyncio.sleep(0.02)
-
-    async def ask(self, connection: Connection, key: str, body: bytes) -> Connection:
-        """Until there is an answer; the same key again after a lost connection."""
-        while True:
-            try:
-                status, answer = await connection.request("POST", "/api/v1/locates", body, key)
-            except GoneError:
-                self.broken += 1
-                connection = await self.connect()
-                continue
-            if status != 503:
-                self.answers[key] = body, status, answer
-                return connection
-            await asyncio.sleep(0.02)
-
-    async def client(self, number: int) -> None:
-        dice = random.Random(number)
-        connection = await self.connect()
-        turn = 0
-        while not self.stopping:
-            turn += 1
-            line = {
-                "security": "L1",
-                "client": f"C{number}",
-                "quantity": dice.randint(1, 20),
-                "allow_partial": dice.random() < 0.5,
-                "reference": f"{number}/{turn}",
-            }
-            connection = await self.ask(connection, f"{number}-{turn}", msgspec.json.encode(line))
-        connection.close()
-
-    async def get(self, path: str) -> Any:
-        connection = await self.connect()
-        try:
-            status, body = await connection.request("GET", path)
-            assert status == 200, body
-            return msgspec.json.decode(body)
-        finally:
-            connection.close()
-
-    async def until_ready(self) -> None:
-        while True:
-            connection = await self.connect()
-            with contextlib.suppress(GoneError):
-                if (await connection.request("GET", "/health/ready"))[0] == 200:
-                    connection.close()
-                    return
-            connection.close()
-            await asyncio.sleep(0.02)
-
-    async def every_locate(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = []
-        cursor = ""
-        while True:
-            page = await self.get(f"/api/v1/locates?limit=1000{cursor}")
-            found += page["locates"]
-            if page["next_cursor"] is None:
-                return found
-            cursor = f"&cursor={page['next_cursor']}"
+async def client(hammer: Hammer, number: int) -> None:
+    """Asks for shares of L1 until told to stop."""
+    dice = random.Random(number)
+    connection = await hammer.connect()
+    turn = 0
+    while not hammer.stopping:
+        turn += 1
+        line = {
+            "security": "L1",
+            "client": f"C{number}",
+            "quantity": dice.randint(1, 20),
+            "allow_partial": dice.random() < 0.5,
+            "reference": f"{number}/{turn}",
+        }
+        connection, _, _ = await hammer.ask(connection, "/api/v1/locates", line, f"{number}-{turn}")
+    connection.close()
 
 
 @pytest.fixture(params=STORES)
@@ -114,7 +54,7 @@ async def test_no_grant_is_lost_or_given_twice_when_the_engine_is_killed(setting
         hammer = Hammer(settings)
         await hammer.until_ready()
         began = time.monotonic()
-        clients = [asyncio.create_task(hammer.client(number)) for number in range(CLIENTS)]
+        clients = [asyncio.create_task(client(hammer, number)) for number in range(CLIENTS)]
         await asyncio.sleep(SECONDS / 2)
         before_kill = len(hammer.answers)
         engine.kill()
@@ -132,8 +72,8 @@ async def test_no_grant_is_lost_or_given_twice_when_the_engine_is_killed(setting
 
 async def check(hammer: Hammer, pool: int) -> None:
     """Against the journal, the inventory and every answer that was given."""
-    answered = {key: msgspec.json.decode(answer) for key, (_, _, answer) in hammer.answers.items()}
-    kept = {locate["id"]: locate for locate in await hammer.every_locate()}
+    answered = {key: msgspec.json.decode(answer) for key, (_, _, _, answer) in hammer.answers.items()}
+    kept = {locate["id"]: locate for locate in await hammer.every("locates")}
     granted = sum(
         locate["approved"] for locate in kept.values() if locate["state"] in {"approved", "partially_approved"}
     )
@@ -146,8 +86,4 @@ async def check(hammer: Hammer, pool: int) -> None:
             assert kept[answer["id"]] == answer
     assert pending <= kept.keys()
     assert len({answer["id"] for answer in answered.values()}) == len(answered)
-    connection = await hammer.connect()
-    for key in random.Random(1).sample(sorted(hammer.answers), min(2_000, len(hammer.answers))):
-        body, status, answer = hammer.answers[key]
-        assert await connection.request("POST", "/api/v1/locates", body, key) == (status, answer)
-    connection.close()
+    await hammer.check_answers(random.Random(1).sample(sorted(hammer.answers), min(2_000, len(hammer.answers))))
