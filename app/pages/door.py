@@ -15,6 +15,7 @@ from tornado.httputil import HTTPServerRequest
 from tornado.ioloop import PeriodicCallback
 from tornado.web import HTTPError, RequestHandler
 
+from app.pages.login import HOME, HOME_OF_CLIENTS
 from app.pages.logins import Login, Logins
 from app.users_store import UsersError
 
@@ -59,6 +60,19 @@ def visitor() -> Login:
     return login
 
 
+class WatchedPage(DocHandler):
+    """A page of Bokeh's; who is kept to clients is led past the inventory, which is everybody's."""
+
+    async def get(self, *args: Any, **kwargs: Any) -> None:
+        known = self.get_current_user()  # type: ignore[no-untyped-call]
+        login = getattr(self.request, "login", None)
+        kept = known and isinstance(login, Login) and login.identity.clients is not None
+        if kept and self.request.path.rstrip("/") == HOME:
+            self.redirect(HOME_OF_CLIENTS)
+            return
+        await super().get(*args, **kwargs)  # type: ignore[misc]
+
+
 class WatchedSocket(WSHandler):
     """The websocket of a page's session, open for as long as its login is good."""
 
@@ -90,4 +104,4 @@ class WatchedSocket(WSHandler):
 
 def guard() -> None:
     """Serve pages and their watched websockets, and none of Bokeh's other doors. Before the server is made."""
-    per_app_patterns[:] = [(r"/ws", WatchedSocket), (r"/?", DocHandler)]
+    per_app_patterns[:] = [(r"/ws", WatchedSocket), (r"/?", WatchedPage)]

@@ -143,8 +143,7 @@ class LoginHandler(_Handler):
             secure=self.request.protocol == "https",
         )
         log.info("login", user=identity.user, address=address)
-        kept = identity.clients is not None and wanted == HOME
-        self.redirect(HOME_OF_CLIENTS if kept else wanted, status=303)
+        self.redirect(wanted, status=303)
 
     def _unreadable(self, error: UsersError, wanted: str) -> None:
         log.error("users cannot be read", reason=str(error))
