@@ -113,11 +113,7 @@ class Rule(Struct, frozen=True, kw_only=True):
     effective_to: dt.date | None = None
 
     def matches(self, subject: Subject) -> bool:
-        """Whether the rule is asked for such a request."""
-        return self.concerns(subject) and self.suits(subject)
-
-    def concerns(self, subject: Subject) -> bool:
-        """The part of `matches` that hangs on the market, the security's sort and the day."""
+        """Whether the rule is for such a request."""
         return (
             (not self.markets or subject.market in self.markets)
             and (not self.countries or subject.country in self.countries)
@@ -128,12 +124,7 @@ class Rule(Struct, frozen=True, kw_only=True):
             and (self.threshold is None or subject.threshold == self.threshold)
             and (self.effective_from is None or self.effective_from <= subject.date)
             and (self.effective_to is None or subject.date <= self.effective_to)
-        )
-
-    def suits(self, subject: Subject) -> bool:
-        """The part of `matches` that hangs on the request and the moment."""
-        return (
-            (not self.clients or subject.client in self.clients)
+            and (not self.clients or subject.client in self.clients)
             and (not self.settlements or subject.settlement in self.settlements)
             and (self.stale is None or subject.stale == self.stale)
             and (self.intraday_cover is None or subject.intraday_cover == self.intraday_cover)

@@ -8,7 +8,7 @@ from typing import Any, Final
 import yaml
 
 from engine.locate_rules import PERCENTS, Action, DecisionRule, DecrementRule, Number, Range
-from engine.locates import LIMIT, WHOLE, LocateType, Reason
+from engine.locates import LIMIT, WHOLE, LocateType, Reason, Settlement
 from engine.model import RATE_UNIT, Classification, Temperature
 from engine.rule_reader import Reader, shares_of
 
@@ -28,7 +28,7 @@ _NAMES: Final[Mapping[str, Mapping[str, Any]]] = {
     "temperatures": {temperature.name: temperature.name for temperature in Temperature},
     "classifications": {classification.name: classification.name for classification in Classification},
     "types": {kind.value: kind for kind in LocateType},
-    "settlements": {name: name for name in ("cash", "swap")},
+    "settlements": {settlement.value: settlement for settlement in Settlement},
 }
 """What a selector may list, by the word for it; what is not here lists any text."""
 
