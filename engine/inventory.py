@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.catalogue import Catalogue
 from engine.model import (
     HEAD_FACTS,
     RATE_UNKNOWN,
@@ -52,6 +53,10 @@ class Inventory:
         self._array = tables.array
         self._symbols = Symbols(tables.array["symbols"])
         self._set_decided = set_decided
+        self._market = self._array["security"]["market"]
+        self._temperature = self._array["security"]["temperature"]
+        self._kept: tuple[Catalogue | None, list[tuple[str, int]]] = (None, [])
+        """Names of the terms that are kept and where, by these rules."""
 
     def security_id(self, code: str) -> int:
         """The security a code or identifier names (ISIN, CUSIP, SEDOL, FIGI, TICKER@MARKET); 0 if none."""
@@ -67,7 +72,7 @@ class Inventory:
         return self._tables.count(Word.REFERENCE)
 
     def temperature(self, security: int) -> Temperature:
-        return Temperature(int(self._array["security"][security]["temperature"]))
+        return Temperature(int(self._temperature[security]))
 
     def reference_of(self, security: int) -> Reference:
         """What is known of the security besides its quantities."""
@@ -87,7 +92,7 @@ class Inventory:
         )
 
     def market(self, security: int) -> Market:
-        return self._tables.markets[int(self._array["security"][security]["market"])]
+        return self._tables.markets[int(self._market[security])]
 
     def settle_day(self, security: int) -> int:
         """The day on which a short sold today settles."""
@@ -105,11 +110,11 @@ class Inventory:
         """Every term that is kept."""
         terms = self._array["terms"][security, :, self.settle_day(security)].tolist()
         catalogue = self._tables.catalogue
-        return {
-            info.name: terms[info.component]
-            for info in catalogue.terms
-            if info.component >= 0 and catalogue.components[info.component].maintained
-        }
+        if self._kept[0] is not catalogue:
+            components = catalogue.components
+            found = [(term.name, term.component) for term in catalogue.terms if term.component >= 0]
+            self._kept = catalogue, [(name, at) for name, at in found if components[at].maintained]
+        return {name: terms[at] for name, at in self._kept[1]}
 
     def set_decided(self, security: int, what: Decided, quantity: int) -> None:
         self._set_decided(security, what, quantity)

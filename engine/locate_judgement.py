@@ -1,7 +1,6 @@
 """What is decided on one request for a locate, from the rules and the inventory as they are. Changes nothing."""
 
 import datetime as dt
-from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final, Protocol
 from zoneinfo import ZoneInfo
@@ -82,7 +81,7 @@ class _Seen(Struct, frozen=True):
     """What a decision on a known security rests on."""
 
     subject: Subject
-    terms: Mapping[str, int]
+    terms: dict[str, int]
     reference: Reference
     held: int
 
@@ -199,7 +198,7 @@ def _outcome(
         temperature=seen.subject.temperature if seen else "",
         pool_before=pool,
         pool_after=pool - found.decrement,
-        terms=dict(seen.terms) if seen else {},
+        terms=seen.terms if seen else {},
         as_of_ns=inventory.as_of_ns,
         feed_positions=facts.feed_positions,
         decided_ns=now_ns,

@@ -130,8 +130,7 @@ def _codes(handler: Base, text: str) -> Collection[str]:
     security = securities.find(text)
     if not security:
         return [text]
-    code = securities.code(security)
-    return {code, *handler.context.decisions.desk.codes_of(code)}
+    return securities.codes(security)
 
 
 def _states(text: str, kind: type[S]) -> list[S]:

@@ -25,6 +25,8 @@ class Securities:
         self._updated_ns = tables.array["updated_ns"]
         self._inventory = inventory
         self.tables = tables
+        self._merged: tuple[int, dict[int, list[str]]] = (-1, {})
+        """Codes that lead to another security than their own, as of a state of the reference data."""
         self._tickers: tuple[int, frozenset[bytes]] = (-1, frozenset())
         self._markets = {market.code: index for index, market in enumerate(tables.markets)}
 
@@ -34,9 +36,16 @@ class Securities:
 
     def codes(self, security: int) -> list[str]:
         """Our own code, and those of securities that have become this one."""
-        every = self._codes[1 : self.tables.count(Word.SECURITIES) + 1]
-        leads = self._inventory.security_ids(every)
-        return sorted(code.decode() for code in set(every[leads == security].tolist()) | {bytes(self._codes[security])})
+        reference = self._inventory.reference
+        if self._merged[0] != reference:
+            every = self._codes[1 : self.tables.count(Word.SECURITIES) + 1]
+            leads = self._inventory.security_ids(every)
+            elsewhere = np.flatnonzero((leads != np.arange(1, every.size + 1)) & (leads > 0))
+            merged: dict[int, list[str]] = {}
+            for place in elsewhere.tolist():
+                merged.setdefault(int(leads[place]), []).append(every[place].decode())
+            self._merged = reference, merged
+        return [self.code(security), *self._merged[1].get(security, ())]
 
     def has_ticker(self, text: str) -> bool:
         """Whether a security has this ticker, in whatever market."""

@@ -152,3 +152,17 @@ async def test_a_restart_comes_to_the_same_sums(instance: str, tmp_path: Path, p
         assert _held(api) == (700, 0)
         assert api.machine.inventory.decided(ONE, Decided.SHORT_SELLS) == 250
         assert read(await api.get("/api/v1/limits/FUND1/S3"))["short"] == 450
+
+
+async def test_what_was_located_of_the_merged_security_stays_with_the_code_that_stays(api: Api) -> None:
+    """Whoever asked for S3 while it was S1 has a locate of S1, also when S3 is itself again."""
+    await api.locate("S3", quantity=100)
+    _merge(api.machine)
+    during = await api.locate("S3", quantity=250)
+    listed = read(await api.get("/api/v1/locates?security=S1"))["locates"]
+    assert ([each["security"] for each in listed], during["asked_as"]) == (["S1", "S3"], "S3")
+    _split(api.machine)
+    await api.service.tick(NOON_NS)
+    assert (_held(api), _left(api)) == ((250, 100), (750, 900))
+    assert [each["id"] for each in read(await api.get("/api/v1/locates?security=S1"))["locates"]] == [during["id"]]
+    api.service.desk.check()
