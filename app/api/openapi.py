@@ -15,6 +15,7 @@ from app.api.openapi_lists import LIST_TYPES, list_paths
 from app.api.openapi_master import MASTER_TYPES, master_paths
 from app.api.openapi_orders import ORDER_TYPES, order_paths
 from app.api.openapi_parts import content, operation, parameter, ref
+from app.api.openapi_quotes import QUOTE_TYPES, quote_paths
 from app.api.openapi_rules import RULE_TYPES, rule_paths
 from app.api.openapi_stream import STREAM_TYPES, stream_paths
 from app.api.problems import KINDS, Problem
@@ -41,6 +42,7 @@ _TYPES: Final = (
     *MASTER_TYPES,
     *FILE_TYPES,
     *ORDER_TYPES,
+    *QUOTE_TYPES,
     *LIST_TYPES,
     *STREAM_TYPES,
     Problem,
@@ -101,6 +103,7 @@ def openapi() -> dict[str, Any]:
         "servers": [{"url": "/"}],
         "security": [{"token": []}],
         "paths": _merged(_paths(), order_paths(_KEY), list_paths())
+        | quote_paths()
         | rule_paths()
         | feed_paths()
         | schema_paths()

@@ -188,7 +188,7 @@ class Desks(RuleBasedStateMachine):
             self.waiting.append(changes)
 
     def orders(self) -> list[str]:
-        return [name for name, thing in self.kept.items() if isinstance(thing, Order) and thing.open]
+        return [thing.request.order for thing in self.kept.values() if isinstance(thing, Order) and thing.open]
 
     def locates(self) -> list[Locate]:
         return [thing for thing in self.kept.values() if isinstance(thing, Locate)]
