@@ -2,6 +2,7 @@
 
 import { StatusChip } from "../grid/status.js";
 import { Address } from "../page/address.js";
+import { bell } from "../page/bell.js";
 import { parts, session, start } from "../page/start.js";
 import { Api } from "./api.js";
 import { filters } from "./filters.js";
@@ -14,4 +15,5 @@ const api = new Api(session(), () => page.show());
 const page = new LimitsPage(api, { root, ...rest }, new StatusChip(status, document.title), address);
 page.follow = filters(form, page);
 page.show();
+bell("orders", () => api.token, () => page.rung());
 start(page);

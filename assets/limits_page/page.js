@@ -10,6 +10,8 @@ import { why } from "./why.js";
 
 const ORDERS = 100;
 const LIMITS = 500;
+/** Hundreds of limits, each made anew from positions, do not need to be read each second. */
+const LIMITS_POLLS = 3;
 /** So long an order is marked as new. */
 const NEW_MS = 4000;
 const ICONS = { approved: "●", rejected: "✕", filled: "■", cancelled: "○", expired: "◌" };
@@ -31,15 +33,17 @@ export class LimitsPage extends LivePage {
     });
   }
 
-  async load(newest) {
+  async load(newest, polled) {
     const { scope, owner, security } = this.state;
     this.follow?.();
     const whose = owner && { [scope]: owner };
+    const due = !polled || this.polls % LIMITS_POLLS === 0;
     const [orders, limits] = await Promise.all([
       this.#found(this.api.orders({ ...whose, security, limit: ORDERS }), "orders"),
-      owner ? this.#found(this.api.limits({ ...whose, security, limit: LIMITS }), "limits") : [],
+      owner && due ? this.#found(this.api.limits({ ...whose, security, limit: LIMITS }), "limits") : (owner && this.shown) || [],
     ]);
     if (!newest()) return;
+    this.shown = limits.sort((one, other) => urgency(other) - urgency(one));
     this.#list(limits);
     this.#showOrders(orders);
     await this.#why(newest, limits);
@@ -189,6 +193,9 @@ export class LimitsPage extends LivePage {
     return new LiveTable({ label: "Orders", columns, key: ({ order }) => order, mark: (tr, order) => tr.classList.toggle("new", this.now - Date.parse(order.updated_at) < NEW_MS) });
   }
 }
+
+/** Overdrawn first, then those that orders hold something of. */
+const urgency = ({ short, long }) => (short.left < 0 || long.left < 0 ? 2 : short.used || long.used ? 1 : 0);
 
 function amount(td, value) {
   td.classList.toggle("zero", !value);

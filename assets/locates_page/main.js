@@ -3,6 +3,7 @@
 import { make } from "../grid/dom.js";
 import { StatusChip } from "../grid/status.js";
 import { Address } from "../page/address.js";
+import { bell } from "../page/bell.js";
 import { confirm } from "../page/dialog.js";
 import { parts, session, start } from "../page/start.js";
 import { Api } from "./api.js";
@@ -19,6 +20,7 @@ const api = new Api(session(), () => page.show());
 const page = new LocatesPage(api, { root, ...rest }, new StatusChip(status, document.title), address);
 page.follow = filters(form, page);
 page.show();
+bell("locates", () => api.token, () => page.rung());
 
 const why = page.may("trader", "ops") ? "" : "Only trader or ops may ask for locates";
 ask.setAttribute("aria-disabled", String(Boolean(why)));

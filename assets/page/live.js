@@ -116,12 +116,25 @@ export class LivePage {
     this.parts.facts.classList.toggle("bad", age > LATE_MS);
   }
 
-  async #poll() {
-    if (document.hidden || this.polling) return;
-    this.polling = true;
+  /** Something has happened: do not wait for the next second. */
+  rung = () => {
+    this.again = this.polling;
+    if (!this.polling) this.#look();
+  };
+
+  #poll() {
     this.polls += 1;
+    if (!this.polling) this.#look();
+  }
+
+  async #look() {
+    if (document.hidden) return;
+    this.polling = true;
     try {
-      await this.show({ polled: true });
+      do {
+        this.again = false;
+        await this.show({ polled: true });
+      } while (this.again); // it rang while the answer was on its way
     } finally {
       this.polling = false;
     }

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 from tornado.httpserver import HTTPServer
 from tornado.web import Application, RequestHandler
+from tornado.websocket import WebSocketHandler
 
 from app.identity import Identity, IdentityError, Role, read_token
 from app.settings import Settings
@@ -69,6 +70,21 @@ class Answers(RequestHandler):
             raise Refusal(403, f"this takes the role {' or '.join(sorted(roles))}")
 
 
+class Stream(WebSocketHandler):
+    """Hears what a page wants to follow, and rings when the test does."""
+
+    def initialize(self, script: "Script") -> None:
+        self.script = script
+
+    def select_subprotocol(self, subprotocols: list[str]) -> str | None:
+        return subprotocols[0]
+
+    def on_message(self, message: str | bytes) -> None:
+        self.script.followed.append(json.loads(message))
+        self.script.streams.append(self)
+        self.script.heard.set()
+
+
 @dataclass
 class Script:
     """What the API says. Change it while it runs."""
@@ -81,29 +97,41 @@ class Script:
     hold: threading.Event = field(default_factory=threading.Event)
     """Nothing is answered before it is set."""
 
+    followed: list[dict[str, Any]] = field(default_factory=list)
+    """What pages have asked the stream for."""
+    heard: threading.Event = field(default_factory=threading.Event)
+    streams: list[Stream] = field(default_factory=list)
+    loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
+
     def __post_init__(self) -> None:
         self.hold.set()
+
+    def ring(self) -> None:
+        """Say on every stream that something has happened."""
+        for stream in self.streams:
+            self.loop.call_soon_threadsafe(stream.write_message, json.dumps({"type": "delta"}))
 
 
 @contextlib.contextmanager
 def serving(settings: Settings, script: Script) -> Iterator[None]:
     """The script's answers at the place of the page server's API, on a thread of their own."""
-    loop, stopping, started = asyncio.new_event_loop(), asyncio.Event(), threading.Event()
+    stopping, started = asyncio.Event(), threading.Event()
 
     async def serve() -> None:
-        server = HTTPServer(Application([(r"/api/v1/.*", script.handler, {"script": script})]))
+        given = {"script": script}
+        server = HTTPServer(Application([(r"/api/v1/stream", Stream, given), (r"/api/v1/.*", script.handler, given)]))
         server.listen(settings.api_port, "127.0.0.1")
         started.set()
         await stopping.wait()
         server.stop()
         await server.close_all_connections()
 
-    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),), daemon=True)
+    thread = threading.Thread(target=script.loop.run_until_complete, args=(serve(),), daemon=True)
     thread.start()
     assert started.wait(5)
     try:
         yield
     finally:
         script.hold.set()
-        loop.call_soon_threadsafe(stopping.set)
+        script.loop.call_soon_threadsafe(stopping.set)
         thread.join(5)

@@ -9,7 +9,13 @@ from tests.e2e.scripted_locates import STATUS, ago
 
 def limit(security: str, short: tuple[int, int], long: tuple[int, int], owner: str = "FUND1") -> dict[str, Any]:
     """What is left and used of both limits."""
-    told: dict[str, Any] = {"scope": "client", "owner": owner, "security": security, "name": "Tarthorne Biosciences", "market": "US"}
+    told: dict[str, Any] = {
+        "scope": "client",
+        "owner": owner,
+        "security": security,
+        "name": "Tarthorne Biosciences",
+        "market": "US",
+    }
     sides = {"short": short, "long": long}
     return told | {side: {"left": left, "used": used} for side, (left, used) in sides.items()} | {"stale": False}
 
@@ -50,7 +56,12 @@ def order(number: int, state: str = "approved", **change: Any) -> dict[str, Any]
 
 def given(name: str, quantity: int, weight: float | None, **more: Any) -> dict[str, Any]:
     """An input of an explanation."""
-    told: dict[str, Any] = {"name": name, "title": name.replace("_", " ").capitalize(), "kind": "decided", "category": ""}
+    told: dict[str, Any] = {
+        "name": name,
+        "title": name.replace("_", " ").capitalize(),
+        "kind": "decided",
+        "category": "",
+    }
     told |= {"stability": "", "measure": "", "condition": "", "quantity": quantity, "weight": weight}
     told |= {"share": int(quantity * (weight or 0)), "rows": [], "calculation": None}
     return (
@@ -85,7 +96,13 @@ def because(name: str, inputs: list[dict[str, Any]], expression: str = "") -> di
     }
 
 
-ROW: dict[str, Any] = {"book": "B0001", "client": "FUND1", "entity": "E1", "aggregation_unit": "US-NET-1", "depot": "DTC"}
+ROW: dict[str, Any] = {
+    "book": "B0001",
+    "client": "FUND1",
+    "entity": "E1",
+    "aggregation_unit": "US-NET-1",
+    "depot": "DTC",
+}
 ROW |= {"kind": "CLIENT_FREE", "gives": 4_000, "projected": 4_000, "td": 4_000, "sd": 4_000}
 
 

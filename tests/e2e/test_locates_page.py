@@ -57,6 +57,20 @@ def test_who_waits_longest_is_first_within_his_priority(api: LocatesScript, pers
     assert desk.errors == []
 
 
+def test_the_stream_rings_and_the_page_looks_at_once(api: LocatesScript, person: Callable[..., DeskPage]) -> None:
+    page = person("olga").page
+    assert api.heard.wait(20)
+    assert api.followed == [{"op": "subscribe", "topic": "locates", "snapshot": False}]
+    api.heard.clear()
+    page.context.add_init_script("window.setInterval = () => 0;")  # no clock: only the bell
+    page.reload()
+    expect(page.locator("#list tbody tr")).to_have_count(3)
+    assert api.heard.wait(20)
+    api.locates.append(locate(8))
+    api.ring()
+    expect(page.locator("#list tbody tr")).to_have_count(4)
+
+
 @pytest.mark.parametrize("theme", ["dark", "light"])
 def test_one_that_is_open_shows_pool_client_similar_ones_and_evidence(
     api: LocatesScript, person: Callable[..., DeskPage], theme: str
