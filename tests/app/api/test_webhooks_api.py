@@ -1,5 +1,6 @@
 """Webhooks over REST: an admin registers them, others may look, and the decisions of the service arrive."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 from tornado.httpclient import HTTPResponse
 
+from app.cli import main
 from app.identity import Identity, Role, issue_token
 from app.webhooks_message import origins_of
 from tests.app.api.api_world import Api, read, serving
@@ -49,6 +51,31 @@ async def test_an_admin_registers_one_and_decisions_arrive_signed(api: Api, rece
     await until(lambda: receiver.sequences() == [1, 1], "it has come again")
     assert (await _ask(api, Role.ADMIN, "POST", f"/{hook['id']}/remove", {})).code == 200
     assert read(await _ask(api, Role.ADMIN, "GET"))["webhooks"] == []
+
+
+async def test_the_command_line_adds_shows_replays_and_removes(
+    api: Api, receiver: Receiver, capsys: pytest.CaptureFixture[str]
+) -> None:
+    token = issue_token(api.settings.secret, Identity("ann", frozenset({Role.ADMIN})), 3_600, 1_728_054_000)
+    of = ("--token", token, "--port", str(api.settings.port), "--data", api.settings.data)
+
+    async def ims(*words: str) -> tuple[int, str]:
+        code = await asyncio.to_thread(main, ["webhooks", *words, *of])
+        told = capsys.readouterr()
+        return code, told.out + told.err
+
+    code, told = await ims("add", f"{receiver.origin}/hook", "--client", "FUND1")
+    assert (code, "secret: whsec_" in told) == (0, True)
+    name = told.split()[0]
+    await api.locate(quantity=10)
+    await until(lambda: bool(receiver.events), "the decision has come")
+    assert await ims("replay", name, "0") == (0, f"{name}  active {receiver.origin}/hook  locates 0  [FUND1]\n")
+    await until(lambda: receiver.sequences() == [1, 1], "it has come again")
+    assert "[FUND1]" in (await ims("list"))[1]
+    code, told = await ims("add", "https://elsewhere.example/")
+    assert (code, "webhook_origins" in told) == (1, True)
+    assert (await ims("remove", name))[0] == 0
+    assert await ims("list") == (0, "")
 
 
 async def test_what_cannot_be_is_a_problem_with_a_pointer(api: Api, receiver: Receiver) -> None:
