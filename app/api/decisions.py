@@ -86,12 +86,17 @@ class Decisions:
         """Decide lines; `by`: whose token asks. Raises `ProblemError`; then nothing was granted."""
         return await self._once(key, lambda: self._submit(requests, single, key, by))
 
-    def quote(self, requests: Sequence[LocateRequest], *, single: bool) -> list[tuple[Line, Outcome]]:
+    async def quote(self, requests: Sequence[LocateRequest], *, single: bool) -> list[tuple[Line, Outcome]]:
         """What would be decided on each line now, alone; nothing is held or written. Raises `ProblemError`."""
         self._recorder.refuse_if_broken()
         now_ns = self.clock()
         lines = every(requests, lambda request: self._line(request, now_ns), single=single)
-        return [(line, self.desk.quote(line.request, now_ns, self._facts(line.asked_as))) for line in lines]
+        quoted: list[tuple[Line, Outcome]] = []
+        for number, line in enumerate(lines):
+            if number and number % LINES_PER_TURN == 0:
+                await asyncio.sleep(0)
+            quoted.append((line, self.desk.quote(line.request, now_ns, self._facts(line.asked_as))))
+        return quoted
 
     async def end(self, sequence: int, state: State, by: str, remark: str) -> Locate:
         """Release or cancel; asking again for what has happened changes nothing. Raises `ProblemError`."""

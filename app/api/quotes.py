@@ -26,7 +26,7 @@ class Quotes(Base):
         asked, single = lines(body, LocateRequest)
         own_lines(self, asked, single=single)
         decisions = self.context.decisions
-        quoted = decisions.quote(asked, single=single)
+        quoted = await decisions.quote(asked, single=single)
         now_ns = decisions.clock()
         answers = [quote_answer(line.request, line.asked_as, outcome, now_ns) for line, outcome in quoted]
         self.answer(_JSON.encode(answers[0] if single else answers))

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from engine.inventory import Reference
 from engine.locate_desk import (
     LocateBusyError,
     LocateDesk,
@@ -15,6 +16,7 @@ from engine.locate_desk import (
 )
 from engine.locate_judgement import Facts
 from engine.locate_rules import Action, DecisionRule, LocateRules
+from engine.locate_today import LocatedToday
 from engine.locates import (
     Change,
     FeedPosition,
@@ -22,7 +24,9 @@ from engine.locates import (
     LocateType,
     OnInsufficient,
     Reason,
+    Settlement,
     State,
+    Subject,
     decrement,
     largest_within,
 )
@@ -362,3 +366,77 @@ def test_a_pending_request_whose_approval_could_not_be_kept_waits_again() -> Non
     assert (inventory.left(security), desk.pending_count, desk.waiting("X")) == (300, 1, True)
     (change,) = desk.retry_pending(NOON_NS)
     assert (change.after.state, change.after.approved) == (State.APPROVED, 300)
+
+
+def test_what_waits_is_served_by_priority_then_by_age() -> None:
+    inventory = PlainInventory()
+    security = inventory.add("X", 0, market="JP")
+    desk = desk_of(inventory)
+    pends: dict[str, Any] = {"on_insufficient": OnInsufficient.PEND, "allow_partial": False}
+    old, young, urgent = (
+        decided(desk, request(quantity=100, priority=priority, **pends)).after.sequence for priority in (0, 0, 5)
+    )
+    inventory.gross[security] = 250
+    changes = desk.retry_pending(NOON_NS + 1)
+    assert [(change.after.sequence, change.after.approved) for change in changes] == [(urgent, 100), (old, 100)]
+    assert desk.get(young).state == State.PENDING
+
+
+def test_rules_are_asked_about_the_request_its_security_and_what_was_located_today() -> None:
+    inventory = PlainInventory()
+    security = inventory.add("X", 10_000, Temperature.WARM, "JP", firm_long=10_000)
+    inventory.references[security] = Reference("CN", "ETF", 12_500, True, False, 7, 8, "JPY", 2_000_000, 365)
+    desk = desk_of(inventory)
+    decided(desk, request(quantity=300))
+    desk.settle(desk.release(1, NOON_NS))
+    desk.settle(desk.decide(LocateRequest(security="X", client="D", quantity=50), NOON_NS, CLOSE_NS))
+    desk.undo(desk.decide(request(quantity=11), NOON_NS, CLOSE_NS))
+    asked = request(quantity=100, intraday_cover=True, settlement=Settlement.SWAP)
+    change = decided(desk, asked)
+    assert change.evidence is not None
+    assert change.evidence.subject == Subject(
+        market="JP",
+        temperature="WARM",
+        type=LocateType.SHORT,
+        date=dt.date(2026, 9, 21),
+        country="CN",
+        classification="ETF",
+        client="FUND1",
+        quantity=100,
+        pool=9_950,
+        rate=12_500,
+        located_today_client=300,
+        located_today_security=350,
+        designated=True,
+        volume_30d=7,
+        outstanding=8,
+        settlement="swap",
+        intraday_cover=True,
+    )
+    assert change.evidence.held == 50
+    assert (change.after.fee, change.after.cost, change.after.currency) == (12_500, round(100 * 2 * 1.25 / 365), "JPY")
+
+
+def test_other_rules_decide_at_once_and_judge_what_waits_anew() -> None:
+    inventory = PlainInventory()
+    inventory.add("X", 1_000, market="JP")
+    desk = desk_of(inventory)
+    desk.use(LocateRules())
+    waiting = decided(desk, request()).after
+    assert (waiting.state, waiting.rule.id) == (State.PENDING, "none")
+    assert desk.retry_pending(NOON_NS) == []
+    desk.use(shipped_rules())
+    (change,) = desk.retry_pending(NOON_NS)
+    assert (change.after.state, change.after.rule.id) == (State.APPROVED, "up-to-the-pool")
+
+
+def test_located_yesterday_is_not_located_today() -> None:
+    today = LocatedToday()
+    day_ns = 86_400 * 10**9
+    today.add("X", "C", NOON_NS - day_ns, 5)
+    today.add("X", "C", NOON_NS, 7)
+    today.add("Y", "D", NOON_NS, 11)
+    assert today.of(["X"], "C", NOON_NS - day_ns // 2) == (7, 7)
+    assert today.of(["X", "Y"], "C", NOON_NS - day_ns) == (12, 23)
+    today.add("X", "C", NOON_NS + 3 * day_ns, 1)
+    assert today.of(["X"], "C", NOON_NS - day_ns) == (1, 1)

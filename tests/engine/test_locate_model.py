@@ -5,11 +5,13 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from engine.locate_desk import LocateDesk
-from engine.locates import Change, Locate, LocateRequest, OnInsufficient, decrement
+from engine.locates import ENDED_EARLY, LIVE, Change, Locate, LocateRequest, OnInsufficient, State, decrement
 from engine.model import Decided, Temperature
 from tests.engine.locate_inventory import NOON_NS, PlainInventory, shipped_rules
 
-RATIOS = {"S1": 10_000, "S2": 2_000, "S3": 10_000}
+RATIOS = {"S1": 10_000, "S2": 2_000, "S3": 10_000, "S4": 10_000}
+ONCE = "S4"
+"""Hard to borrow in the US: what is given back is not promised again before the close."""
 
 
 CLIENTS = ("C", "D")
@@ -35,6 +37,17 @@ class Model:
         assert shares <= max(0, pool - self.located(code)), "promised more than is there"
         self.held[change.after.sequence] = (code, shares)
 
+    def due(self, locate: Locate) -> int:
+        """What a locate holds of its pool."""
+        code = locate.request.security
+        full = max(decrement(RATIOS[code], locate.approved), locate.used)
+        if locate.state in ENDED_EARLY:
+            return full if code == ONCE else locate.used
+        return full if locate.live or locate.state == State.EXHAUSTED else 0
+
+    def hold(self, locate: Locate, at_least: int = 0) -> None:
+        self.held[locate.sequence] = (locate.request.security, max(at_least, self.due(locate)))
+
 
 class Desk(RuleBasedStateMachine):
     """Every change may be kept at once, later, or lost; time only goes on; the process may die at any point."""
@@ -45,6 +58,7 @@ class Desk(RuleBasedStateMachine):
         self.inventory.add("S1", 1_000, Temperature.HTB, "JP")
         self.inventory.add("S2", 100, Temperature.GC, "JP")
         self.inventory.add("S3", 500, Temperature.HTB, "JP")
+        self.inventory.add(ONCE, 700, Temperature.HTB, "US")
         self.model = Model()
         self.now = NOON_NS
         self.unsettled: list[Change] = []
@@ -52,8 +66,10 @@ class Desk(RuleBasedStateMachine):
         self.desk = LocateDesk(self.inventory, shipped_rules())
 
     def add(self, change: Change) -> None:
-        if change.after.live:
+        if change.after.live and not (change.before and change.before.live):
             self.model.grant(change, self.inventory.gross[self.inventory.codes[change.after.request.security]])
+        elif change.before:
+            self.model.hold(change.after, self.model.due(change.before))
         self.unsettled.append(change)
 
     @rule(
@@ -78,8 +94,16 @@ class Desk(RuleBasedStateMachine):
         (self.desk.settle if keep else self.desk.undo)(change)
         if keep:
             self.kept[sequence] = change.after
-        if not self.kept.get(sequence, change.after).live or (not keep and change.before is None):
-            self.model.held.pop(sequence, None)
+        self.model.held.pop(sequence, None)
+        if sequence in self.kept:
+            self.model.hold(self.kept[sequence])
+
+    @rule(which=st.integers(0), shares=st.integers(1, 1_000))
+    def sell(self, which: int, shares: int) -> None:
+        free = [n for n, each in self.kept.items() if each.live and not self.desk.moving(n)]
+        if free:
+            sequence = free[which % len(free)]
+            self.add(self.desk.use_up(sequence, min(shares, self.kept[sequence].remaining), self.now, "oms"))
 
     @rule(which=st.integers(0), release=st.booleans())
     def end(self, which: int, release: bool) -> None:
@@ -87,7 +111,7 @@ class Desk(RuleBasedStateMachine):
         free = [
             locate
             for number, locate in self.kept.items()
-            if locate.open and number not in moving and (locate.live or not release)
+            if number not in moving and (locate.live or (locate.state == State.PENDING and not release))
         ]
         if free:
             sequence = free[which % len(free)].sequence
@@ -119,12 +143,9 @@ class Desk(RuleBasedStateMachine):
     def restart(self) -> None:
         """What was not kept is gone with the process, its decrement too; what had not ended is held again."""
         kept = [locate for locate in self.kept.values() if locate.open]
-        self.model.held = {
-            locate.sequence: (code, decrement(RATIOS[code], locate.approved))
-            for locate in kept
-            for code in (locate.request.security,)
-            if locate.live
-        }
+        self.model.held.clear()
+        for locate in kept:
+            self.model.hold(locate)
         self.unsettled.clear()
         self.inventory.told.clear()
         self.desk = LocateDesk(self.inventory, shipped_rules())
@@ -147,8 +168,9 @@ class Desk(RuleBasedStateMachine):
         # a change that is not settled shows its opening at once, its ending only later
         shown = {number: locate for number, locate in self.kept.items() if locate.open}
         shown |= {change.after.sequence: change.after for change in self.unsettled if change.after.open}
-        live = sum(locate.live for locate in shown.values())
-        assert (self.desk.live_count, self.desk.pending_count) == (live, len(shown) - live)
+        states = [locate.state for locate in shown.values()]
+        assert self.desk.live_count == sum(state in LIVE for state in states)
+        assert self.desk.pending_count == states.count(State.PENDING)
 
 
 Desk.TestCase.settings = settings(max_examples=200, stateful_step_count=40)
