@@ -65,9 +65,10 @@ class Holdings:
             _add(sums, self._counts.get((each, owner), {}))
         return sums
 
-    def codes_of(self, owner: Owner) -> set[str]:
-        """The codes an owner holds something under."""
-        return set(self._of_owner.get(owner, ()))
+    def securities_of(self, owner: Owner) -> set[int]:
+        """The securities an owner holds something of; those that nobody knows yet are left out."""
+        self.renew()
+        return {self._ids[code] for code in self._of_owner.get(owner, ())} - {0}
 
     def largest(self, scope: str, most: int) -> list[tuple[str, str, _Counts]]:
         """Owners of a scope that hold most of a security: a code of it, their name, and what they hold; largest first."""

@@ -90,9 +90,9 @@ class LocateDesk:
         """What a client's locates on a security, by a code that leads to it, count for; includes what is not settled."""
         return self._holdings.held(security, ("client", client))
 
-    def located_by(self, client: str) -> set[str]:
-        """The codes under which a client's locates count for something."""
-        return self._holdings.codes_of(("client", client))
+    def located_by(self, client: str) -> set[int]:
+        """The securities in which a client's locates count for something."""
+        return self._holdings.securities_of(("client", client))
 
     def largest_holders(self, most: int) -> list[tuple[str, str, dict[Decided, int]]]:
         """Who holds most by live locates: security, by a code that leads to it, client, and what they count for; largest

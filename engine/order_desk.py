@@ -98,9 +98,9 @@ class OrderDesk:
         found = [self._open[order] for code in codes for order in self._working.get((code, client, side), ())]
         return sorted(found, key=lambda order: order.sequence)
 
-    def sold_by(self, scope: str, owner: str) -> set[str]:
-        """The codes under which orders of a "client" or a "unit" hold something."""
-        return self._holdings.codes_of((scope, owner))
+    def sold_by(self, scope: str, owner: str) -> set[int]:
+        """The securities of which orders of a "client" or a "unit" hold something."""
+        return self._holdings.securities_of((scope, owner))
 
     # doors
 

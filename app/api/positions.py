@@ -14,7 +14,7 @@ from app.positions import QUANTITIES, Position, Positions, Wanted
 from engine.model import Kind, Temperature
 from engine.tables import TornReadError
 
-MAX_PAGE: Final = 10_000
+MAX_PAGE: Final = 2_000
 TEXTS: Final = ("security", "market", "temperature", "book", "client", "entity", "aggregation_unit", "depot", "kind")
 BOUNDS: Final = tuple(f"{name}_{bound}" for name in QUANTITIES for bound in ("min", "max"))
 
