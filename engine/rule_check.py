@@ -270,9 +270,10 @@ def _overlaps(book: RuleBook, places: Places) -> Iterator[Problem]:
 
 def _locates(book: RuleBook, places: Places) -> Iterator[Problem]:
     terms = {term.name for term in book.terms}
+    others = {calculation.name for calculation in book.calculations}
     for rule in book.decisions:
         for name in rule.within_terms:
-            if name not in terms | places.declared:
+            if name in others or name not in terms | places.declared:
                 yield places.problem(("rule", rule.id), "within_terms", f"no term {name!r}{close_to(name, terms)}")
 
 

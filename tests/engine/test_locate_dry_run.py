@@ -3,11 +3,16 @@
 import datetime as dt
 from typing import Any
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from engine.locate_desk import LocateDesk
 from engine.locate_dry_run import Count, DryRun, Outcome, Past
 from engine.locate_rules import Action, DecisionRule, DecrementRule, LocateRules, Number, Range
-from engine.locates import LocateRequest, LocateType, Reason, RuleUsed, State, Subject
+from engine.locates import LocateRequest, LocateType, OnInsufficient, Reason, RuleUsed, State, Subject
+from engine.model import Temperature
+from tests.engine.locate_inventory import NOON_NS, NOTHING_KNOWN, PlainInventory, shipped_rules
 
 ALL = RuleUsed("all", 1)
 SUBJECT = Subject("US", "HTB", LocateType.SHORT, dt.date(2026, 11, 20), client="FUND1", quantity=100, pool=1_000)
@@ -89,3 +94,46 @@ def test_evidence_without_a_subject_is_counted_and_not_judged() -> None:
     run = DryRun(SMALL, 10)
     run.add(past(subject=None))
     assert (run.requests, run.unknown, run.lines) == (0, 1, [])
+
+
+REQUESTS = st.builds(
+    LocateRequest,
+    security=st.sampled_from("ABCD"),
+    client=st.sampled_from(["FUND1", "FUND2"]),
+    quantity=st.integers(1, 900),
+    type=st.sampled_from(LocateType),
+    allow_partial=st.booleans(),
+    minimum_quantity=st.integers(1, 400),
+    on_insufficient=st.sampled_from(OnInsufficient),
+    max_rate=st.none() | st.floats(0, 2),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    asked=st.lists(REQUESTS, max_size=20), rates=st.lists(st.none() | st.integers(0, 20_000), min_size=4, max_size=4)
+)
+def test_what_is_kept_of_a_decision_is_enough_to_decide_it_again(
+    asked: list[LocateRequest], rates: list[int | None]
+) -> None:
+    inventory = PlainInventory()
+    markets = [("A", "US", Temperature.GC), ("B", "HK", Temperature.HTB), ("C", "TW", Temperature.WARM)]
+    for (code, market, temperature), rate in zip([*markets, ("D", "KR", Temperature.HTB)], rates, strict=True):
+        security = inventory.add(code, 1_000, temperature, market, exclusive=200, external_firm=300)
+        inventory.references[security] = NOTHING_KNOWN._replace(designated=True, rate=rate, volume_30d=2_000)
+    desk, run = LocateDesk(inventory, shipped_rules()), DryRun(shipped_rules(), 10)
+    for number, request in enumerate(asked):
+        inventory.stale = number % 7 == 6
+        change = desk.decide(request, NOON_NS + number, NOON_NS + 10**12)
+        desk.settle(change)
+        locate, evidence = change.after, change.evidence
+        assert evidence is not None
+        outcome = Outcome(locate.state, locate.reason, locate.approved, locate.decrement, evidence.decision_rule)
+        kept: dict[str, Any] = {
+            "subject": evidence.subject,
+            "terms": evidence.terms,
+            "held": evidence.held,
+            "request": request,
+        }
+        run.add(past(locate.sequence, outcome, **kept))
+    assert (run.requests, run.lines) == (len(asked), [])

@@ -202,6 +202,7 @@ def test_a_rule_in_a_document_for_some_markets_is_for_them_and_goes_before_the_r
         ("{id: a, action: reject, reason: because}", "not 'because'", "because"),
         ("{id: a, action: pend, within_terms: [exclusive]}", "only what is approved", "[excl"),
         ("{id: a, action: approve, within_terms: [exclusiv]}", "no term 'exclusiv'", "[excl"),
+        ("{id: a, action: approve, within_terms: [for_loan]}", "no term 'for_loan'", "[for"),
         ("{id: a, action: approve, temperatures: [HOT]}", "not 'HOT'", "HOT"),
         ("{id: a, action: approve, markets: []}", "at least one is needed", "[]"),
         ("{id: a, action: approve, clients: [A, A]}", "'A' is there twice", "A]"),
