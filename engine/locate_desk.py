@@ -100,8 +100,9 @@ class LocateDesk:
         return self._holdings.largest("client", most)
 
     def live_of(self, security: str, client: str, kind: LocateType) -> list[Locate]:
-        """A client's live locates on a security, by a code that leads to it; oldest first."""
-        return self._book.live_of(self._holdings.together(security), client, kind)
+        """A client's live locates on a security, by a code that leads to it, that are kept for good; oldest first."""
+        live = self._book.live_of(self._holdings.together(security), client, kind)
+        return [locate for locate in live if not self._opening(locate.sequence)]
 
     def serves(self, sequence: int, security: str, client: str, kind: LocateType) -> bool:
         """Whether that locate is live, and the client's on that security."""
@@ -314,6 +315,11 @@ class LocateDesk:
         if sequence in self._moving:
             raise LocateBusyError(sequence)
         return locate
+
+    def _opening(self, sequence: int) -> bool:
+        """Whether it is approved by a change that is not settled: nobody may sell on it yet."""
+        change = self._moving.get(sequence)
+        return change is not None and (change.before is None or not change.before.live)
 
     def _undecided(self, sequence: int) -> Locate:
         locate = self._at_rest(sequence)

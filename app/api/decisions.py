@@ -132,7 +132,7 @@ class Decisions:
             try:
                 change = step(self.clock())
             except LocateBusyError:
-                await asyncio.wait([self._recorder.moving[sequence]])
+                await self._recorder.wait(sequence)
             except (WrongStateError, ValueError) as error:
                 if (locate := self.desk.get(sequence)).state == state:
                     return locate  # ended before, and holding what it must until the market closes

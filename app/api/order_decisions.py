@@ -115,7 +115,7 @@ class OrderDecisions:
             try:
                 change, used = step(self._usage, self.clock())
             except (OrderBusyError, LocateBusyError) as busy:
-                await asyncio.wait([self._recorder.moving[busy.args[0]]])
+                await self._recorder.wait(busy.args[0])
             except WrongOrderStateError as error:
                 raise ProblemError(409, "conflict", str(error)) from error
             except NoSuchOrderError as error:

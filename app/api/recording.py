@@ -114,6 +114,11 @@ class Recorder(Generic[C]):
         if self.broken:
             raise self.broken
 
+    async def wait(self, name: Hashable) -> None:
+        """Until a change of it is settled, or once round the loop where it is not being written yet."""
+        written = self.moving.get(name)
+        await (asyncio.sleep(0) if written is None else asyncio.wait([written]))
+
     async def quiet(self) -> None:
         """Returns once everything decided is written and those who asked have had a turn to answer."""
         while self.moving:

@@ -152,6 +152,20 @@ def test_a_locate_may_be_released_where_another_serves_the_orders() -> None:
     both.usage.refuse_needed(first.sequence)
 
 
+def test_nobody_sells_on_a_locate_that_is_not_kept_yet() -> None:
+    both = Both()
+    both.locate(100)
+    asked = LocateRequest(security="S1", client="C", quantity=300)
+    opening = both.locates.decide(asked, NOON_NS, CLOSE_NS)
+    assert both.sell("O1", 1, locate_id(opening.after.sequence)).reason == OrderReason.INVALID_ORDER
+    assert both.sell("O2", 101).reason == OrderReason.INSUFFICIENT_CLIENT_LIMIT
+    both.sell("O3", 100)
+    both.execute("O3", 100)
+    both.hear([opening])
+    assert both.locates.get(opening.after.sequence).used == 0
+    assert both.sell("O4", 300).state == OrderState.APPROVED
+
+
 def test_near_the_close_a_locate_holds_what_is_sold_or_about_to_be() -> None:
     both = Both()
     locate = both.locate(500)
