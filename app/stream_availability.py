@@ -14,13 +14,14 @@ from app.api.securities import Securities
 from app.stream_board import Board
 from app.stream_followed import Followed
 from app.stream_messages import StreamError, Subscribe
-from engine.inventory import Inventory
-from engine.model import DAYS, Decided
+from engine.model import DAYS, RATE_UNKNOWN, Decided, Temperature
 from engine.rule_model import Role
 from engine.tables import Word
 
 _A_TURN: Final = 50
 """Securities looked at before others have a turn: a millisecond or two of the loop that decides."""
+_A_LOOK: Final = 1_000
+"""Securities told of one look at most: of what changes more often than that, the newest comes with one of the next."""
 _A_SLICE: Final = 4_000
 """Securities compared with what was told of them, at once."""
 _ROLES: Final = (Role.LEND, Role.POOL_SHORT, Role.LEFT_SHORT, Role.POOL_LONG, Role.LEFT_LONG)
@@ -47,13 +48,13 @@ class Available(Struct, frozen=True, kw_only=True):
 class AvailabilityBoard:
     """In the writer's own process: it reads between two batches."""
 
-    def __init__(self, securities: Securities, inventory: Inventory) -> None:
+    def __init__(self, securities: Securities) -> None:
         self.board = Board()
         self._securities = securities
-        self._inventory = inventory
         self._tables = securities.tables
         self._followed: Counter[int] = Counter()
         self._everything = 0
+        self._turns = 0
         self._seen = np.zeros((0, _MARKS), np.int64)
         """What was told of each, by id; made once somebody follows."""
 
@@ -87,7 +88,10 @@ class AvailabilityBoard:
     async def turn(self) -> None:
         """Tell what has changed."""
         if self._everything or self._followed:
-            await self._look(self._all() if self._everything else np.fromiter(self._followed, np.int64))
+            ids = self._all() if self._everything else np.fromiter(self._followed, np.int64)
+            # from another place each time: where more changes than is told at once, everybody has his turn
+            self._turns += 1
+            await self._look(np.roll(ids, -_A_LOOK * self._turns), _A_LOOK)
 
     # parts
 
@@ -114,12 +118,13 @@ class AvailabilityBoard:
     def _all(self) -> NDArray[np.int64]:
         return np.arange(1, self._tables.count(Word.SECURITIES) + 1)
 
-    async def _look(self, ids: NDArray[np.int64]) -> None:
-        """Put on the board what has changed, a slice at a time."""
-        before = self.board.sequence
+    async def _look(self, ids: NDArray[np.int64], most: int | None = None) -> None:
+        """Put on the board what has changed, a slice at a time, at most so much of it."""
+        before, left = self.board.sequence, ids.size if most is None else most
         for at in range(0, ids.size, _A_SLICE):
             of = ids[at : at + _A_SLICE]
-            changed = of[(self._marks(of) != self._seen[of]).any(1)]
+            changed = of[(self._marks(of) != self._seen[of]).any(1)][:left]
+            left -= changed.size
             for first in range(0, changed.size, _A_TURN):
                 self._put(changed[first : first + _A_TURN])
                 await asyncio.sleep(0)
@@ -136,24 +141,26 @@ class AvailabilityBoard:
         return np.concatenate((values.reshape(ids.size, -1), facts), 1)
 
     def _put(self, ids: NDArray[np.int64]) -> None:
-        self._seen[ids] = self._marks(ids)
-        for security in ids.tolist():
-            found = self._available(security)
+        marks = self._marks(ids)
+        self._seen[ids] = marks
+        for security, line in zip(ids.tolist(), marks.tolist(), strict=True):
+            found = self._available(security, line)
             self.board.put(found.security, _JSON.encode(found))
 
-    def _available(self, security: int) -> Available:
-        inventory, array = self._inventory, self._tables.array
-        market = inventory.market(security)
+    def _available(self, security: int, line: list[int]) -> Available:
+        market = self._securities.market(security)
+        pool, left, pool_long, left_long = (line[DAYS * role + market.settle_days] for role in range(1, len(_ROLES)))
+        located, temperature, fee = line[-3:]
         return Available(
             security=self._securities.code(security),
             market=market.code,
-            temperature=inventory.temperature(security).name,
-            fee_percent=percent(self._securities.fee(security)),
-            lend=tuple(array["values"][security, self._tables.catalogue.playing(Role.LEND)].tolist()),
+            temperature=Temperature(temperature).name,
+            fee_percent=percent(None if fee == RATE_UNKNOWN else fee),
+            lend=tuple(line[:DAYS]),
             settle_day=market.settle_days,
-            pool=inventory.pool(security),
-            located=inventory.decided(security, Decided.SHORT_LOCATES),
-            left=inventory.left(security),
-            pool_long=inventory.pool(security, long=True),
-            left_long=inventory.left(security, long=True),
+            pool=pool,
+            located=located,
+            left=left,
+            pool_long=pool_long,
+            left_long=left_long,
         )

@@ -14,7 +14,6 @@ from app.stream_limits import Limits, LimitsBoard, Name
 from app.stream_messages import StreamError, Subscribe, Topic
 from app.stream_session import Following
 from app.stream_steps import Steps
-from engine.inventory import Inventory
 
 log = structlog.get_logger()
 LOOK_S: Final = 0.25
@@ -29,14 +28,13 @@ class Streams:
     def __init__(
         self,
         outbox: Outbox,
-        inventory: Inventory,
         limits: Limits,
         holders: Callable[[], Iterator[Name]],
         clock: Callable[[], int],
     ) -> None:
         self._outbox = outbox
         self._securities = limits.securities
-        self._availability = AvailabilityBoard(limits.securities, inventory)
+        self._availability = AvailabilityBoard(limits.securities)
         self._limits = LimitsBoard(limits)
         self._breaks = BreaksBoard(limits, holders, clock)
         self.readers = 0

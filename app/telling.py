@@ -45,7 +45,7 @@ class Telling:
         self._orders = orders.desk
         self.outbox = Outbox(settings.database_url)
         self.limits = Limits(securities, lambda: machine.compiled, self._decided)
-        self.streams = Streams(self.outbox, machine.inventory, self.limits, self._holders, clock)
+        self.streams = Streams(self.outbox, self.limits, self._holders, clock)
         self.webhooks = Webhooks(self.outbox, settings.secret, settings.webhook_origins, clock)
         self._flushed_s = 0.0
         self._tasks: list[asyncio.Task[None]] = []
