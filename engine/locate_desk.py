@@ -1,8 +1,8 @@
 """The one desk that promises shares: decision and reservation are one step, and every decrement is given back once.
 
 Every door returns a `Change` that somebody journals, then calls `settle` for, or `undo` where it could not be kept.
-Until then the pool is counted as if the worse of the two had come true: a decision takes its decrement at once, the end
-of a locate gives it back only when settled.
+Until then all is counted as if the worse of the two had come true: a decision takes its decrement at once, and may be
+sold on when it is settled; an end gives back when it is settled, and is not sold on at once.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -52,7 +52,6 @@ class LocateDesk:
         self._inventory = inventory
         self._rules = rules
         self._book = LocateBook()
-        self._queue = self._book.queue
         self._moving: dict[int, Change] = {}
         """What is not settled."""
         self._holdings = Holdings(inventory, LocateInvariantError)
@@ -67,16 +66,18 @@ class LocateDesk:
     @property
     def pending_count(self) -> int:
         """Requests that wait."""
-        return self._queue.count
+        return self._book.queue.count
 
     def use(self, rules: LocateRules) -> None:
         """Decide by other rules from now on; what waits is judged by them at the next `retry_pending`."""
         self._rules = rules
-        self._queue.again()
+        self._book.queue.again()
 
     def waiting(self, security: str) -> bool:
         """Whether requests for a security, by a code that leads to it, are pending."""
-        return bool(self._queue.count) and any(code in self._queue for code in self._holdings.together(security))
+        return bool(self._book.queue.count) and any(
+            code in self._book.queue for code in self._holdings.together(security)
+        )
 
     def codes_of(self, security: str) -> Sequence[str]:
         """The codes under which locates on a security, by a code that leads to it, were asked for."""
@@ -95,8 +96,7 @@ class LocateDesk:
         return self._holdings.securities_of(("client", client))
 
     def largest_holders(self, most: int) -> list[tuple[str, str, dict[Decided, int]]]:
-        """Who holds most by live locates: security, by a code that leads to it, client, and what they count for; largest
-        first."""
+        """Who holds most: security, by a code that leads to it, client, and what its locates count for; largest first."""
         return self._holdings.largest("client", most)
 
     def live_of(self, security: str, client: str, kind: LocateType) -> list[Locate]:
@@ -123,7 +123,9 @@ class LocateDesk:
 
     def quote(self, request: LocateRequest, now_ns: int, facts: Facts = Facts()) -> Outcome:  # noqa: B008  frozen
         """What would be decided now; holds nothing."""
-        return self._judge(request, now_ns, facts)
+        security = self._holdings.id(request.security)
+        standing = self._standing(request, security, now_ns) if security else Standing()
+        return judge(self._inventory, self._rules, request, security, standing, now_ns, facts)
 
     def decide(self, request: LocateRequest, now_ns: int, expires_ns: int, facts: Facts = Facts()) -> Change:  # noqa: B008  frozen
         """Decide and, where approved, take the decrement.
@@ -132,7 +134,7 @@ class LocateDesk:
         """
         if len(self._book) >= MAX_OPEN:
             raise LocateDeskFullError(f"{MAX_OPEN:,} locates are open")
-        outcome = self._judge(request, now_ns, facts)
+        outcome = self.quote(request, now_ns, facts)
         evidence = outcome.evidence
         locate = Locate(
             sequence=self._next,
@@ -243,17 +245,17 @@ class LocateDesk:
         """Decide pending requests (of one security only) again where its inventory has changed: higher priority first, then
         older."""
         changes: list[Change] = []
-        for code in self._queue.codes() if security is None else [security]:
-            codes = [each for each in self._holdings.together(code) if each in self._queue]
+        for code in self._book.queue.codes() if security is None else [security]:
+            codes = [each for each in self._holdings.together(code) if each in self._book.queue]
             now = self._fingerprint(code) if codes else ()
-            if self._queue.tried(codes, now):
+            if self._book.queue.tried(codes, now):
                 continue
-            for sequence in self._queue.in_order(codes):
+            for sequence in self._book.queue.in_order(codes):
                 if len(changes) >= MAX_CHANGES:
                     return changes
                 if sequence not in self._moving:
                     changes += self._again(self.get(sequence), now_ns, facts)
-            self._queue.note([each for each in codes if each in self._queue], self._fingerprint(code))
+            self._book.queue.note([each for each in codes if each in self._book.queue], self._fingerprint(code))
         return changes
 
     def settle(self, change: Change) -> None:
@@ -265,7 +267,7 @@ class LocateDesk:
         if before is not None and not after.open:
             self._book.show(before, None)
         if after.state == State.PENDING:
-            self._queue.again(after.request.security)  # the pool may have grown since it was judged
+            self._book.queue.again(after.request.security)  # the pool may have grown since it was judged
 
     def undo(self, change: Change) -> None:
         """The change could not be kept: it has not happened."""
@@ -276,7 +278,7 @@ class LocateDesk:
         if after.open:
             self._book.show(after, before)
         if before is not None:
-            self._queue.again(before.request.security)
+            self._book.queue.again(before.request.security)
             self._book.watch(before)
 
     def restore(
@@ -334,14 +336,9 @@ class LocateDesk:
         today = self._today.of(self._holdings.together(code), request.client, since_ns)
         return Standing(self.held(code, request.type), *today)
 
-    def _judge(self, request: LocateRequest, now_ns: int, facts: Facts) -> Outcome:
-        security = self._holdings.id(request.security)
-        standing = self._standing(request, security, now_ns) if security else Standing()
-        return judge(self._inventory, self._rules, request, security, standing, now_ns, facts)
-
     def _again(self, locate: Locate, now_ns: int, facts: Facts) -> Sequence[Change]:
         """A pending request judged anew: nothing, or its one change."""
-        outcome = self._judge(locate.request, now_ns, facts)
+        outcome = self.quote(locate.request, now_ns, facts)
         if (outcome.state, outcome.reason) == (locate.state, locate.reason):
             return ()
         if outcome.reason == Reason.SECURITY_NOT_FOUND:
