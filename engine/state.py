@@ -225,9 +225,8 @@ class Machine(Sums):
             if what == Decided.SHORT_LOCATES:
                 state[Word.LOCATED_SHARES] += quantity - int(array["decided"][security, what])
             array["decided"][security, what] = quantity
-            ids = np.array([security], np.int32)
-            self._place_decision(security, what, quantity)
-            self._recalculate(ids)
+            if self._place_decision(security, what, quantity):
+                self._recalculate(np.array([security], np.int32))
         self._logged(Message.DECIDED, np.array([(security, what, quantity)], DECIDED))
 
     def set_clock(self, market: int, what: Clock, day: int, *, is_open: bool) -> None:

@@ -158,14 +158,16 @@ class Sums:
             terms[ids, component, :] = quantities[:, None]
             head[ids[quantities != 0], HEAD_TOUCHED] |= np.uint64(1 << component).astype(np.int64)
 
-    def _place_decision(self, security: int, what: Decided, quantity: int) -> None:
-        """The same of one security and one sort of decision: there are thousands a second."""
-        terms, head = self.tables.array["terms"], self._book.head
+    def _place_decision(self, security: int, what: Decided, quantity: int) -> bool:
+        """The same of one security and one sort of decision: there are thousands a second. Whether any sum has it."""
+        terms, head, anywhere = self.tables.array["terms"], self._book.head, False
         for component, of in self._decided:
             if of == what:
+                anywhere = True
                 terms[security, component] = quantity
                 if quantity:
                     head[security, HEAD_TOUCHED] |= np.uint64(1 << component).astype(np.int64)
+        return anywhere
 
     def _changed_securities(self, ids: NDArray[np.int32]) -> None:
         self._book.market_of[ids] = self.tables.array["security"]["market"][ids]
