@@ -20,8 +20,14 @@ LARGEST = LIMIT
 
 
 @pytest.fixture(params=STORES)
-async def api(request: pytest.FixtureRequest, instance: str, tmp_path: Path) -> AsyncIterator[Api]:
+async def stored(request: pytest.FixtureRequest, instance: str, tmp_path: Path) -> AsyncIterator[Api]:
     async with serving(instance, tmp_path, database=journal_url(request.param, request, tmp_path)) as made:
+        yield made
+
+
+@pytest.fixture
+async def api(instance: str, tmp_path: Path) -> AsyncIterator[Api]:
+    async with serving(instance, tmp_path) as made:
         yield made
 
 
@@ -44,21 +50,21 @@ async def _ids(api: Api, query: str = "", token: str | None = None) -> list[int]
     return [int(row["id"][1:]) for row in read(answer)["locates"]]
 
 
-async def test_filters_narrow_a_list_and_pages_hold_every_locate_once(api: Api) -> None:
-    await _asked(api)
-    assert await _ids(api) == [5, 4, 3, 2, 1]
-    assert await _ids(api, "?order=oldest") == [1, 2, 3, 4, 5]
-    assert await _ids(api, "?client=FUND2&state=approved,partially_approved") == [4]
-    assert await _ids(api, "?security=US0378331005") == [5, 4, 1]
-    assert await _ids(api, "?from=2024-10-04&to=2024-10-04") == [5, 4, 3, 2, 1]
-    assert await _ids(api, "?from=2024-10-05") == await _ids(api, "?to=2024-10-03") == []
+async def test_filters_narrow_a_list_and_pages_hold_every_locate_once(stored: Api) -> None:
+    await _asked(stored)
+    assert await _ids(stored) == [5, 4, 3, 2, 1]
+    assert await _ids(stored, "?order=oldest") == [1, 2, 3, 4, 5]
+    assert await _ids(stored, "?client=FUND2&state=approved,partially_approved") == [4]
+    assert await _ids(stored, "?security=US0378331005") == [5, 4, 1]
+    assert await _ids(stored, "?from=2024-10-04&to=2024-10-04") == [5, 4, 3, 2, 1]
+    assert await _ids(stored, "?from=2024-10-05") == await _ids(stored, "?to=2024-10-03") == []
     for order in ("newest", "oldest"):
         paged, cursor = [], ""
         while cursor is not None:
-            page = read(await api.get(f"/api/v1/locates?order={order}&limit=2{cursor and '&cursor=' + cursor}"))
+            page = read(await stored.get(f"/api/v1/locates?order={order}&limit=2{cursor and '&cursor=' + cursor}"))
             paged += [row["id"] for row in page["locates"]]
             cursor = page["next_cursor"]
-        assert paged == [row["id"] for row in read(await api.get(f"/api/v1/locates?order={order}"))["locates"]]
+        assert paged == [row["id"] for row in read(await stored.get(f"/api/v1/locates?order={order}"))["locates"]]
 
 
 async def test_every_form_has_the_same_rows(api: Api) -> None:
@@ -103,42 +109,36 @@ async def test_an_empty_list_has_its_columns_in_every_form(api: Api) -> None:
         assert (len(table), "client" in table.column_names) == (0, True)
 
 
-@pytest.mark.parametrize("accept", ["text/html", "application/xml, image/*", "application/json;q=0", "*/*;q=0"])
-async def test_a_form_that_there_is_not_is_refused(api: Api, accept: str) -> None:
-    refused = await api.call("GET", "/api/v1/locates", headers={"Accept": accept})
-    assert (refused.code, read(refused)["errors"][0]["header"]) == (406, "Accept")
+async def test_the_form_is_the_one_liked_best_and_one_that_there_is_not_is_refused(api: Api) -> None:
+    for accept, kind in (("text/*", CSV), ("*/*", "application/json"), ("", "application/json")):
+        answer = await api.call("GET", "/api/v1/locates", headers={"Accept": accept})
+        assert answer.headers["Content-Type"].partition(";")[0] == kind
+    for accept in ("text/html", "application/xml, image/*", "application/json;q=0", "*/*;q=0"):
+        refused = await api.call("GET", "/api/v1/locates", headers={"Accept": accept})
+        assert (refused.code, read(refused)["errors"][0]["header"]) == (406, "Accept")
 
 
-@pytest.mark.parametrize(("accept", "kind"), [("text/*", CSV), ("*/*", "application/json"), ("", "application/json")])
-async def test_the_form_is_the_one_liked_best(api: Api, accept: str, kind: str) -> None:
-    answer = await api.call("GET", "/api/v1/locates", headers={"Accept": accept})
-    assert answer.headers["Content-Type"].partition(";")[0] == kind
-
-
-async def test_totals_are_by_state_and_never_too_large_to_add(api: Api) -> None:
-    await _asked(api)
-    await api.locate("S1", quantity=LARGEST, client="FUND2", on_insufficient="pend", allow_partial=False)
-    totals = read(await api.get("/api/v1/locates/totals"))
+async def test_totals_are_by_state_and_never_too_large_to_add(stored: Api) -> None:
+    await _asked(stored)
+    await stored.locate("S1", quantity=LARGEST, client="FUND2", on_insufficient="pend", allow_partial=False)
+    totals = read(await stored.get("/api/v1/locates/totals"))
     assert [(each["state"], each["count"], each["requested"]) for each in totals["states"]] == [
         ("pending", 2, 2 * LARGEST),
         ("approved", 4, 1_000),
     ]
     assert (totals["count"], totals["approved"], totals["used"], totals["utilisation"]) == (6, 1_000, 0, 0.0)
-    assert read(await api.get("/api/v1/locates/totals?client=FUND1&security=S1&date=2024-10-04"))["requested"] == 100
-    assert read(await api.get("/api/v1/locates/totals?client=NOBODY"))["utilisation"] is None
+    assert read(await stored.get("/api/v1/locates/totals?client=FUND1&security=S1&date=2024-10-04"))["requested"] == 100
+    assert read(await stored.get("/api/v1/locates/totals?client=NOBODY"))["utilisation"] is None
 
 
-@pytest.mark.parametrize(
-    "query",
-    [
+async def test_a_query_that_cannot_be_is_refused_by_name(api: Api) -> None:
+    for query in (
         *("state=gone", "state=", "limit=0", "limit=1001", "cursor=x", "order=best", "client=a%7Fb", "au="),
         *("date=2024-13-01", "from=0001-01-01", "to=9999-12-31", "colour=red"),
-    ],
-)
-async def test_a_query_that_cannot_be_is_refused_by_name(api: Api, query: str) -> None:
-    for path in ("locates", "orders"):
-        refused = await api.get(f"/api/v1/{path}?{query}")
-        assert (refused.code, read(refused)["errors"][0]["parameter"]) == (422, query.partition("=")[0])
+    ):
+        for path in ("locates", "orders"):
+            refused = await api.get(f"/api/v1/{path}?{query}")
+            assert (refused.code, read(refused)["errors"][0]["parameter"]) == (422, query.partition("=")[0])
 
 
 async def test_a_clients_token_sees_and_touches_nobody_else(api: Api) -> None:
