@@ -110,6 +110,8 @@ class ParkingStore:
             {"identity": identity(each), "entry": _ENCODER.encode(each), "who": who, "comment": comment, "at": now}
             for each in entries
         ]
+        if not rows:
+            return
         with self._engine.begin() as connection:
             connection.execute(_DISCARDED.insert().prefix_with("OR REPLACE"), rows)
 
