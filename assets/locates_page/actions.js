@@ -3,7 +3,7 @@
 import { make } from "../grid/dom.js";
 import { confirm } from "../page/dialog.js";
 import { percent, shares } from "../page/words.js";
-import { feeOf, LIVE } from "./words.js";
+import { feeOf, leastOf, LIVE } from "./words.js";
 
 const REVIEWERS = ["ops", "admin"];
 const WRITERS = ["trader", "ops"];
@@ -20,6 +20,7 @@ export const STEPS = {
 export function refusal(page, step, locate) {
   const { who, from } = STEPS[step];
   if (!page.may(...who)) return `Only ${who.join(" or ")} may do this`;
+  if (step === "part" && leastOf(locate) === locate.requested) return "All or none: a part is of no use to the client";
   return from.includes(locate.state) ? "" : `It is ${locate.state.replaceAll("_", " ")} already`;
 }
 
@@ -71,7 +72,8 @@ async function send(page, step, locate, { comment, quantity }) {
   const body = { comment };
   if (quantity !== undefined) {
     const wanted = whole(quantity);
-    if (!wanted || wanted > locate.requested) return `Expected 1 to ${shares(locate.requested)} shares`;
+    const least = leastOf(locate);
+    if (!(wanted >= least && wanted <= locate.requested)) return `Expected ${shares(least)} to ${shares(locate.requested)} shares`;
     body.quantity = wanted;
   }
   let wrong = null;

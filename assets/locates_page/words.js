@@ -18,3 +18,5 @@ export const feeOf = (locate) => locate.rate ?? locate.fee_percent ?? null;
 /** The rule that decided, as it stood: {id, version}; null where a person did. */
 export const ruleOf = ({ decision, rule }) => (decision ? decision.rule && { id: decision.rule, version: decision.version } : rule);
 export const priorityOf = (locate) => locate.priority ?? 0;
+/** Less than this is of no use to the client. */
+export const leastOf = (locate) => (locate.allow_partial ? locate.minimum_quantity ?? 1 : locate.requested);

@@ -52,7 +52,7 @@ def scarce(service: running.Service) -> tuple[str, int]:
     return next((each["security"], each["left"]) for each in found if each["left"] > 1_000 and each["market"] == "US")
 
 
-def test_a_request_goes_from_a_trader_to_the_queue_to_an_answer_and_into_a_limit(
+def test_a_request_goes_from_a_trader_to_the_queue_and_back_with_an_answer(
     browser: Browser, service: running.Service
 ) -> None:
     with (
@@ -77,38 +77,46 @@ def test_a_request_goes_from_a_trader_to_the_queue_to_an_answer_and_into_a_limit
         queue.locator("#list tbody tr", has_text="WALK").click()
         expect(queue.locator(".card.pool")).to_contain_text("Left after")
         expect(queue.locator(".card.evidence")).to_contain_text("insufficient inventory")
-        queue.click("#one [data-do=part]")
-        queue.fill("dialog[open] [name=quantity]", "100")
-        queue.fill("dialog[open] textarea", "as much as there is")
-        queue.click("dialog[open] button[type=submit]")
-        queue.wait_for_selector("dialog[open]", state="detached")
-        expect(queue.locator("#one .state").first).to_contain_text("partial")
+        expect(queue.locator("#one [data-do=part]")).to_have_attribute("aria-disabled", "true")
         decider.picture("locates-real")
+        queue.click("#one [data-do=ask]")
+        queue.fill("dialog[open] textarea", "For which sale?")
+        queue.click("dialog[open] button[type=submit]")
+        expect(page.locator("#list tr", has_text="WALK").locator(".asked")).to_have_text("? For which sale?")
+        queue.click("#one [data-do=reject]")
+        queue.fill("dialog[open] textarea", "not so much")
+        queue.click("dialog[open] button[type=submit]")
+        expect(queue.locator("#one .state").first).to_contain_text("rejected")
 
-        page.click("[data-view=all]")
-        row = page.locator("#list tbody tr", has_text="WALK").first
-        expect(row).to_contain_text("partial")
-        expect(row.locator("[data-column=approved]")).to_have_text("100")
-        row.click()
+        page.click("#request")
+        page.fill("#lines", f"{security} 100 walk-2")
+        page.click("dialog[open] button[type=submit]")
+        expect(page.locator("dialog[open] .body .answers tbody tr")).to_contain_text("approved")
+        page.click("dialog[open] button[type=submit]")  # open it
         page.click("#one [data-do=release]")
         page.click("dialog[open] button[type=submit]")
         expect(page.locator("#one .state").first).to_contain_text("released")
+        rows = page.locator("#list tbody tr", has_text="WALK")
+        expect(rows).to_have_count(2)
+        expect(rows.last).to_contain_text("manual reject: not so much")
         assert decider.errors == []
         assert trader.errors == []
 
 
 def test_an_order_shows_as_it_is_decided_and_leads_to_why(browser: Browser, service: running.Service) -> None:
-    security, _ = scarce(service)
+    [row, *_] = asked(service, "/positions?kind=CLIENT_FREE&limit=1")["positions"]
     with signed_in(browser, service, "olga", "/limits") as desk:
         page = desk.page
         desk.wait_status("live")
         expect(page.locator("#orders .nothing")).to_contain_text("Nobody has asked")
-        order = {"order": "walk-1", "security": security, "client": "C0001", "book": "B00001", "side": "short"}
-        asked(service, "/orders", order | {"quantity": 100})
-        row = page.locator("#orders tbody tr")
-        expect(row).to_contain_text("walk-1")
-        row.locator("[data-column=client] a").click()
-        page.wait_for_selector("#list tbody tr, #list .nothing")
-        expect(page.locator("#why")).to_contain_text("C0001")
+        sold = {name: row[name] for name in ("security", "client", "book")}
+        asked(service, "/orders", sold | {"order": "walk-1", "side": "long", "quantity": 100})
+        shown = page.locator("#orders tbody tr")
+        expect(shown).to_contain_text("walk-1")
+        shown.locator("[data-column=client] a").click()
+        expect(page.locator("#list tr.sel")).to_contain_text(row["security"])
+        page.click("#why [data-side=long]")
+        expect(page.locator("#why h2")).to_contain_text(row["client"])
+        expect(page.locator("#why details summary").first).to_contain_text("row")
         desk.picture("limits-real")
         assert desk.errors == []
