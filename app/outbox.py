@@ -105,11 +105,13 @@ class Outbox:
         if self._engine.dialect.name == "sqlite":
             event.listen(self._engine, "connect", _no_wait_for_the_disk)
         else:
-            # what is read together is of one moment; SQLite reads so by itself
+            # what is read together is of one moment; of SQLite it is asked for in words
             self._snapshots = self._engine.execution_options(isolation_level="REPEATABLE READ")
         self._threads = ThreadPoolExecutor(_THREADS, "outbox")
         self._tails = {kind: _Tail() for kind in Kind}
-        self._pending: dict[tuple[str, str], int] = {}
+        self._cursors: dict[tuple[str, str], int] = {}
+        self._unwritten: set[tuple[str, str]] = set()
+        self._flushing = asyncio.Lock()
         self.changed = Bell()
         with self._engine.connect() as connection:
             self.begun = {kind: _newest(connection, kind) for kind in Kind}
@@ -159,6 +161,8 @@ class Outbox:
 
         def read() -> tuple[int, Sequence[Step]]:
             with self._snapshots.connect() as connection, connection.begin():
+                if connection.dialect.name == "sqlite":
+                    connection.exec_driver_sql("BEGIN")  # its driver begins none for what only reads
                 newest = _newest(connection, kind)
                 documents = connection.execute(chosen).scalars().all()
             return newest, [source.step(newest, document) for document in documents]
@@ -167,13 +171,15 @@ class Outbox:
 
     async def cursor(self, consumer: str, kind: str) -> int | None:
         """How far a consumer is; None for one that there was not. Raises `OutboxError`."""
-        pending = self._pending.get((consumer, kind))
-        if pending is not None:
-            return pending
-        column = CURSORS.c
-        chosen = sa.select(column.entry).where(column.consumer == consumer, column.kind == kind)
-
-        return await self.do(lambda connection: connection.execute(chosen).scalar_one_or_none())
+        name = consumer, kind
+        if name not in self._cursors:
+            column = CURSORS.c
+            chosen = sa.select(column.entry).where(column.consumer == consumer, column.kind == kind)
+            kept = await self.do(lambda connection: connection.execute(chosen).scalar_one_or_none())
+            if kept is None:
+                return None
+            self._cursors.setdefault(name, kept)
+        return self._cursors[name]
 
     async def cursor_or(self, consumer: str, kind: Kind, begins: int) -> int:
         """How far a consumer is; a new one begins after that step, and it is noted. Raises `OutboxError`."""
@@ -185,23 +191,29 @@ class Outbox:
 
     def advance(self, consumer: str, kind: str, entry: int) -> None:
         """A consumer has got so far. Written with the next `flush`: what is lost of it is sent again."""
-        self._pending[consumer, kind] = entry
+        self._cursors[consumer, kind] = entry
+        self._unwritten.add((consumer, kind))
 
     async def flush(self) -> None:
         """Write down how far consumers are. Raises `OutboxError`; then it is tried again with the next."""
-        if pending := dict(self._pending):
-            await self._read(lambda: self._write(pending))
-            for name, entry in pending.items():
-                if self._pending.get(name) == entry:
-                    del self._pending[name]
+        async with self._flushing:
+            written = self._take_unwritten()
+            if not written:
+                return
+            try:
+                await self._read(lambda: self._write(written))
+            except OutboxError:
+                self._unwritten |= written.keys() & self._cursors.keys()
+                raise
 
     async def forget(self, consumer: str) -> None:
         """There is no such consumer any more. Raises `OutboxError`."""
-        for name in [name for name in self._pending if name[0] == consumer]:
-            del self._pending[name]
-
-        gone = sa.delete(CURSORS).where(CURSORS.c.consumer == consumer)
-        await self.do(lambda connection: connection.execute(gone))
+        async with self._flushing:
+            for name in [name for name in self._cursors if name[0] == consumer]:
+                del self._cursors[name]
+                self._unwritten.discard(name)
+            gone = sa.delete(CURSORS).where(CURSORS.c.consumer == consumer)
+            await self.do(lambda connection: connection.execute(gone))
 
     async def do(self, job: Callable[[sa.Connection], T]) -> T:
         """Something in one transaction of the same database. Raises `OutboxError`."""
@@ -214,12 +226,16 @@ class Outbox:
 
     def close(self) -> None:
         """Write how far everybody is, then let go."""
-        if self._pending:
-            self._write(dict(self._pending))
+        self._write(self._take_unwritten())
         self._threads.shutdown()
         self._engine.dispose()
 
-    # parts, in a thread
+    # parts
+
+    def _take_unwritten(self) -> dict[tuple[str, str], int]:
+        taken = {name: self._cursors[name] for name in self._unwritten}
+        self._unwritten.clear()
+        return taken
 
     async def _read(self, job: Callable[[], T]) -> T:
         try:

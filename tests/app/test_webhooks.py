@@ -49,7 +49,7 @@ class _World:
     async def restart(self) -> None:
         """The end without noting how far anybody is, and another beginning."""
         await self._end()
-        self.outbox._pending.clear()
+        self.outbox._unwritten.clear()
         self.outbox.close()
         self._begin()
 
@@ -207,10 +207,10 @@ def test_a_setting_that_names_no_origin_is_refused(text: str) -> None:
 
 
 async def test_kill_9_at_any_moment_loses_nothing(tmp_path: Path) -> None:
-    """Three times; what comes twice comes with the same number and the same contents."""
+    """Twice; what comes twice comes with the same number and the same contents."""
     url, count, chance = f"sqlite:///{tmp_path / 'journal.db'}", 400, random.Random(5)
     async with receiving() as receiver:
-        for wanted in (60, 150, 260, count):
+        for wanted in (60, 200, count):
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "tests.app.webhook_process", url, receiver.origin, str(count)),
                 env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},

@@ -42,7 +42,7 @@ async def test_an_admin_registers_one_and_decisions_arrive_signed(api: Api, rece
     await until(lambda: bool(receiver.events), "the decision has come")
     assert receiver.events[0]["data"] == located
     assert genuine(hook["secret"], *receiver.messages[0])
-    await until(lambda: api.service.telling.outbox._pending != {}, "it is noted")
+    await until(lambda: bool(api.service.telling.outbox._unwritten), "it is noted")
     now = read(await _ask(api, Role.COMPLIANCE, "GET", f"/{hook['id']}"))
     assert now == {name: value for name, value in hook.items() if name != "secret"} | {"sequences": {"locates": 1}}
     assert read(await _ask(api, Role.OPS, "GET"))["webhooks"] == [now]
