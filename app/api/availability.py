@@ -21,7 +21,7 @@ from engine.model import RATE_UNKNOWN, Classification, SecurityFlag, Temperature
 from engine.rule_model import Role
 from engine.tables import Tables, TornReadError, Word
 
-MAX_PAGE: Final = 1_000
+MAX_PAGE: Final = 500
 _A_TURN: Final = 5
 """Securities shown before others get their turn on the loop that decides: a millisecond or so."""
 _FILTERS: Final = ("market", "temperature", "classification", "left_min")
