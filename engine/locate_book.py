@@ -51,17 +51,18 @@ class LocateBook:
 
     def due(self, now_ns: int, most: int, later: Collection[int]) -> list[int]:
         """Numbers of those whose time has come, oldest first; each is told once, but those of `later` again."""
-        due: list[int] = []
+        due: dict[int, None] = {}
         again: list[tuple[int, int]] = []
         while self._expiry and self._expiry[0][0] <= now_ns and len(due) < most:
             entry = heapq.heappop(self._expiry)
+            locate = self._open.get(entry[1])
             if entry[1] in later:
                 again.append(entry)
-            elif entry[1] in self._open and entry[1] not in due[-1:]:  # one that was watched again comes twice
-                due.append(entry[1])
+            elif locate is not None and locate.expires_ns <= now_ns:  # else it ends later, or has
+                due[entry[1]] = None
         for entry in again:
             heapq.heappush(self._expiry, entry)
-        return due
+        return list(due)
 
     def nearing(self, until_ns: int, most: int) -> list[Locate]:
         """Live locates that expire until then; each is told once."""

@@ -5,20 +5,20 @@ Until then all is counted as if the worse of the two had come true: a decision t
 sold on when it is settled; an end gives back when it is settled, and is not sold on at once.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
 
 from msgspec.structs import replace
 
 from engine.holdings import Holdings
 from engine.locate_book import LocateBook
 from engine.locate_counts import DECREMENTS, at_once, counted, difference, shares_of
-from engine.locate_judgement import Facts, Inventory, Outcome, Standing, day_of, judge, judge_by_hand
+from engine.locate_judgement import Facts, Inventory, Outcome, Standing, day_of, fingerprint, judge, judge_by_hand
 from engine.locate_queue import Fingerprint
 from engine.locate_rules import LocateRules
 from engine.locate_today import LocatedToday
 from engine.locates import ENDED_EARLY, NEXT, Change, Locate, LocateRequest, LocateType, Reason, State
-from engine.model import Decided
+from engine.model import Decided, Market
 
 MAX_OPEN: Final = 1_000_000
 MAX_CHANGES: Final = 1_000
@@ -46,11 +46,14 @@ class WrongStateError(ValueError):
 
 
 class LocateDesk:
-    """All open locates and what they hold, per security."""
+    """All open locates and what they hold, per security. `closes`: when a market closes next after a time, UTC nanoseconds."""
 
-    def __init__(self, inventory: Inventory, rules: LocateRules) -> None:
+    def __init__(
+        self, inventory: Inventory, rules: LocateRules, closes: Callable[[Market, int], int] | None = None
+    ) -> None:
         self._inventory = inventory
         self._rules = rules
+        self._closes = closes
         self._book = LocateBook()
         self._moving: dict[int, Change] = {}
         """What is not settled."""
@@ -135,31 +138,16 @@ class LocateDesk:
         if len(self._book) >= MAX_OPEN:
             raise LocateDeskFullError(f"{MAX_OPEN:,} locates are open")
         outcome = self.quote(request, now_ns, facts)
-        evidence = outcome.evidence
         locate = Locate(
             sequence=self._next,
             request=request,
             asked_as=facts.asked_as or request.security,
-            state=outcome.state,
-            reason=outcome.reason,
-            rule=evidence.decision_rule,
-            approved=outcome.approved,
             used=0,
-            decrement=outcome.decrement,
-            pool_before=evidence.pool_before,
-            pool_after=evidence.pool_after,
             received_ns=now_ns,
             updated_ns=now_ns,
             expires_ns=expires_ns,
-            as_of_ns=evidence.as_of_ns,
-            fee=outcome.rate,
             created_by=facts.created_by,
-            changed_by=facts.decided_by,
-            decided_by=facts.decided_by,
-            ratio_basis_points=outcome.ratio_basis_points,
-            reuse=outcome.reuse,
-            cost=outcome.cost,
-            currency=outcome.currency,
+            **_decided(outcome, facts),
         )
         self._next += 1
         if locate.open:
@@ -186,10 +174,10 @@ class LocateDesk:
         locate = self._at_rest(sequence)
         if state not in NEXT[locate.state] or state in NEXT.keys() - ENDED_EARLY:
             raise WrongStateError(f"a {locate.state} locate cannot become {state}")
-        kept = 0
+        after = replace(locate, state=state, decrement=0, updated_ns=now_ns, changed_by=by, remark=remark)
         if state in ENDED_EARLY:
             kept = locate.used if locate.reuse else locate.decrement
-        after = replace(locate, state=state, decrement=kept, updated_ns=now_ns, changed_by=by, remark=remark)
+            after = replace(after, decrement=kept, expires_ns=self._until(locate, now_ns))
         return self._move(locate, after)
 
     def use_up(self, sequence: int, shares: int, now_ns: int, by: str) -> Change:
@@ -198,8 +186,9 @@ class LocateDesk:
         if not 0 < shares <= locate.remaining:
             raise WrongStateError(f"{locate.remaining:,} shares remain of the locate, not {shares:,}")
         used = locate.used + shares
-        state = State.EXHAUSTED if used == locate.approved else locate.state
-        after = replace(locate, state=state, used=used, updated_ns=now_ns, changed_by=by)
+        after = replace(locate, used=used, updated_ns=now_ns, changed_by=by)
+        if used == locate.approved:
+            after = replace(after, state=State.EXHAUSTED, expires_ns=self._until(locate, now_ns))
         return self._move(locate, replace(after, decrement=max(locate.decrement, used)))
 
     def follow(self, sequence: int, working: int, now_ns: int) -> Change | None:
@@ -347,37 +336,18 @@ class LocateDesk:
 
     def _redecided(self, locate: Locate, outcome: Outcome, now_ns: int, facts: Facts, remark: str = "") -> Change:
         """A pending request with its new decision, which takes what it takes."""
-        evidence = outcome.evidence
-        after = replace(
-            locate,
-            state=outcome.state,
-            reason=outcome.reason,
-            rule=evidence.decision_rule,
-            approved=outcome.approved,
-            decrement=outcome.decrement,
-            pool_before=evidence.pool_before,
-            pool_after=evidence.pool_after,
-            updated_ns=now_ns,
-            as_of_ns=evidence.as_of_ns,
-            fee=outcome.rate,
-            changed_by=facts.decided_by,
-            remark=remark,
-            decided_by=facts.decided_by,
-            ratio_basis_points=outcome.ratio_basis_points,
-            reuse=outcome.reuse,
-            cost=outcome.cost,
-            currency=outcome.currency,
-        )
+        after = replace(locate, updated_ns=now_ns, remark=remark, **_decided(outcome, facts))
         return self._move(locate, after, outcome)
 
     def _fingerprint(self, code: str) -> Fingerprint:
-        """Differs whenever a decision on the security might."""
-        inventory, security = self._inventory, self._holdings.id(code)
-        if not security:
-            return (inventory.stale,)
-        left = inventory.left(security), inventory.left(security, long=True)
-        known = inventory.temperature(security), inventory.reference_of(security)._replace(price=0)
-        return inventory.stale, known, left, tuple(inventory.terms_of(security).values())
+        return fingerprint(self._inventory, self._holdings.id(code))
+
+    def _until(self, locate: Locate, now_ns: int) -> int:
+        """How long one that has ended before its day holds what it must: not beyond the market's next close."""
+        security = self._holdings.id(locate.request.security)
+        if self._closes is None or not security:
+            return locate.expires_ns
+        return min(locate.expires_ns, self._closes(self._inventory.market(security), now_ns))
 
     def _move(self, before: Locate | None, after: Locate, outcome: Outcome | None = None) -> Change:
         """What it takes is taken now; what it gives waits for `settle`, and so does its end."""
@@ -386,6 +356,8 @@ class LocateDesk:
         if after.open:
             self._holdings.follow(after.request.security)
             self._book.show(before, after)
+            if before is not None and after.expires_ns != before.expires_ns:
+                self._book.watch(after)
         self._count(after, at_once(before, after))
         self._located(before, after, 1)
         return change
@@ -400,3 +372,25 @@ class LocateDesk:
         for what, more in shares.items():
             if more:
                 self._holdings.add(locate.request.security, what, more, ("client", locate.request.client))
+
+
+def _decided(outcome: Outcome, facts: Facts) -> dict[str, Any]:
+    """What a decision makes of a locate."""
+    evidence = outcome.evidence
+    return {
+        "state": outcome.state,
+        "reason": outcome.reason,
+        "rule": evidence.decision_rule,
+        "approved": outcome.approved,
+        "decrement": outcome.decrement,
+        "pool_before": evidence.pool_before,
+        "pool_after": evidence.pool_after,
+        "as_of_ns": evidence.as_of_ns,
+        "fee": outcome.rate,
+        "changed_by": facts.decided_by,
+        "decided_by": facts.decided_by,
+        "ratio_basis_points": outcome.ratio_basis_points,
+        "reuse": outcome.reuse,
+        "cost": outcome.cost,
+        "currency": outcome.currency,
+    }

@@ -151,6 +151,15 @@ def day_of(market: Market, now_ns: int) -> tuple[dt.date, int]:
     return _day_of(market.time_zone, now_ns // (900 * 10**9) * 900)
 
 
+def fingerprint(inventory: Inventory, security: int) -> tuple[object, ...]:
+    """Differs whenever a decision on the security with that id (0: unknown) might."""
+    if not security:
+        return (inventory.stale,)
+    left = inventory.left(security), inventory.left(security, long=True)
+    known = inventory.temperature(security), inventory.reference_of(security)._replace(price=0)
+    return inventory.stale, known, left, tuple(inventory.terms_of(security).values())
+
+
 def cost_a_day(reference: Reference, shares: int) -> int | None:
     """What borrowing so much costs, in hundredths of its currency; None where price, rate or the year's days are unknown."""
     if reference.rate is None or not reference.price or not reference.day_count:

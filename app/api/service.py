@@ -78,7 +78,8 @@ class ApiService:
         self._settings = settings
         self._tables = machine.tables
         self._next_forget_ns = 0
-        self.desk = LocateDesk(machine.inventory, machine.book.locates)
+        expires = Closing(machine.tables, closes)
+        self.desk = LocateDesk(machine.inventory, machine.book.locates, expires)
         self._topics = topics(settings.events_topic, settings.reference_topic)
         self._positions: tuple[FeedPosition, ...] = ()
         self._positions_seen = b""
@@ -94,7 +95,6 @@ class ApiService:
         usage = LocateUsage(self.desk, order_desk, settings.locate_shrink_minutes * 60 * 10**9)
         recorder = recorder_of(BothDesks(self.desk, order_desk, usage), self.journal, self._changed)
         naming = Naming(securities, vocabulary(machine.markets), machine.markets)
-        expires = Closing(machine.tables, closes)
         self.decisions = Decisions(
             self.desk,
             usage,

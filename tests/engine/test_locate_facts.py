@@ -440,3 +440,20 @@ def test_located_yesterday_is_not_located_today() -> None:
     assert today.of(["X", "Y"], "C", NOON_NS - day_ns) == (12, 23)
     today.add("X", "C", NOON_NS + 3 * day_ns, 1)
     assert today.of(["X"], "C", NOON_NS - day_ns) == (1, 1)
+
+
+@pytest.mark.parametrize("how", ["release", "use_up"])
+def test_what_is_good_for_a_later_day_and_ended_holds_until_the_next_close_only(how: str) -> None:
+    inventory = PlainInventory()
+    security = inventory.add("X", 1_000, Temperature.HTB, "US")
+    desk = LocateDesk(inventory, shipped_rules(), lambda _market, _now_ns: CLOSE_NS)
+    desk.settle(desk.decide(request(quantity=600), NOON_NS, CLOSE_NS + 10**15))
+    for keep in (False, True):
+        change = desk.release(1, NOON_NS) if how == "release" else desk.use_up(1, 600, NOON_NS, "oms")
+        (desk.settle if keep else desk.undo)(change)
+        assert inventory.left(security) == 400
+        due = desk.expire_due(CLOSE_NS)
+        assert [each.after.state for each in due] == ([State.EXPIRED] if keep else [])
+    desk.settle(due[0])
+    assert inventory.left(security) == 1_000
+    desk.check()
