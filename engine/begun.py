@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.events import EventArray
-from engine.kernel import Book, is_quote, key_of
-from engine.model import Flag, Kind, Op
+from engine.kernel import Book, key_of
+from engine.model import QUOTES, Flag, Kind, Op
 from engine.recognise import APPLIED, IN_START_OF_DAY, LATE_START_OF_DAY
 
 ANY: Final = 0
@@ -25,11 +25,14 @@ _JIT: Final[dict[str, Any]] = {"cache": True, "nogil": True}
 _INLINE: Final[dict[str, Any]] = {"inline": "always", "nogil": True}
 _RESET: Final = Op.RESET_BOOK.value
 _START, _PART = Flag.START_OF_DAY.value, Flag.PART.value
-_FIRST_EXTERNAL, _LAST_EXTERNAL = Kind.EXTERNAL_EXCLUSIVE.value, Kind.DEPOT.value
+_OF_BOOK: Final = np.array(
+    [not Kind.EXTERNAL_EXCLUSIVE <= kind <= Kind.DEPOT for kind in range(256)]
+)  # what lenders and custodians state is not a start of day's
+_OF_ROW: Final = np.array([op not in QUOTES and op != Op.RESET_BOOK for op in range(256)])
 
 
 class Begun(NamedTuple):
-    """By book, shape (books + 1,). Times in nanoseconds, UTC."""
+    """By book, shape (books + 1,); 0 is for what is of none. Times in nanoseconds, UTC."""
 
     began_ns: NDArray[np.int64]
     """Of its newest start of day; 0 for none that has no place among other events."""
@@ -40,11 +43,11 @@ class Begun(NamedTuple):
     moved_ns: NDArray[np.int64]
     """Of the newest event about a row of it."""
     lost_ns: NDArray[np.int64]
-    """The same of those that are not among the newest events any more."""
+    """The same of those that were before this machine: it has no copy of them."""
     last: NDArray[np.int64]
     """Which of the newest events is the last one about a row of it: its number + 1; 0 for none."""
     before: NDArray[np.int64]
-    """Shape (newest events,): the same of the one before it."""
+    """Shape (newest events, a power of two): the same of the one before it."""
 
 
 def begun_of(books: int, recent: int) -> Begun:
@@ -68,17 +71,17 @@ def _when(event: Any) -> np.int64:
 
 
 @nb.njit(**_INLINE)
-def _of_book(event: Any, books: int) -> bool:
-    """Whether it is about a row that a start of day of its book empties."""
-    own = event.kind < _FIRST_EXTERNAL or event.kind > _LAST_EXTERNAL
-    return bool(own and 0 < event.book < books and event.op != _RESET and not is_quote(event.op))
+def _own(event: Any, books: int) -> np.int64:
+    """The book of whose rows it is about, which a start of day of the book empties; 0 for any other. Without a branch."""
+    return np.int64(event.book) * np.int64(_OF_BOOK[event.kind] & _OF_ROW[event.op] & (event.book < books))
 
 
 @nb.njit(**_INLINE)
 def _states(event: Any, books: int) -> bool:
     """Whether it begins a book, or is a position of the beginning."""
-    flagged = event.flags & _START != 0 and event.topic != ANY and 0 < event.book < books
-    return bool(flagged and (event.op == _RESET or _of_book(event, books)))
+    if event.flags & _START == 0 or event.topic == ANY:
+        return False
+    return bool(_own(event, books) > 0 or (event.op == _RESET and 0 < event.book < books))
 
 
 @nb.njit(**_JIT)
@@ -86,61 +89,73 @@ def cut(events: EventArray, first: int, of: Begun) -> tuple[int, bool]:
     """Up to where events can be applied at once, and whether what stands there last may have to be followed by something
     that is done again: a start of day that is older than what has come for its book."""
     books = of.began_ns.shape[0]
+    others = False
     for i in range(first, events.shape[0]):
         event = events[i]
-        if _states(event, books):
-            if event.flags & _PART == 0 and of.moved_ns[event.book] > _when(event):
+        if event.flags & _START == 0 or not _states(event, books):
+            others = True
+        elif event.flags & _PART == 0:
+            if others:
+                return i, False  # what it may be older than is noted first
+            if of.moved_ns[event.book] > _when(event):
                 end = i + 1
                 while end < events.shape[0] and events[end].flags & _PART:
                     end += 1
                 return end, True
-        elif _of_book(event, books):
-            of.moved_ns[event.book] = max(of.moved_ns[event.book], _when(event))
     return events.shape[0], False
 
 
 @nb.njit(**_JIT)
-def sift(events: EventArray, outcome: NDArray[np.uint8], of: Begun) -> None:
-    """Tell which of the new events are in a start of day already, and which starts of day come too late."""
+def _undoes(stated: Any, written: int, recent: EventArray, of: Begun) -> bool:
+    """Whether a start of day is older than something of its book that is not among the newest events any more."""
+    size, when, book = recent.shape[0], _when(stated), stated.book
+    if of.lost_ns[book] > when:
+        return True
+    if of.moved_ns[book] <= when:
+        return False
+    at, oldest = of.last[book], of.moved_ns[book]
+    while at > 0 and at > written - size:
+        oldest = _when(recent[(at - 1) % size])
+        at = of.before[(at - 1) % size]
+    return bool(at > 0 and oldest > when)  # what is gone had come before the oldest that is left
+
+
+@nb.njit(**_JIT)
+def sift(events: EventArray, outcome: NDArray[np.uint8], written: int, recent: EventArray, of: Begun) -> None:
+    """Tell which of the new events are in a start of day already, and which starts of day come too late. `written`: how many
+    events were written into `recent` by now."""
     books = of.began_ns.shape[0]
     for i in range(events.shape[0]):
         event = events[i]
-        if outcome[i] != APPLIED or not 0 < event.book < books:
-            continue
-        book = event.book
         if event.op == _RESET:
-            stated = _states(event, books)
-            of.refused[book] = 1 if stated and of.lost_ns[book] > _when(event) else 0
-            if of.refused[book]:
+            book = event.book
+            if outcome[i] == APPLIED and 0 < book < books:
+                stated = _states(event, books)
+                of.refused[book] = 1 if stated and _undoes(event, written, recent, of) else 0
+                if of.refused[book]:
+                    outcome[i] = LATE_START_OF_DAY
+                else:
+                    of.began_ns[book], of.topic[book] = (_when(event) if stated else 0), event.topic
+            continue
+        book = _own(event, books)
+        if event.flags & _START:
+            if of.refused[book] and event.topic != ANY and outcome[i] == APPLIED:
                 outcome[i] = LATE_START_OF_DAY
-            else:
-                of.began_ns[book], of.topic[book] = (_when(event) if stated else 0), event.topic
-        elif event.flags & _START:
-            if of.refused[book] and event.topic != ANY and _of_book(event, books):
-                outcome[i] = LATE_START_OF_DAY
-        elif of.began_ns[book] > _when(event) and event.topic != of.topic[book] and _of_book(event, books):
+        elif of.began_ns[book] > _when(event) and event.topic != of.topic[book] and outcome[i] == APPLIED:
             outcome[i] = IN_START_OF_DAY
 
 
 @nb.njit(**_JIT)
-def make_room(first: int, count: int, recent: EventArray, of: Begun) -> None:
-    """`count` events are about to be written into `recent`, from the number `first` on."""
-    size, books = recent.shape[0], of.began_ns.shape[0]
-    for number in range(max(first, size), first + count):
-        event = recent[number % size]
-        if _of_book(event, books) and event.flags & _START == 0:
-            of.lost_ns[event.book] = max(of.lost_ns[event.book], _when(event))
-
-
-@nb.njit(**_JIT)
-def note(first: int, count: int, recent: EventArray, of: Begun) -> None:
-    """They have been written."""
-    size, books = recent.shape[0], of.began_ns.shape[0]
-    for number in range(first, first + count):
-        event = recent[number % size]
-        if _of_book(event, books):
-            of.before[number % size] = of.last[event.book]
-            of.last[event.book] = number + 1
+def note(events: EventArray, first: int, of: Begun) -> None:
+    """These are the newest events now, from the number `first` on. What is of no book's rows goes by book 0."""
+    mask, books = of.before.shape[0] - 1, of.began_ns.shape[0]
+    for i in range(events.shape[0]):
+        event = events[i]
+        book = _own(event, books)
+        of.before[(first + i) & mask] = of.last[book]
+        of.last[book] = first + i + 1
+        moved = book * np.int64(event.flags & _START == 0)
+        of.moved_ns[moved] = max(of.moved_ns[moved], _when(event))
 
 
 @nb.njit(**_JIT)

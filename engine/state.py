@@ -381,7 +381,7 @@ class Machine(Sums):
                 if parts:
                     kernel.stand_together(dated, became, self._book)
             if not known:
-                begun.sift(dated, became, self.begun)
+                begun.sift(dated, became, int(state[Word.RECENT]), self.tables.array["recent"], self.begun)
             counts = kernel.apply(dated, became, int(state[Word.ROWS]), mark, dirty, self._book)
             if counts.unclassified:
                 self._adopt(self._book.unclassified[: counts.unclassified].astype(np.int64))

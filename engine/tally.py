@@ -27,7 +27,6 @@ def count(tables: Tables, events: EventArray, outcome: NDArray[np.uint8], *, par
 def remember(tables: Tables, events: EventArray, of: begun.Begun) -> None:
     """Keep the newest applied events, for "which events made this row" and for starts of day that come late."""
     newest, written = tables.array["recent"], int(tables.state[Word.RECENT])
-    begun.make_room(written, events.size, newest, of)
     # numpy copies records field by field, words at the speed of memory
     recent = newest.view("<u8").reshape(RECENT_EVENTS, -1)
     kept = events[-RECENT_EVENTS:].view("<u8").reshape(-1, recent.shape[1])
@@ -36,4 +35,4 @@ def remember(tables: Tables, events: EventArray, of: begun.Begun) -> None:
     recent[at : at + first] = kept[:first]
     recent[: len(kept) - first] = kept[first:]
     tables.state[Word.RECENT] = written + events.size
-    begun.note(written, events.size, newest, of)
+    begun.note(events, written, of)

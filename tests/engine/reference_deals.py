@@ -91,13 +91,9 @@ class Deals:
         """By source and code."""
 
     def knows(self, record: Any) -> bool:
-        """Whether a step is about a deal that can take it; what opens one needs none."""
-        action = DealAction(int(record["action"]))
-        deal = self.known.get((int(record["event"]["source"]), bytes(record["code"])))
-        lasting = action in (DealAction.INCREASE, DealAction.CANCEL)
-        return action == DealAction.OPEN or (
-            deal is not None and (deal.state == "open" or (deal.state == "closed" and lasting))
-        )
+        """Whether a step is about a deal that there is, or was; what opens one needs none."""
+        name = int(record["event"]["source"]), bytes(record["code"])
+        return DealAction(int(record["action"])) == DealAction.OPEN or name in self.known
 
     def step(self, record: Any, quantity: int) -> bool:
         """One step; False where it is refused."""
