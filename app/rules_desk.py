@@ -6,7 +6,7 @@ first: only what it has taken is written down as active, and what cannot be writ
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
@@ -47,6 +47,14 @@ AGAIN_NS: Final = 10 * 10**9
 TESTED_NS: Final = 7 * 86_400 * 10**9
 """How far back the requests were made by which rules of locates are tested."""
 TESTED_LINES: Final = 1_000
+NO_IMPACT: Final[Mapping[str, Any]] = {
+    "securities_changed": 0,
+    "securities": (),
+    "totals": {},
+    "under_water": (),
+    "limits": (),
+}
+"""Of rules that make the same numbers: only what is decided on locates changes, or nothing."""
 LOCATES: Final = ("since", "until", "complete", "requests", "unknown", "differ", "total", "reviews")
 _SUMMARY: Final[tuple[str, ...]] = ("took_ms", "securities_changed", "rows_read", "totals", "classes", "as_of_ns")
 
@@ -158,7 +166,7 @@ class RulesDesk:
         life = life_in(await self.documents(), document, number)
         check_step(life, Action.TEST, who)
         book = await self._candidate([Document(document, number, await self._text(document, number))])
-        impact = await self._doors.impact(book.documents)
+        impact = dict(NO_IMPACT) if _same_numbers(book, self.book) else await self._doors.impact(book.documents)
         summary: dict[str, Any] = {name: impact[name] for name in _SUMMARY if name in impact}
         summary |= {name: len(impact.get(name, ())) for name in ("under_water", "limits")}
         if book.locates != self.book.locates:
@@ -375,6 +383,10 @@ class RulesDesk:
 
     async def _run(self, job: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._worker, job)
+
+
+def _same_numbers(one: RuleBook, other: RuleBook) -> bool:
+    return (one.terms, one.calculations, one.rules) == (other.terms, other.calculations, other.rules)
 
 
 def _versions(book: RuleBook) -> dict[str, int]:

@@ -432,6 +432,10 @@ async def test_a_person_without_roles_reads_and_nothing_else(desk: RulesDesk) ->
 async def test_rules_of_locates_are_tested_on_the_requests_of_the_past(desk: RulesDesk, world: World) -> None:
     await desk.draft("tw", SHIPPED[1].text + "approve own 5\n", "", ANNA)
     tested, impact = await desk.test("tw", 2, "", ANNA)
+    assert (world.asked is not None, impact["securities_changed"]) == (
+        True,
+        0,
+    )  # numbers stay: nobody had to read positions
     assert world.asked is not None
     assert {document.name: document.version for document in world.asked.documents} == {"default": 1, "tw": 2}
     assert world.asked.until_ns - world.asked.since_ns == TESTED_NS
