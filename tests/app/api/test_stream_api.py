@@ -129,6 +129,21 @@ async def test_who_comes_back_gets_exactly_what_was_missed(api: Api) -> None:
     assert sequences == sorted(set(sequences))
 
 
+async def test_a_restart_of_the_service_is_a_pause_for_who_follows_decisions(instance: str, tmp_path: Path) -> None:
+    async with serving(instance, tmp_path, _prepare) as before:
+        await before.locate(quantity=1)
+        async with _opened(before) as reader:
+            last = (await reader.snapshot("locates"))["sequence"]
+            board = await reader.snapshot("availability")
+        missed = await before.locate(quantity=2)
+    async with serving(f"{instance}.again", tmp_path, _prepare) as after, _opened(after) as reader:
+        await reader.say(topic="locates", after=last)
+        assert [line["data"] for line in (await reader.hear("delta"))["lines"]] == [missed]
+        # what is only now has other numbers after a restart, and begins anew
+        again = await reader.snapshot("availability", after=board["sequence"], epoch=board["epoch"])
+        assert again["epoch"] != board["epoch"]
+
+
 async def test_without_a_snapshot_only_what_happens_from_now_on_is_told(api: Api) -> None:
     await api.locate(quantity=1)
     async with _opened(api) as reader:
