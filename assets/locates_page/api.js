@@ -13,7 +13,7 @@ export class Api extends Rest {
   evidence = (id) => this.json("GET", `/locates/${part(id)}/evidence`);
   totals = (asked) => this.json("GET", `/locates/totals${query(asked)}`);
   availability = (security) => this.json("GET", `/availability/${part(security)}`);
-  request = (lines) => this.json("POST", "/locates", lines);
+  request = (lines, key) => this.json("POST", "/locates", lines, { key });
   quote = (lines) => this.json("POST", "/locates/quotes", lines);
   /** `step`: approve, reject, ask, release or cancel. */
   step = (step, id, body) => this.json("POST", `/locates/${part(id)}/${step}`, body);

@@ -2,6 +2,7 @@
 
 import { make } from "../grid/dom.js";
 import { confirm } from "../page/dialog.js";
+import { once } from "../page/rest.js";
 import { percent, shares, words } from "../page/words.js";
 import { whole } from "./actions.js";
 import { feeOf, stateMark } from "./words.js";
@@ -12,6 +13,8 @@ const EXAMPLE = "US0378331005  1,000\n7203@JP  25,000  desk-7/2";
 const PRIORITIES = Array.from({ length: 10 }, (_, at) => [String(at), at ? String(at) : "0, as usual"]);
 
 let kept = { client: "", lines: "" };
+/** What was sent and not answered: sent again, it is the same request. */
+let sent = { text: "", key: "" };
 
 /** Show the form; sent, the answers. */
 export async function request(page) {
@@ -40,8 +43,11 @@ export async function request(page) {
       kept = { client: form.client, lines: form.lines };
       const { asked, wrong } = read(form);
       if (wrong) return wrong;
+      const text = JSON.stringify(asked);
+      if (sent.text !== text) sent = { text, key: once() };
       try {
-        answers = [await page.api.request(asked.length === 1 ? asked[0] : asked)].flat();
+        answers = [await page.api.request(asked.length === 1 ? asked[0] : asked, sent.key)].flat();
+        sent = { text: "", key: "" };
       } catch (error) {
         return refused(error, asked.length);
       }

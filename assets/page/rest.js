@@ -23,12 +23,12 @@ export class Rest {
     this.#take(session);
   }
 
-  async json(method, path, body) {
-    return (await this.ask(method, path, body)).json();
+  async json(method, path, body, options) {
+    return (await this.ask(method, path, body, options)).json();
   }
 
-  /** `accept`: the media type of the answer, where there are several. */
-  async ask(method, path, body, again = true, key = once(), accept = "") {
+  /** `key`: of a POST that must not be done twice, however often it is sent; `accept`: the media type of the answer, where there are several. */
+  async ask(method, path, body, { key = once(), accept = "" } = {}, again = true) {
     if (performance.now() > this.renewAt) await this.#renew();
     const headers = { Authorization: `Bearer ${this.token}` };
     if (body !== undefined) headers["Content-Type"] = "application/json";
@@ -38,7 +38,7 @@ export class Rest {
     if (answer.ok) return answer;
     if (answer.status === 401 && again) {
       await this.#renew();
-      return this.ask(method, path, body, false, key, accept);
+      return this.ask(method, path, body, { key, accept }, false);
     }
     throw await refusal(answer);
   }
@@ -62,7 +62,7 @@ export class Rest {
 }
 
 /** A key that no other request has: the same request sent again is the same request. */
-const once = () => [...crypto.getRandomValues(new Uint32Array(4))].map((word) => word.toString(16).padStart(8, "0")).join("");
+export const once = () => [...crypto.getRandomValues(new Uint32Array(4))].map((word) => word.toString(16).padStart(8, "0")).join("");
 
 /** A part of a path. */
 export const part = (text) => encodeURIComponent(text);

@@ -25,7 +25,7 @@ export class Api extends Rest {
   test = (document, version) => this.json("POST", `/${part(document)}/versions/${version}/test`, {});
   /** `period`: {since, until}, days or "". */
   dryRun = (document, version, period) => this.json("GET", dryRunPath(document, version, period));
-  dryRunLines = async (document, version, period) => (await this.ask("GET", dryRunPath(document, version, period, MOST_LINES), undefined, true, undefined, "text/csv")).blob();
+  dryRunLines = async (document, version, period) => (await this.ask("GET", dryRunPath(document, version, period, MOST_LINES), undefined, { accept: "text/csv" })).blob();
   /** `step`: submit, approve, reject or withdraw. */
   step = (step, document, version, comment) => this.json("POST", `/${part(document)}/versions/${version}/${step}`, { comment });
   import = (text, comment) => this.json("POST", "/import", { text, comment });

@@ -163,7 +163,10 @@ class Locates(Answers):
             return {"id": text, "status": refusal.status, "locate": None, "problem": refusal.detail}
 
     def _ask(self) -> Any:
-        assert self.request.headers["Idempotency-Key"]
+        self.script.keys.append(self.request.headers["Idempotency-Key"])
+        if self.script.lost:
+            self.script.lost = False
+            raise Refusal(502, "the answer was lost")
         lines = self.body if isinstance(self.body, list) else [self.body]
         wrong = [number for number, line in enumerate(lines) if line["security"] == "WRONG"]
         if wrong:
@@ -187,3 +190,7 @@ class LocatesScript(Script):
     status: dict[str, Any] = field(default_factory=lambda: dict(STATUS))
     locates: list[dict[str, Any]] = field(default_factory=list)
     done: list[tuple[str, str, Any, Any]] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
+    """Of requests, as they came."""
+    lost: bool = False
+    """Whether the next request gets no answer."""

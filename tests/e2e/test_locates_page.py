@@ -171,6 +171,24 @@ def test_a_trader_asks_for_many_lines_and_may_not_decide(api: LocatesScript, per
     assert desk.value(CONTRASTS) == []
 
 
+def test_a_request_that_was_not_answered_is_the_same_when_it_is_sent_again(
+    api: LocatesScript, person: Callable[..., DeskPage]
+) -> None:
+    api.lost = True
+    page = person("tom").page
+    for _ in range(2):
+        page.click("#request")
+        page.fill("#client", "FUND7")
+        page.fill("#lines", "US0000000001 100")
+        page.click("dialog[open] button[type=submit]")
+        if not api.done:
+            expect(page.locator("dialog[open] .problem")).to_have_text("the answer was lost")
+            page.click("dialog[open] button[type=submit]")
+        page.click("dialog[open]:has(.answers) button[type=button]")
+    first, again, other = api.keys
+    assert first == again != other
+
+
 def test_who_may_only_look_is_told_why(api: LocatesScript, person: Callable[..., DeskPage]) -> None:
     page = person("auditor", f"?id={ids(2)[0]}").page
     for step in ("approve", "reject", "ask", "cancel"):
