@@ -1,5 +1,6 @@
 """Rules of locates in a document: `decisions` and `decrements`, read as strictly as the rest of it."""
 
+import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import partial
@@ -139,8 +140,7 @@ def _unit(number: Number) -> tuple[Callable[[str], int], str]:
 
 
 def _ten_thousandths_of_a_percent(text: str) -> int:
-    """Raises ValueError or ArithmeticError."""
-    scaled = Decimal(text) * RATE_UNIT
-    if not scaled.is_finite() or scaled != int(scaled) or abs(scaled) > LIMIT:
+    """Raises ValueError."""
+    if not re.fullmatch(r"-?\d{1,12}(\.\d{1,4})?", text, re.ASCII):
         raise ValueError(text)
-    return int(scaled)
+    return int(Decimal(text) * RATE_UNIT)

@@ -216,6 +216,7 @@ def test_a_rule_in_a_document_for_some_markets_is_for_them_and_goes_before_the_r
         ("{id: a, action: approve, quantity: {min: 1.5}}", "whole shares are needed", "1.5"),
         ("{id: a, action: approve, quantity: 100}", "is a mapping", "100"),
         ("{id: a, action: approve, rate_percent: {min: 0.00001}}", "at most four places", "0.00001"),
+        ("{id: a, action: approve, rate_percent: {min: 1e999999}}", "at most four places", "1e9"),
         ("{id: a, action: approve, rate_percent: {min: NaN}}", "at most four places", "NaN"),
         ("{id: a, action: approve, version: 3}", "a decision has no 'version'", "version"),
         (
