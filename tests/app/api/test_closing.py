@@ -87,3 +87,31 @@ def test_an_answer_is_good_until_it_has_passed(tables: Tables) -> None:
 def test_a_calendar_that_ends_says_so(tables: Tables) -> None:
     with pytest.raises(ValueError, match="the calendar of US does not reach 2028-"):
         expiry(Closing(tables), "US", "2028-01-03 12:00")
+
+
+@pytest.mark.parametrize(
+    ("code", "date", "closes"),
+    [
+        ("US", "2026-11-27", "2026-11-27 13:00"),
+        ("US", "2026-12-01", "2026-12-01 16:00"),
+        ("US", "2026-11-25", "has closed"),
+        ("US", "2026-11-26", "no trading day"),
+        ("US", "2026-11-28", "no trading day"),
+        ("DE", "2026-12-24", "no trading day"),
+        ("US", "2029-01-02", "no trading day"),
+        ("US", "2019-01-02", "no trading day"),
+    ],
+)
+def test_a_locate_may_be_good_for_a_trading_day_to_come(
+    tables: Tables, cache: Path, code: str, date: str, closes: str
+) -> None:
+    closing = Closing(tables, closing_minutes(MARKETS, BASE, DAYS, cache))
+    market = next(market for market in MARKETS if market.code == code)
+    zone = ZoneInfo(market.time_zone)
+    now_ns = int(dt.datetime(2026, 11, 25, 18, 0, tzinfo=zone).timestamp() * 10**9)
+    if not closes[0].isdigit():
+        with pytest.raises(ValueError, match=closes):
+            closing.on(market, dt.date.fromisoformat(date), now_ns)
+        return
+    at = dt.datetime.fromtimestamp(closing.on(market, dt.date.fromisoformat(date), now_ns) / 10**9, zone)
+    assert at.replace(tzinfo=None).isoformat(" ", "minutes") == closes
