@@ -15,8 +15,8 @@ SAMPLES = samples()
 
 def _definition(schema: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
     """The definition that a record is to follow."""
-    mapping = schema.get("discriminator", {}).get("mapping", {})
-    name = (mapping[record["type"]] if mapping else schema["$ref"]).removeprefix("#/$defs/")
+    choice = schema.get("discriminator")
+    name = (choice["mapping"][record[choice["propertyName"]]] if choice else schema["$ref"]).removeprefix("#/$defs/")
     found: dict[str, Any] = schema["$defs"][name]
     return found
 
