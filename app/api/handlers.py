@@ -121,6 +121,9 @@ class Document(Open):
         )
         self.answer(body, media_type=media_type)
 
+    def compute_etag(self) -> str | None:
+        return web.RequestHandler.compute_etag(self)
+
 
 class Live(Open):
     """/health/live."""
