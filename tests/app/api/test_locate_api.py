@@ -401,7 +401,7 @@ async def test_availability_is_listed_by_market_and_temperature_page_by_page(api
     assert page["securities"][0] == read(await api.get("/api/v1/availability/S1")) | {
         "now": page["securities"][0]["now"]
     }
-    wrong = await api.get("/api/v1/availability?market=XX&temperature=hot&limit=101&cursor=-1&x=1")
+    wrong = await api.get("/api/v1/availability?market=XX&temperature=hot&limit=0&cursor=-1&x=1")
     assert {e["parameter"] for e in read(wrong)["errors"]} == {"market", "temperature", "limit", "cursor", "x"}
 
 
@@ -543,7 +543,7 @@ async def test_the_openapi_document_is_made_from_the_types(api: Api) -> None:
         at = document
         for part in name.removeprefix("#/").split("/"):
             at = at[part]
-    assert "://" not in text
+    assert "://" not in text.replace("https://hooks.example.com/", ""), "only the example of a webhook names a host"
 
 
 def _refs(value: Any) -> list[Any]:
