@@ -18,6 +18,7 @@ from app.analyst.handlers import Context, Live, Ready
 from app.analyst.impact import ImpactHandler, warm
 from app.analyst.jobs import GoneError, Jobs
 from app.settings import Settings
+from engine.segment import SegmentMissingError
 
 log = structlog.get_logger()
 HOST: Final = "127.0.0.1"
@@ -67,7 +68,7 @@ async def serving(settings: Settings, *, port: int | None = None) -> AsyncIterat
 async def warm_up(context: Context) -> None:
     """The first asker should not wait for programs to load: run once over what there is, when an engine is there."""
     while True:
-        with suppress(NoEngineError, GoneError):
+        with suppress(NoEngineError, GoneError, SegmentMissingError):  # the last: it is there, and has no rules yet
             await context.jobs.run(lambda: warm(context.engine))
             return
         await asyncio.sleep(_LOOK_S)
