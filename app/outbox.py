@@ -96,8 +96,10 @@ _SOURCES: Final = {
 
 
 class Outbox:
-    """`url`: the journal's database, made already. Belongs to one asyncio loop; whoever writes
-    steps calls `ring`, and `changed` is heard by all who follow."""
+    """`url`: the journal's database, made already. Belongs to one asyncio loop.
+
+    Whoever writes steps calls `ring`; `changed` is heard by all who follow.
+    """
 
     def __init__(self, url: str) -> None:
         self._engine = connect(url)

@@ -16,6 +16,7 @@ from app.webhooks_store import MOST, Webhook, WebhookState, WebhookStore
 
 log = structlog.get_logger()
 _AGAIN_S: Final = 1.0
+_LOADED_S: Final = 5.0
 
 
 class WebhookError(ValueError):
@@ -57,6 +58,7 @@ class Webhooks:
         self._senders: dict[str, Sender] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._loaded = asyncio.Event()
+        self._changing = asyncio.Lock()
 
     async def run(self) -> None:
         """Send to all that there are, for as long as the service lives."""
@@ -75,7 +77,7 @@ class Webhooks:
 
     async def all(self) -> Sequence[WebhookNow]:
         """Oldest first. Raises `OutboxError`."""
-        await self._loaded.wait()
+        await self._ready()
         return [await self._now(webhook) for webhook in self._webhooks.values()]
 
     async def get(self, name: str) -> WebhookNow:
@@ -87,7 +89,7 @@ class Webhooks:
     ) -> tuple[WebhookNow, str]:
         """A new one, told of what happens from now on; and its secret, which is said this once. Raises `WebhookError` or
         `OutboxError`."""
-        await self._loaded.wait()
+        await self._ready()
         if refused := refusal(url, self._origins):
             raise WebhookError(refused)
         if len(self._webhooks) >= MOST:
@@ -114,30 +116,40 @@ class Webhooks:
     async def replay(self, name: str, kind: Kind, after: int) -> WebhookNow:
         """Send again what came after a step; a dead one lives again. Raises `NoSuchWebhookError`, `WebhookError` or
         `OutboxError`."""
-        webhook = await self._find(name)
-        if kind not in webhook.kinds:
-            raise WebhookError(f"this webhook is not told of {kind}")
-        if after > (newest := await self._outbox.newest(kind)):
-            raise WebhookError(f"the newest step is {newest:,}")
-        await self._stop(webhook)
-        self._outbox.advance(webhook.consumer, kind, after)
-        await self._outbox.flush()
-        webhook = replace(webhook, state=WebhookState.ACTIVE, error="", changed_ns=self._clock())
-        await self._change(webhook)
-        self._begin(webhook)
-        return await self._now(webhook)
+        async with self._changing:
+            webhook = await self._find(name)
+            if kind not in webhook.kinds:
+                raise WebhookError(f"this webhook is not told of {kind}")
+            if after > (newest := await self._outbox.newest(kind)):
+                raise WebhookError(f"the newest step is {newest:,}")
+            await self._stop(webhook)
+            self._outbox.advance(webhook.consumer, kind, after)
+            await self._outbox.flush()
+            webhook = replace(webhook, state=WebhookState.ACTIVE, error="", changed_ns=self._clock())
+            await self._change(webhook)
+            self._begin(webhook)
+            return await self._now(webhook)
 
     async def remove(self, name: str) -> None:
         """Raises `NoSuchWebhookError` or `OutboxError`."""
-        webhook = await self._find(name)
-        await self._stop(webhook)
-        await self._store.remove(webhook)
-        self._webhooks.pop(webhook.id, None)
+        async with self._changing:
+            webhook = await self._find(name)
+            await self._stop(webhook)
+            await self._store.remove(webhook)
+            self._webhooks.pop(webhook.id, None)
 
     # parts
 
+    async def _ready(self) -> None:
+        """Returns once it is known which there are. Raises `OutboxError` where that takes long."""
+        try:
+            async with asyncio.timeout(_LOADED_S):
+                await self._loaded.wait()
+        except TimeoutError:
+            raise OutboxError("the webhooks are not read yet") from None
+
     async def _find(self, name: str) -> Webhook:
-        await self._loaded.wait()
+        await self._ready()
         webhook = self._webhooks.get(name)
         if webhook is None:
             raise NoSuchWebhookError(name)
