@@ -3,11 +3,9 @@
 import asyncio
 from typing import Final
 
-import structlog
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.websocket import WebSocketClientConnection, WebSocketClosedError, WebSocketHandler, websocket_connect
 
-log = structlog.get_logger()
 PATH: Final = r"/api/v1/stream"
 CONNECT_S: Final = 10.0
 MAX_MESSAGE_BYTES: Final = 16 << 20

@@ -129,7 +129,7 @@ export class Detail {
 
   #pool() {
     const { availability: now, locate, evidence } = this;
-    if (!now) return [make("h3", {}, "Pool now"), make("p", { class: "nothing" }, `Nobody knows ${locate.security} at the moment.`)];
+    if (!now) return [make("h3", {}, "Pool now"), make("p", { class: "nothing" }, `There is nothing to see of ${locate.security}.`)];
     const long = locate.type === "long";
     const [all, left] = long ? [now.pool_long, now.left_long] : [now.pool, now.left];
     const ratio = evidence?.transitions.findLast(({ evidence: of }) => of)?.evidence.ratio_basis_points;
@@ -194,12 +194,12 @@ function list(facts, wrong = []) {
   return make("dl", {}, ...shown.flatMap((fact) => (fact === null ? [make("hr")] : [make("dt", {}, fact[0]), make("dd", { class: wrong.includes(fact[0]) ? "bad" : "" }, fact[1])])));
 }
 
-/** The answer, or null where there is none of it. */
+/** The answer, or null where there is none of it for who asks. */
 async function missing(answer) {
   try {
     return await answer;
   } catch (error) {
-    if (error instanceof ApiError && [404, 405].includes(error.status)) return null;
+    if (error instanceof ApiError && [403, 404].includes(error.status)) return null;
     throw error;
   }
 }

@@ -7,6 +7,9 @@ const POLL_MS = 1000;
 /** The engine has stopped updating; what is on screen is old. */
 export const LATE_MS = 5000;
 
+/** Of a service whose state is not for everybody: who is kept to some clients sees theirs only. */
+const UNTOLD = {};
+
 export class LivePage {
   /** How the service fares does not need to be asked each second, where that is not what the page is about. */
   statusPolls = 3;
@@ -45,7 +48,7 @@ export class LivePage {
     const turn = ++this.turn;
     const newest = () => turn === this.turn;
     try {
-      if (this.polls % this.statusPolls === 0 || !this.status) await this.#ask();
+      if ((this.polls % this.statusPolls === 0 && this.status !== UNTOLD) || !this.status) await this.#ask();
       if (newest()) await this.load(newest, polled);
       if (newest()) this.#answered();
     } catch (error) {
@@ -88,7 +91,13 @@ export class LivePage {
   }
 
   async #ask() {
-    this.status = await this.api.status();
+    try {
+      this.status = await this.api.status();
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.status !== 403 || this.statusPolls === 1) throw error;
+      this.status = UNTOLD;
+      return;
+    }
     this.skewMs = Date.parse(this.status.at) - Date.now();
   }
 
@@ -101,6 +110,7 @@ export class LivePage {
 
   /** What the chip says of the service. */
   judge() {
+    if (this.status === UNTOLD) return { name: "live", text: "CONNECTED", tip: "The service answers. How its feeds fare is not yours to see" };
     const { ready, stale, heartbeat_age_ms: heartbeat } = this.status;
     if (!ready) return { name: "starting", text: "STARTING", tip: "Feeds hand over what existed at start" };
     if (heartbeat > LATE_MS) return { name: "stale", text: "ENGINE STUCK", tip: "The engine has stopped updating" };

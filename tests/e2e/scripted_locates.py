@@ -102,6 +102,8 @@ class Locates(Answers):
         script = self.script
         match (method, *parts):
             case ("GET", "status"):
+                if script.kept_to_clients:
+                    raise Refusal(403, "this is not for who is kept to clients")
                 return script.status
             case ("GET", "locates"):
                 return self._page()
@@ -192,5 +194,6 @@ class LocatesScript(Script):
     done: list[tuple[str, str, Any, Any]] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
     """Of requests, as they came."""
+    kept_to_clients: bool = False
     lost: bool = False
     """Whether the next request gets no answer."""

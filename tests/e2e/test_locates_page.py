@@ -200,6 +200,15 @@ def test_who_may_only_look_is_told_why(api: LocatesScript, person: Callable[...,
     assert api.done == []
 
 
+def test_who_is_kept_to_clients_sees_theirs_without_the_state_of_the_service(
+    api: LocatesScript, person: Callable[..., DeskPage]
+) -> None:
+    api.kept_to_clients = True
+    desk = person("tom")
+    assert "CONNECTED" in desk.wait_status("live")
+    expect(desk.page.locator("#list tbody tr")).to_have_count(3)
+
+
 def test_filters_are_kept_in_the_address_and_lead_back(api: LocatesScript, person: Callable[..., DeskPage]) -> None:
     page = person("olga").page
     page.click("[data-view=all]")
