@@ -256,6 +256,7 @@ async def test_the_command_line_lists_retries_and_discards(world: World, capsys:
     assert "\x1b" not in text
     assert (await ims("retry", *there))[1].startswith("0 records used, 2 still wait")
     assert (await ims("discard", "1", "--comment", "a test", *there)) == (0, "1 records discarded\n")
+    await world.keeping.beside.ask(time.monotonic)  # what was answered is on its way to the disk
     assert "1 records were given up" in (await ims("list", "--discarded", *here))[1]
     assert msgspec.json.decode((await ims("list", "--json", *here))[1])["count"] == 1
 
