@@ -45,14 +45,18 @@ class Hammer:
             await asyncio.sleep(0.02)
 
     async def get(self, path: str) -> Any:
-        connection = await self.connect()
-        try:
-            return await self.read(connection, path)
-        finally:
-            connection.close()
+        """Until there is an answer."""
+        while True:
+            connection = await self.connect()
+            try:
+                return await self.read(connection, path)
+            except GoneError:
+                continue
+            finally:
+                connection.close()
 
     async def read(self, connection: Connection, path: str) -> Any:
-        """Raises `GoneError`."""
+        """Raises `GoneError`; the connection stays open."""
         status, body = await connection.request("GET", path)
         assert status == 200, body
         return msgspec.json.decode(body)

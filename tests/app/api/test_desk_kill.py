@@ -93,9 +93,10 @@ class Client:
             [("executed", {"executed": more}), ("amend", {"quantity": max(1, more)}), ("cancel", {})]
         )
         status, answer = await self._post(f"orders/{name}/{step}", body)
-        assert status in {200, 409}, answer
-        if status == 200:
-            self.told[name] = answer
+        if status == 409:  # the answer was lost with the engine, what it told of was not, and cannot be done again
+            answer = (await self.hammer.get(f"/api/v1/orders/{name}"))["now"]
+            assert (step, answer["state"]) in {("cancel", "cancelled"), ("executed", "filled"), ("amend", "filled")}
+        self.told[name] = answer
 
 
 @pytest.fixture(params=STORES)
