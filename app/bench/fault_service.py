@@ -1,4 +1,5 @@
-"""Two services on the same topics, one of which faults are done to: what they hold is compared as whole tables."""
+"""Two services on the same topics: one has faults, the other reads them afterwards undisturbed. What they hold is compared as
+whole tables."""
 
 import asyncio
 import os
@@ -6,37 +7,46 @@ import resource
 import shutil
 import signal
 import sqlite3
-import subprocess
-import sys
-import threading
+import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import sqlalchemy as sa
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from app import master_database
 from app.bench import services
+from app.bench.fault_load import Load
 from app.clock import OFFSET
+from app.database import connect
+from app.journal_rows import locate_of
+from app.journal_schema import LOCATES
 from app.settings import Settings
 from app.snapshots import folder_of
 from app.supervisor import Child, Supervisor
 from engine.catalogue import Catalogue
-from engine.model import HEAD_FACTS, HEAD_UPDATED
+from engine.locates import LIVE, Locate, LocateType
+from engine.model import HEAD_FACTS, HEAD_UPDATED, DealState, Decided, Namespace
 from engine.rule_model import Measure
 from engine.segment import SegmentMissingError
+from engine.symbols import Symbols
 from engine.tables import Reader, Tables, Word
 from feeds import registry
 
 _LOOK_S: Final = 0.05
 _QUIET_S: Final = 1.0
 _ANSWER_MS: Final = 5_000
-PATIENCE_S: Final = 180.0
+PATIENCE_S: Final = 300.0
+_READING_S: Final = 900.0
+"""How long the witness may take to read what the victim was given."""
+_PROMISES_S: Final = 60.0
 _WORDS: Final = (Word.EVENTS, Word.MISSING, Word.REJECTED, Word.CORRECTED, Word.LAST_EVENT_NS, Word.PARKED)
 """Counters that do not depend on how often something was read. Duplicates do."""
 _COMPARED: Final = [
@@ -119,81 +129,43 @@ class Service:
         return folder_of(self.settings.folder).files()
 
 
-class Load:
-    """`ims simulate` in a process of its own, which can be held."""
-
-    def __init__(self, bootstrap: str, rate: int, seed: int, securities: int, events: str, reference: str) -> None:
-        options = {"--to": "kafka", "--kafka": bootstrap, "--rate": rate, "--seed": seed, "--securities": securities}
-        options |= {"--events-topic": events, "--reference-topic": reference, "--partitions": 4}
-        given = [str(part) for option in options.items() for part in option]
-        self._process = subprocess.Popen(
-            [*services.dies_with_us(), sys.executable, "-m", "app.cli", "simulate", *given],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-        )
-        self._begun = threading.Event()
-        threading.Thread(target=self._listen, daemon=True).start()
-
-    def _listen(self) -> None:
-        """What it says is said on, and told: once a second how many events there were since the start of the day."""
-        assert self._process.stderr is not None
-        for line in self._process.stderr:
-            os.write(2, line)
-            if line.rstrip().endswith(b"a second"):
-                self._begun.set()
-
-    async def begun(self) -> None:
-        """Returns when the start of the day is sent and events are on their way."""
-        while not self._begun.is_set():
-            self._lives()
-            await asyncio.sleep(_LOOK_S)
-
-    def hold(self) -> None:
-        self._lives()
-        self._process.send_signal(signal.SIGSTOP)
-
-    def _lives(self) -> None:
-        if self._process.poll() is not None:
-            raise FaultError(f"the load ended by itself, with code {self._process.returncode}")
-
-    def go_on(self) -> None:
-        self._process.send_signal(signal.SIGCONT)
-
-    def stop(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-
 class Pair:
-    """The one that is left alone, and the one that is not."""
+    """The one that faults are done to, and the one that reads the same topics without any.
+
+    The witness runs only while both are compared: beside the victim it would take half of the load's machine.
+    """
 
     def __init__(self, bootstrap: str, folder: Path, workers: int, snapshot_s: float, topics: tuple[str, str]) -> None:
         self.bootstrap = bootstrap
         self.offset = folder / "clock"
         self.offset.write_text("0")
+        self._beginning = folder / "beginning"
+        """What the victim had when everything began: a snapshot and its security master."""
 
-        def made(name: str, every_s: float, environment: Mapping[str, str]) -> Service:
-            settings = Settings(
-                instance=f"faults-{os.getpid()}-{name}",
-                port=services.free_port(),
-                data=str(folder / name),
-                kafka=bootstrap,
-                events_topic=topics[0],
-                reference_topic=topics[1],
-                workers=workers,
-                snapshot_s=every_s,
-                quiet=True,
-                archive=False,
-            )
-            settings.folder.mkdir(parents=True)
-            return Service(settings, environment)
+        self._settings = Settings(
+            kafka=bootstrap,
+            events_topic=topics[0],
+            reference_topic=topics[1],
+            workers=workers,
+            quiet=True,
+            archive=False,
+        )
+        self.victim = self._service("victim", folder, snapshot_s, {OFFSET: str(self.offset)})
 
-        self.witness = made("witness", 86_400.0, {})
-        self.victim = made("victim", snapshot_s, {OFFSET: str(self.offset)})
+    def _service(self, name: str, folder: Path, snapshot_s: float, environment: Mapping[str, str]) -> Service:
+        settings = replace(
+            self._settings,
+            instance=f"faults-{os.getpid()}-{name}",
+            port=services.free_port(),
+            data=str(folder / name),
+            snapshot_s=snapshot_s,
+        )
+        settings.folder.mkdir(parents=True)
+        return Service(settings, environment)
 
-    async def start(self, load: "Load") -> None:
-        """The victim first. The witness goes on from a snapshot of it: between topics Kafka has no order, so two that read
-        the start of a day may differ in good faith; from then on they may not."""
+    async def start(self, load: Load) -> None:
+        """The victim; what it has after the start of the day is where the witness begins: between topics Kafka has no order, so
+        two that read the start of a day may differ in good faith; from then on they may not."""
         await self.victim.supervisor.start()
         await self.serving()
         load.hold()
@@ -201,14 +173,54 @@ class Pair:
         since = time.time_ns()
         while not (files := [path for path in self.victim.snapshots() if int(path.stem) > since]):  # noqa: ASYNC110  no event
             await asyncio.sleep(_LOOK_S)
-        folder_of(self.witness.settings.folder).prepare()
-        shutil.copy(files[0], folder_of(self.witness.settings.folder).path)
-        paths = [service.settings.folder / master_database.FILE for service in (self.victim, self.witness)]
-        with closing(sqlite3.connect(paths[0])) as source, closing(sqlite3.connect(paths[1])) as target:
+        kept = folder_of(self._beginning)
+        kept.prepare()
+        shutil.copy(files[0], kept.path)
+        path = self.victim.settings.folder / master_database.FILE
+        with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(self._beginning / path.name)) as target:
             source.backup(target)
-        await self.witness.supervisor.start()
-        compare(*await self.settled())
         load.go_on()
+
+    async def compared(self) -> dict[str, int]:
+        """How much is equal, once the witness has read what there is since the beginning. The load must be held. Raises
+        `FaultError` with the first differences."""
+        with tempfile.TemporaryDirectory(prefix="ims-witness-") as folder:
+            witness = self._service("witness", Path(folder), 86_400.0, {})
+            kept = folder_of(witness.settings.folder)
+            kept.prepare()
+            shutil.copy(folder_of(self._beginning).files()[0], kept.path)
+            shutil.copy(self._beginning / master_database.FILE, witness.settings.folder)
+            await witness.supervisor.start()
+            try:
+                figures = compare(*await self._settled(witness))
+            finally:
+                await witness.supervisor.stop()
+        await self._promises_kept()
+        return figures
+
+    def applied(self) -> int:
+        """Events that the victim has applied. Raises `FaultError` where it does not serve."""
+        if (tables := self.victim.tables()) is None:
+            raise FaultError("the victim does not serve")
+        return tables.count(Word.EVENTS)
+
+    async def _promises_kept(self) -> None:
+        """What the victim's inventory counts as located is what its journal has promised, to the share."""
+        journal = connect(self.victim.settings.database_url)
+        chosen = sa.select(LOCATES.c.document).where(LOCATES.c.state.in_(sorted(LIVE)))
+        began = time.monotonic()
+        try:
+            while True:
+                tables = self.victim.tables()
+                with journal.connect() as connection:
+                    locates = [locate_of(document) for document in connection.execute(chosen).scalars()]
+                if tables is not None and not (wrong := _broken_promises(tables, locates)):
+                    return
+                if time.monotonic() - began > _PROMISES_S:
+                    raise FaultError(f"promised and counted: {wrong}" if tables else "the victim does not serve")
+                await asyncio.sleep(_LOOK_S)
+        finally:
+            journal.dispose()
 
     async def _still(self, service: Service) -> None:
         """Until it has applied everything there is."""
@@ -216,7 +228,7 @@ class Pair:
             await asyncio.sleep(_LOOK_S)
 
     async def stop(self) -> None:
-        await asyncio.gather(*(service.supervisor.stop() for service in (self.witness, self.victim)))
+        await self.victim.supervisor.stop()
 
     async def serving(self, patience_s: float = PATIENCE_S) -> float:
         """Seconds until the victim serves. Raises `FaultError`."""
@@ -227,11 +239,11 @@ class Pair:
             await asyncio.sleep(_LOOK_S)
         return time.monotonic() - began
 
-    async def settled(self) -> tuple[Tables, Tables]:
+    async def _settled(self, witness: Service) -> tuple[Tables, Tables]:
         """Both, once they have applied everything that is in the topics. The load must be held."""
         began, quiet_since, before = time.monotonic(), time.monotonic(), None
         while True:
-            one, other = self.witness.tables(), self.victim.tables()
+            one, other = witness.tables(), self.victim.tables()
             if one is not None and other is not None:
                 now = [
                     (tables.array["applied"][_COMPARED].tobytes(), tables.count(Word.LOG)) for tables in (one, other)
@@ -243,12 +255,12 @@ class Pair:
                     if await self._at_end(one):
                         return one, other
                     quiet_since = time.monotonic()
-            if time.monotonic() - began > PATIENCE_S:
-                raise FaultError(f"not settled after {PATIENCE_S:.0f} s: {_apart(one, other)}")
+            if time.monotonic() - began > _READING_S:
+                raise FaultError(f"not settled after {_READING_S:.0f} s: {_apart(one, other)}")
             await asyncio.sleep(_LOOK_S)
 
     async def _at_end(self, tables: Tables) -> bool:
-        settings = self.witness.settings
+        settings = self._settings
         read = {
             feed.index: topic
             for feed, topic in zip(
@@ -279,6 +291,20 @@ class Pair:
             await consumer.stop()
 
 
+def _broken_promises(tables: Tables, locates: Sequence[Locate]) -> str:
+    """The first security whose live locates hold something else than is counted; "" where there is none."""
+    held = np.zeros_like(tables.array["decided"][:, :2])
+    symbols = Symbols(tables.array["symbols"])
+    of = {LocateType.SHORT: Decided.SHORT_LOCATES, LocateType.LONG: Decided.LONG_LOCATES}
+    for locate in locates:
+        held[symbols.find_one(Namespace.SECURITY, locate.request.security), of[locate.request.type]] += locate.decrement
+    counted = tables.read(tables.array["decided"][:, :2].copy)
+    for security, what in np.argwhere(held[1:] != counted[1:]).tolist():
+        code = tables.array["security"]["code"][security + 1].decode()
+        return f"{code} {Decided(what).name.lower()}: {held[security + 1, what]:,}, {counted[security + 1, what]:,}"
+    return ""
+
+
 def _apart(one: Tables | None, other: Tables | None) -> str:
     if one is None or other is None:
         return f"serving: witness {one is not None}, victim {other is not None}"
@@ -301,7 +327,7 @@ def _contents(tables: Tables) -> dict[str, NDArray[Any]]:
     order = np.argsort(array["position"]["key"][:rows])
     position = array["position"][:rows][order]
     deals = array["deal"][1 : tables.count(Word.DEALS) + 1]
-    deals = deals[deals["state"] != 0]
+    deals = deals[deals["state"] == DealState.OPEN]  # those that are over are forgotten when there is need of room
     deals = deals[np.lexsort((deals["source"], deals["code"]))]
     held = {name: position[name].copy() for name in position.dtype.names or () if not name.startswith("next_")}
     held |= {

@@ -114,7 +114,7 @@ def _drafts(simulator: Simulator, events: int, *, again: bool) -> Iterator[Draft
         made.append(simulator.next(min(_BLOCK, _DISTINCT - first), time.time_ns()))
         yield made[-1]
     left = events - sum(drafts.size for drafts in made)
-    step = _numbers(made)
+    step = numbers_of(made)
     while left > 0:
         for drafts in made:
             drafts["seq"] += step[drafts["source"]]
@@ -125,7 +125,7 @@ def _drafts(simulator: Simulator, events: int, *, again: bool) -> Iterator[Draft
                 return
 
 
-def _numbers(made: list[Drafts]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def numbers_of(made: list[Drafts]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     """How many numbers each source has used for these events."""
     counts = np.zeros(2**16, np.int64)
     for drafts in made:
