@@ -13,7 +13,8 @@ CHOSEN = ["worker", "disk", "truncated", "clock"]
 
 
 def test_a_service_that_is_killed_cut_off_and_damaged_holds_what_one_that_was_left_alone_holds() -> None:
-    asked = {"faults": CHOSEN, "times": 1, "rate": 2_000, "seed": 7, "gone_s": 1.0, "compare_every": 20, "securities": 300, "workers": 1}
+    asked = {"faults": CHOSEN, "times": 1, "rate": 2_000, "seed": 7, "gone_s": 1.0, "compare_every": 20}
+    asked |= {"securities": 300, "workers": 1}
     try:
         figures = faults.run(argparse.Namespace(**asked, snapshot_s=1.0))
     except ServiceUnavailableError as error:
