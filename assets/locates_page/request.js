@@ -8,7 +8,7 @@ import { whole } from "./actions.js";
 import { feeOf, stateMark } from "./words.js";
 
 const MOST = 1000;
-const EXAMPLE = "US0378331005  1,000\n7203@JP  25,000  desk-7/2";
+const EXAMPLE = "00846U101   1,000\nTICKER@MARKET   25,000   desk-7/2";
 
 const PRIORITIES = Array.from({ length: 10 }, (_, at) => [String(at), at ? String(at) : "0, as usual"]);
 
@@ -31,7 +31,7 @@ export async function request(page) {
   const quote = make("button", { type: "button", id: "quote", onclick: () => indicate(page, quote.form, quoted) }, "What would be decided?");
   const fields = [
     two(field("client", "Client", client), field("type", "For a", choice(["short", "short sale"], ["long", "long sale"])), field("settlement", "Of", choice(["cash", "shares"], ["swap", "a swap on them"])), field("au", "Unit that sells", make("input", { maxlength: 64, autocomplete: "off" }))),
-    ...field("lines", "Lines", lines, "security, shares and, if you like, your reference: one line each. A ticker needs its market: 7203@JP"),
+    ...field("lines", "Lines", lines, "security, shares and, if you like, your reference: one line each. A ticker needs its market: TICKER@MARKET"),
     two(field("partial", "A part", choice(["yes", "is of use"], ["no", "is of no use: all or none"])), field("insufficient", "Where too little is left", choice(["reject", "refuse"], ["pend", "let it wait for a person"])), field("priority", "Priority", choice(...PRIORITIES))),
     two(field("minimum", "At least, shares", number("numeric")), field("rate", "At most, percent a year", number("decimal")), field("good_for", "Good for", make("input", { type: "date" })), field("intraday", "Bought back", choice(["no", "later"], ["yes", "on the same day"]))),
     make("div", { class: "tools" }, quote), quoted,
