@@ -35,7 +35,6 @@ _CODE: Final = "PROBE"
 _SOURCE: Final = "probe"
 _EVENTS, _REFERENCE = "ims.events", "ims.reference"
 _PARTITIONS: Final = 4
-_SETTLE_S: Final = 10.0
 _LOOK: Final = """
 () => {
   window.seen = [];
@@ -56,6 +55,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--encoding", choices=[*LOADS, "both"], default="both", help="load to measure under (both)")
     parser.add_argument("--rate", type=int, help="events per second (arrow 300,000, json 30,000)")
     parser.add_argument("--probes", type=int, default=200, help="probes of a run (200)")
+    parser.add_argument("--securities", type=int, default=12_000, help="securities of the load (12,000)")
+    parser.add_argument("--settle", type=float, default=10.0, help="seconds under load before the first probe (10)")
     parser.add_argument("--runs", type=int, default=3, help="runs of which the median counts (3)")
 
 
@@ -64,13 +65,14 @@ def run(args: argparse.Namespace) -> dict[str, object]:
     figures: dict[str, object] = {}
     with PeakMemory() as peak:
         for encoding in LOADS if args.encoding == "both" else (args.encoding,):
-            found = _under_load(encoding, args.rate or LOADS[encoding], args.probes, args.runs)
+            found = _under_load(encoding, args)
             figures |= {f"{encoding}_{name}": value for name, value in found.items()}
     return {"bench": "latency", **figures, "probes": args.probes, "rss_mb": peak.mb}
 
 
-def _under_load(encoding: str, rate: int, probes: int, runs: int) -> dict[str, float]:
-    load = ("--to", "kafka", "--encoding", encoding, "--rate", str(rate), "--faults", "off", "--kafka")
+def _under_load(encoding: str, args: argparse.Namespace) -> dict[str, float]:
+    size = ("--rate", str(args.rate or LOADS[encoding]), "--securities", str(args.securities))
+    load = ("--to", "kafka", "--encoding", encoding, *size, "--faults", "off", "--kafka")
     with (
         services.kafka() as broker,
         _probe(broker, encoding) as probe,
@@ -83,15 +85,15 @@ def _under_load(encoding: str, rate: int, probes: int, runs: int) -> dict[str, f
         page.goto(f"{service.page}?sort=name:asc")
         page.wait_for_selector(ROW, timeout=60_000)
         _observe(page)
-        time.sleep(_SETTLE_S)
+        time.sleep(args.settle)
 
         def once() -> dict[str, float]:
             before, began = _applied(service), time.monotonic()
-            latencies = probe.measure(page, probes)
+            latencies = probe.measure(page, args.probes)
             applied = (_applied(service) - before) / (time.monotonic() - began)
             return percentiles(latencies) | {"events_per_s": applied}
 
-        return medians(once, runs)
+        return medians(once, args.runs)
 
 
 def _observe(page: "Page") -> None:

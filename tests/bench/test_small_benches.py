@@ -41,8 +41,8 @@ def test_start_sees_the_first_row(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.usefixtures("chromium_path", "kafka")
 @pytest.mark.parametrize("encoding", ["arrow", "json"])
 def test_latency_follows_prices_from_the_broker_to_the_cell(capsys: pytest.CaptureFixture[str], encoding: str) -> None:
-    size = ["--encoding", encoding, "--rate", "2000", "--probes", "10", "--runs", "1"]
-    report = _bench(capsys, "latency", *size)
+    size = "--rate 2000 --securities 400 --settle 3 --probes 10 --runs 1 --encoding".split()
+    report = _bench(capsys, "latency", *size, encoding)
     assert report[f"{encoding}_p99_ms"] >= report[f"{encoding}_p50_ms"] > 0
 
 
