@@ -7,7 +7,7 @@ A consumer gets a step at least once: its `entry` says whether it had it before.
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
@@ -151,7 +151,7 @@ class Outbox:
         """The number of the newest step; 0 where there is none. Raises `OutboxError`."""
         return await self.do(lambda connection: _newest(connection, kind))
 
-    async def open(self, kind: Kind, clients: Sequence[str] | None, limit: int) -> tuple[int, Sequence[Step]]:
+    async def open(self, kind: Kind, clients: Collection[str] | None, limit: int) -> tuple[int, Sequence[Step]]:
         """What is not final now, of these clients (None: of all), the oldest `limit`; and the newest step that is in it. Raises
         `OutboxError`."""
         source = _SOURCES[kind]

@@ -104,9 +104,10 @@ class StreamError(ValueError):
 def read(text: str | bytes) -> Said:
     """Raises `StreamError`."""
     try:
-        return _SAID.decode(text)
+        said: Said = _SAID.decode(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise StreamError(str(error)) from error
+    return said
 
 
 def encode(message: Snapshot | Delta | Heartbeat | Refused | Ended) -> bytes:

@@ -140,9 +140,14 @@ class Session:
         self._followed[said.topic] = following
         if snapshot is not None:
             async for part in _parts(snapshot):
-                last = part is not None and len(part) < LINES
-                of = {"topic": said.topic, "epoch": following.epoch, "sequence": following.sequence}
-                await self._send(encode(Snapshot(lines=part, last=last, **of)))
+                message = Snapshot(
+                    topic=said.topic,
+                    epoch=following.epoch,
+                    sequence=following.sequence,
+                    lines=part,
+                    last=len(part) < LINES,
+                )
+                await self._send(encode(message))
         following.changed.add(self._listener)
 
     async def _tell(self) -> None:

@@ -19,7 +19,8 @@ import numpy as np
 
 from app import world
 from app.bench import kernel, services
-from app.bench.fault_service import PATIENCE_S, FaultError, Load, Service
+from app.bench.fault_load import Load
+from app.bench.fault_service import PATIENCE_S, FaultError, Service
 from app.bench.http_client import Connection
 from app.bench.measure import medians
 from app.settings import Settings
@@ -141,10 +142,11 @@ async def _served(args: argparse.Namespace, bootstrap: str, folder: Path) -> dic
         quiet=True,
     )
     service = Service(settings, {})
-    load = Load(bootstrap, args.rate, 1, 1_000, *_TOPICS)
+    load = Load(bootstrap, args.rate, 1, 1_000, _TOPICS)
     try:
         await service.supervisor.start()
         await _answered(service)
+        await load.begun()
         return await _medians(service, args.runs)
     finally:
         load.stop()
