@@ -129,22 +129,23 @@ class Machine(Sums):
     def apply(self, events: EventArray) -> Applied:
         """Apply a batch in order and recalculate what it touched. Raises `CapacityError`: the writer must then stop."""
         outcome = np.zeros(events.size, np.uint8)
-        changed, full, at = np.empty(0, np.int32), "", 0
+        changed, full, at = [np.empty(0, np.int32)], "", 0
         while at < events.size and not full:
             end, stated = begun.cut(events, at, self.begun)
             again = np.empty(0, EVENT)
             with self.tables.writing():
                 touched, full = self._run(events[at:end], outcome[at:end], recognised=False)
-                changed = np.union1d(changed, touched) if at else touched
+                changed.append(touched)
                 if stated and outcome[end - 1] == recognise.APPLIED and not full:
                     again = self._begun_anew(events[at:end])
                     touched, full = self._run(again, np.zeros(again.size, np.uint8), recognised=True, known=True)
-                    changed = np.union1d(changed, touched)
+                    changed.append(touched)
             self._logged(Message.EVENTS, events[at:end], outcome[at:end])
             if again.size:
                 self._logged(Message.EFFECTS, again)
             at = end
-        return _applied(changed, events, outcome, full)
+        every = changed[-1] if len(changed) <= 2 else np.unique(np.concatenate(changed))  # noqa: PLR2004  of a single cut
+        return _applied(every, events, outcome, full)
 
     def correct(self, records: NDArray[np.void]) -> Applied:
         """Replace or take back events by their numbers (`engine.events.CORRECTION`), in order; see `engine.corrections`.
