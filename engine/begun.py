@@ -24,6 +24,9 @@ ANY: Final = 0
 _JIT: Final[dict[str, Any]] = {"cache": True, "nogil": True}
 _INLINE: Final[dict[str, Any]] = {"inline": "always", "nogil": True}
 _RESET: Final = Op.RESET_BOOK.value
+_ROWS_ONLY: Final = np.iinfo(np.int64).max
+"""Of a book that has not begun anew, but positions of it were stated."""
+_UNTOUCHED: Final = -1
 _START, _PART = Flag.START_OF_DAY.value, Flag.PART.value
 _OF_BOOK: Final = np.array(
     [not Kind.EXTERNAL_EXCLUSIVE <= kind <= Kind.DEPOT for kind in range(256)]
@@ -86,23 +89,23 @@ def _states(event: Any, books: int) -> bool:
 
 @nb.njit(**_JIT)
 def cut(events: EventArray, first: int, of: Begun) -> tuple[int, bool]:
-    """Up to where events can be applied at once, and whether what stands there last may have to be followed by something
-    that is done again: a start of day that is older than what has come for its book."""
+    """Up to where events can be applied at once, and whether they are starts of day of which one is older than what has come
+    for its book: then something may have to be done again behind them."""
     books = of.began_ns.shape[0]
-    others = False
+    others = late = False
     for i in range(first, events.shape[0]):
         event = events[i]
-        if event.flags & _START == 0 or not _states(event, books):
+        if event.flags & _PART:
+            continue
+        if not _states(event, books):
+            if late:
+                return i, True
             others = True
-        elif event.flags & _PART == 0:
-            if others:
-                return i, False  # what it may be older than is noted first
-            if of.moved_ns[event.book] > _when(event):
-                end = i + 1
-                while end < events.shape[0] and events[end].flags & _PART:
-                    end += 1
-                return end, True
-    return events.shape[0], False
+        elif others:
+            return i, False  # what it may be older than is noted first
+        elif of.moved_ns[event.book] > _when(event):
+            late = True
+    return events.shape[0], late
 
 
 @nb.njit(**_JIT)
@@ -159,21 +162,53 @@ def note(events: EventArray, first: int, of: Begun) -> None:
 
 
 @nb.njit(**_JIT)
-def again(stated: Any, written: int, recent: EventArray, book: Book, of: Begun) -> EventArray:
-    """What came before a start of day, or a position of one, and is newer than it: to be done again, in its order."""
-    size = recent.shape[0]
-    found = np.empty(size, np.int64)
-    count, at = 0, of.last[stated.book]
-    while at > 0 and at > written - size:
-        event = recent[(at - 1) % size]
-        same = stated.op == _RESET or key_of(event) == key_of(stated)
-        if same and _when(event) > _when(stated) and event.topic != stated.topic:
-            found[count] = at - 1
+def again(
+    stated: EventArray, outcome: NDArray[np.uint8], written: int, recent: EventArray, book: Book, of: Begun
+) -> EventArray:
+    """What came before these starts of day, and is newer than that of its book or than the position of its row: to be done
+    again, in its order. A whole run of them costs one walk through the newest events of each book."""
+    size, books = recent.shape[0], of.began_ns.shape[0]
+    since_ns = np.full(books, _UNTOUCHED, np.int64)
+    topic = np.zeros(books, np.uint8)
+    begun = np.empty(stated.shape[0], np.int64)
+    keys, keys_ns = np.empty(stated.shape[0], np.int64), np.empty(stated.shape[0], np.int64)
+    count, positions = 0, 0
+    for i in range(stated.shape[0]):
+        event = stated[i]
+        if event.flags & _PART or outcome[i] != APPLIED or not _states(event, books):
+            continue
+        if since_ns[event.book] == _UNTOUCHED:
+            since_ns[event.book] = _ROWS_ONLY
+            begun[count] = event.book
             count += 1
-        at = of.before[(at - 1) % size]
-    out = np.empty(count, recent.dtype)
+        topic[event.book] = event.topic
+        if event.op == _RESET:
+            since_ns[event.book] = _when(event)
+        else:
+            keys[positions], keys_ns[positions] = key_of(event), _when(event)
+            positions += 1
+    order = np.argsort(keys[:positions], kind="mergesort")  # stable: of one row the last position counts
+    sorted_keys = keys[:positions][order]
+    found = np.empty(size, np.int64)
+    newer = 0
     for i in range(count):
-        out[i] = recent[found[count - 1 - i] % size]
+        at, first, since = of.last[begun[i]], newer, since_ns[begun[i]]
+        while at > 0 and at > written - size:
+            event = recent[(at - 1) % size]
+            key = key_of(event)
+            place = np.searchsorted(sorted_keys, key, side="right") - 1
+            own = since
+            if place >= 0 and sorted_keys[place] == key:
+                stated_ns = keys_ns[order[place]]
+                own = stated_ns if since == _ROWS_ONLY else max(since, stated_ns)
+            if _when(event) > own and event.topic != topic[begun[i]]:
+                found[newer] = at - 1
+                newer += 1
+            at = of.before[(at - 1) % size]
+        found[first:newer] = found[first:newer][::-1].copy()
+    out = np.empty(newer, recent.dtype)
+    for i in range(newer):
+        out[i] = recent[found[i] % size]
         out[i].flags &= ~np.uint8(_PART)
         if out[i].settle_date >= 0:
             out[i].settle_date = max(out[i].settle_date, book.today[book.market_of[out[i].security], 0])

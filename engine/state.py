@@ -136,8 +136,8 @@ class Machine(Sums):
             with self.tables.writing():
                 touched, full = self._run(events[at:end], outcome[at:end], recognised=False)
                 changed.append(touched)
-                if stated and outcome[end - 1] == recognise.APPLIED and not full:
-                    again = self._begun_anew(events[at:end])
+                if stated and not full:
+                    again = self._begun_anew(events[at:end], outcome[at:end])
                     touched, full = self._run(again, np.zeros(again.size, np.uint8), recognised=True, known=True)
                     changed.append(touched)
             self._logged(Message.EVENTS, events[at:end], outcome[at:end])
@@ -354,11 +354,10 @@ class Machine(Sums):
         dated = self._dated(events)
         return copies.copied(dated) if dated is events else dated
 
-    def _begun_anew(self, events: EventArray) -> EventArray:
-        """What has to be done again behind the start of day that these events end with, or a position of it."""
-        head = int(np.flatnonzero(events["flags"] & Flag.PART == 0)[-1])
+    def _begun_anew(self, events: EventArray, outcome: NDArray[np.uint8]) -> EventArray:
+        """What has to be done again behind these starts of day."""
         written, recent = self.tables.count(Word.RECENT), self.tables.array["recent"]
-        return self._dated(begun.again(events[head], written, recent, self._book, self.begun))
+        return self._dated(begun.again(events, outcome, written, recent, self._book, self.begun))
 
     def _run(
         self, events: EventArray, outcome: NDArray[np.uint8], *, recognised: bool, known: bool = False

@@ -163,3 +163,23 @@ def test_the_order_in_which_topics_are_read_makes_no_difference(what: list[int],
 
 def _empty(row: str) -> bool:
     return not set(row.split(",", 1)[1]) - set("[], 0")
+
+
+def test_of_starts_of_day_that_come_late_together_each_row_goes_by_its_own(made: Machine) -> None:
+    """A whole file: two books, one of them stated twice, a position that is younger than its book's beginning."""
+    for seq, (at, book) in enumerate([(110, 1), (160, 1), (210, 1), (120, 2), (130, 2)], 1):
+        made.apply(trade(seq, at, seq, book=book))
+    starts = [
+        *(reset(1, 100), position(2, 100, 1_000)),
+        *(reset(3, 200), position(4, 200, 2_000)),
+        *(reset(5, 100, book=2), position(6, 125, 3_000, book=2)),
+    ]
+    assert not made.apply(joined(*starts)).outcomes.size
+    assert held(made) == [(2_003, 3, 0), (3_005, 5, 0)]
+
+
+def test_positions_that_come_after_the_beginning_of_their_book_keep_what_is_newer(made: Machine) -> None:
+    made.apply(joined(trade(1, 110, 5), trade(2, 110, 7, depot=1)))
+    made.apply(reset(1, 100))
+    made.apply(joined(position(2, 100, 1_000), position(3, 100, 2_000, depot=1)))
+    assert held(made) == [(1_005, 5, 0), (2_007, 7, 0)]
