@@ -27,7 +27,7 @@ check: $(READY) ## format, lint, types, imports, tests; the tests run whatever t
 		echo "== $$gate"; $(BIN)/$$gate || failed="$$failed [$$gate]"; \
 	done; \
 	[ -z "$$failed" ] || echo "== failed:$$failed"; \
-	echo "== pytest"; PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest $(ARGS) && [ -z "$$failed" ]
+	echo "== pytest"; PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -n 2 --dist loadfile $(ARGS) && [ -z "$$failed" ]
 
 services: $(READY) ## Redis, PostgreSQL, Chromium and Kafka for the tests, where they are missing
 	@deploy/services/install.sh

@@ -34,8 +34,11 @@ def _spare() -> "subprocess.Popen[bytes]":
 def test_a_spare_prepares_and_begins_when_it_is_called() -> None:
     with _spare() as process:
         assert process.stdout is not None
+        assert process.stdin is not None
         assert process.stdout.readline() == b"prepared\n"
-        assert process.communicate(b"\n", timeout=30)[0] == b"began\n"
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == b"began\n"
 
 
 def test_a_spare_whose_supervisor_is_gone_ends_without_beginning() -> None:

@@ -232,7 +232,7 @@ def test_columns_can_be_chosen_by_keyboard_alone(desk: DeskPage, settings: Setti
         desk.open(address(settings)).wait_rows()
         desk.page.focus("#choose-columns")
         desk.page.keyboard.press("Enter")
-        desk.page.wait_for_selector("#chooser:popover-open")
+        desk.page.wait_for_function("document.activeElement.closest('#chooser:popover-open') !== null")
         desk.page.keyboard.type("kep")
         desk.page.keyboard.press("ArrowDown")
         desk.page.keyboard.press("ArrowDown")
