@@ -103,7 +103,8 @@ class WorkerFeed:
         self.watch.begin(consumer, every, places)
         for topic, feed in self._feed_of.items():
             self._pulse.follows(feed, sum(place.topic == topic for place in places))
-        log.info("reading", topics=list(every), partitions=len(places), to_catch_up=sum(ends.values()))
+        left = sum(max(0, end - self._noted(place)) for place, end in ends.items())
+        log.info("reading", topics=list(every), partitions=len(places), to_catch_up=left)
         await first_to_end(self._read(consumer, places, ends), self.watch.run())
 
     def _go_back(self, consumer: AIOKafkaConsumer, places: Sequence[TopicPartition]) -> None:
