@@ -92,7 +92,7 @@ def _of_security(
             values[security] = now
             return raw(tables, security), [_numbers(parties, reading.compiled, each) for each in holdings]
 
-        found = tables.read(at_once)
+        found = tables.read(at_once, max(0.0, deadline - time.monotonic()))
     taken, numbers = found
     copy = made_of(tables, taken)
     pairs = zip(holdings, numbers, strict=True)

@@ -103,6 +103,7 @@ def test_an_engine_that_is_away_greys_what_was_left_before(
     with serving(settings, script):
         desk = person("olga", "?owner=FUND1", viewport={"width": 1280, "height": 900})
         desk.wait_status("live")
+        expect(desk.page.locator("#list tbody tr")).to_have_count(2)
         for part in ("#list", "#orders"):
             wide = desk.value(f"(e => e.scrollWidth - e.clientWidth)(document.querySelector('{part}'))")
             assert wide <= 0, part
