@@ -21,7 +21,8 @@ from typing import Final
 from app import supervisor
 from app.bench import services
 from app.bench.fault_load import Load
-from app.bench.fault_service import FaultError, Pair
+from app.bench.fault_service import Pair
+from app.bench.fault_tables import FaultError
 from app.bench.services import Server
 
 _LOOK_S: Final = 0.02

@@ -20,7 +20,8 @@ import numpy as np
 from app import world
 from app.bench import kernel, services
 from app.bench.fault_load import Load
-from app.bench.fault_service import PATIENCE_S, FaultError, Service
+from app.bench.fault_service import PATIENCE_S, Service
+from app.bench.fault_tables import FaultError
 from app.bench.http_client import Connection
 from app.bench.measure import medians
 from app.settings import Settings

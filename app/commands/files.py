@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from app import files_report
+from app.commands.terminal import say_text
 from app.files_folder import DROP
 from app.files_store import FILE, FileReport, FilesStore, FileState
 from app.settings import Settings
@@ -76,14 +77,14 @@ def _list(store: FilesStore, args: argparse.Namespace) -> int:
     reports = store.reports(args.limit, feed=args.feed, state=args.state)[::-1]
     waiting = [file for file in store.waiting() if args.feed in {None, file.feed}]
     if args.json:
-        _say(msgspec.json.encode({"files": reports, "waiting": waiting}).decode())
+        say_text(msgspec.json.encode({"files": reports, "waiting": waiting}).decode())
         return 0
     for report in reports:
-        _say(_line(report))
+        say_text(_line(report))
     for file in waiting:
-        _say(f"{'-':>6}  {file.feed:18}{file.name:40}  {'waiting':10}  {file.why} (since {file.since[:19]})")
+        say_text(f"{'-':>6}  {file.feed:18}{file.name:40}  {'waiting':10}  {file.why} (since {file.since[:19]})")
     if not reports and not waiting:
-        _say("no files")
+        say_text("no files")
     return 0
 
 
@@ -106,9 +107,9 @@ def _show(store: FilesStore, args: argparse.Namespace) -> int:
     if report is None:
         return _fail(f"no file {args.id}")
     if args.json:
-        _say(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())
+        say_text(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())
     else:
-        _say(files_report.text(report, **({"shown": 10**9} if args.all else {})))
+        say_text(files_report.text(report, **({"shown": 10**9} if args.all else {})))
     return 0
 
 
@@ -125,7 +126,7 @@ def _load(store: FilesStore, data: Path, args: argparse.Namespace) -> int:
         return _fail(f"{target} is waiting there already")
     _copy(args.file, target)
     if args.no_wait:
-        _say(f"{target} waits to be taken")
+        say_text(f"{target} waits to be taken")
         return 0
     return _follow(store, args.feed, target.name, newest, time.monotonic() + args.timeout)
 
@@ -150,11 +151,11 @@ def _follow(store: FilesStore, feed: str, name: str, newest: int, until_s: float
             if report.state == FileState.LOADED:  # what the engine sets aside is written down a moment later
                 time.sleep(_ASIDE_S)
                 report = store.report(report.id) or report
-            _say(files_report.text(report))
+            say_text(files_report.text(report))
             return 0 if report.state == FileState.LOADED else 1
         if report is not None and (line := _line(report)) != shown:
             shown = line
-            _say(line)
+            say_text(line)
         time.sleep(_LOOK_S)
     return _fail(f"{name}: nothing has come of it yet; see `ims files list`", 3)
 
@@ -177,17 +178,10 @@ def _columns(name: str | None) -> int:
     if not chosen:
         return _fail(f"no files of a feed {name}: {', '.join(feed.name for feed in files_forms.feeds())}")
     for feed in chosen:
-        _say(files_forms.described(feed))
+        say_text(files_forms.described(feed))
     return 0
 
 
 def _fail(reason: str, code: int = 2) -> int:
     print(f"ims files: {reason}", file=sys.stderr)  # noqa: T201
     return code
-
-
-def _say(text: str) -> None:
-    """A terminal must not be steered by what somebody wrote."""
-    shown = "".join(letter if letter.isprintable() or letter == "\n" else " " for letter in text)
-    sys.stdout.write(shown.rstrip() + "\n")
-    sys.stdout.flush()

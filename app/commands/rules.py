@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from app.commands.rules_dry_run import lines_of
+from app.commands.terminal import say
 from app.rules_client import Client, ClientError, part
 from app.settings import Settings, SettingsError
 
@@ -107,13 +108,13 @@ def run(args: argparse.Namespace) -> int:
 def _list(client: Client, args: argparse.Namespace) -> None:
     if args.document:
         for version in client.get(f"/{part(args.document)}/versions")["versions"]:
-            _say(_line(version))
+            say(_line(version))
         return
     for document in client.get("")["documents"]:
         active = document["active"]
-        _say(f"{document['document']:12}{document['title']}  [{' '.join(document['markets']) or 'every market'}]")
+        say(f"{document['document']:12}{document['title']}  [{' '.join(document['markets']) or 'every market'}]")
         for version in ([active] if active else []) + document["drafts"]:
-            _say(f"    {_line(version)}")
+            say(f"    {_line(version)}")
 
 
 def _line(version: dict[str, Any]) -> str:
@@ -137,9 +138,9 @@ def _show(client: Client, args: argparse.Namespace) -> None:
         _write(version["text"].encode())
         return
     for step in version["steps"]:
-        _say(f"{step['at']}  {step['action']:10}{step['state']:12}{step['who']:16}{step['comment']}")
+        say(f"{step['at']}  {step['action']:10}{step['state']:12}{step['who']:16}{step['comment']}")
         for problem in step["problems"]:
-            _say(f"    {problem}")
+            say(f"    {problem}")
 
 
 def _diff(client: Client, args: argparse.Namespace) -> None:
@@ -154,25 +155,25 @@ def _test(client: Client, args: argparse.Namespace) -> None:
     if args.json:
         _write(msgspec.json.format(msgspec.json.encode(impact), indent=2) + b"\n")
         return
-    _say(f"{impact.get('securities_changed', 0):,} securities would change ({impact.get('took_ms', 0):,} ms)")
+    say(f"{impact.get('securities_changed', 0):,} securities would change ({impact.get('took_ms', 0):,} ms)")
     for name, total in impact.get("totals", {}).items():
         if total["before"] == total["after"]:
             continue
-        _say(f"    {name:28}{total['before']:>24,} -> {total['after']:>24,}")
+        say(f"    {name:28}{total['before']:>24,} -> {total['after']:>24,}")
     for security in impact.get("securities", ())[:_SHOWN]:
         changes = security["changes"].items()
         shown = "  ".join(f"{name} SD{c['day']} {c['before']:,} -> {c['after']:,}" for name, c in changes)
-        _say(f"  {security['security']:16}{shown}")
+        say(f"  {security['security']:16}{shown}")
     for limit in impact.get("limits", ()):
         change = f"{limit['calculation']} {limit['before']:,} -> {limit['after']:,}"
-        _say(f"OVERDRAWN    {limit['security']}  {limit['scope']} {limit['owner']}  {change}")
+        say(f"OVERDRAWN    {limit['security']}  {limit['scope']} {limit['owner']}  {change}")
     if "locates" in impact:
         for line in lines_of(impact["locates"], lines=_SHOWN):
-            _say(line)
+            say(line)
     for water in impact.get("under_water", ()):
-        _say(f"UNDER WATER  {water['security']}  left {water['remaining_before']:,} -> {water['remaining_after']:,}")
+        say(f"UNDER WATER  {water['security']}  left {water['remaining_before']:,} -> {water['remaining_after']:,}")
         for locate in water.get("locates", ()):
-            _say(f"    {locate['id']}  {locate['client']}  {locate['approved']:,}")
+            say(f"    {locate['id']}  {locate['client']}  {locate['approved']:,}")
 
 
 def _dry_run(client: Client, args: argparse.Namespace) -> None:
@@ -186,21 +187,21 @@ def _dry_run(client: Client, args: argparse.Namespace) -> None:
             _write(text)
         else:
             args.csv.write_bytes(text)
-            _say(f"{len(text):,} bytes written to {args.csv}")
+            say(f"{len(text):,} bytes written to {args.csv}")
     elif args.json:
         _write(msgspec.json.format(client.text(path), indent=2) + b"\n")
     else:
         for line in lines_of(client.get(path)):
-            _say(line)
+            say(line)
 
 
 def _step(client: Client, args: argparse.Namespace) -> None:
     path = f"/{part(args.document)}/versions/{args.version}/{args.action}"
-    _say(_line(client.post(path, {"comment": args.comment})))
+    say(_line(client.post(path, {"comment": args.comment})))
 
 
 def _revert(client: Client, args: argparse.Namespace) -> None:
-    _say(_line(client.post(f"/{part(args.document)}/revert", {"to": args.to, "comment": args.comment})))
+    say(_line(client.post(f"/{part(args.document)}/revert", {"to": args.to, "comment": args.comment})))
 
 
 def _export(client: Client, args: argparse.Namespace) -> None:
@@ -209,15 +210,15 @@ def _export(client: Client, args: argparse.Namespace) -> None:
         _write(text)
     else:
         args.file.write_bytes(text)
-        _say(f"{len(text):,} bytes written to {args.file}")
+        say(f"{len(text):,} bytes written to {args.file}")
 
 
 def _import(client: Client, args: argparse.Namespace) -> None:
     versions = client.post_yaml(f"/import?comment={part(args.comment)}", args.file.read_bytes())["versions"]
     for version in versions:
-        _say(f"{version['document']:12}{_line(version)}")
+        say(f"{version['document']:12}{_line(version)}")
     if not versions:
-        _say("nothing differs from what is active")
+        say("nothing differs from what is active")
 
 
 _ACTIONS: Final[dict[str, Callable[[Client, argparse.Namespace], None]]] = {
@@ -230,12 +231,6 @@ _ACTIONS: Final[dict[str, Callable[[Client, argparse.Namespace], None]]] = {
     "export": _export,
     "import": _import,
 }
-
-
-def _say(line: str) -> None:
-    """A terminal must not be steered by what somebody wrote."""
-    shown = "".join(letter if letter.isprintable() else " " for letter in line)
-    sys.stdout.write(shown.rstrip() + "\n")
 
 
 def _write(text: bytes) -> None:

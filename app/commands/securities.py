@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from app.commands.terminal import say
 from app.rules_client import Client, ClientError, part
 from app.settings import Settings, SettingsError
 
@@ -87,15 +88,15 @@ def _show(client: Client, args: argparse.Namespace) -> Told:
 
 
 def _tell_security(found: dict[str, Any]) -> None:
-    _say(f"{found['security']}  version {found['version']} of {found['changed']}")
+    say(f"{found['security']}  version {found['version']} of {found['changed']}")
     for name, value in found["record"].items():
         source = found["fields"].get(name, {}).get("source", "")
-        _say(f"  {name:16}{value!s:40}{source}")
+        say(f"  {name:16}{value!s:40}{source}")
     for one in found["identifiers"]:
         since, until = one["valid_from"] or "", one["valid_to"] or ""
         period = f"  {since}..{until}" if since or until else ""
         state = "leads here" if one["leads"] else "leads nowhere" if one["current"] else "former"
-        _say(f"  {one['type']:8}{one['value']:26}{one['source']:16}{one['priority']:>2}  {state}{period}")
+        say(f"  {one['type']:8}{one['value']:26}{one['source']:16}{one['priority']:>2}  {state}{period}")
     for case in found["exceptions"]:
         _tell_case(case)
 
@@ -106,18 +107,18 @@ def _history(client: Client, args: argparse.Namespace) -> Told:
 
 def _tell_history(found: dict[str, Any]) -> None:
     for version in found["versions"]:
-        _say(f"{version['at']}  version {version['version']}")
+        say(f"{version['at']}  version {version['version']}")
         for name, (before, after) in version["changes"].items():
-            _say(f"    {name:16}{before!s} -> {after!s}")
+            say(f"    {name:16}{before!s} -> {after!s}")
     for one in found["decisions"]:
         what = one["value"] if one["kind"] == "decide" else f"{one['source']} -> {one['target']}"
         where = " ".join(filter(None, (one["book"], one["depot"])))
         said = f"  REFUSED: {one['refused']}" if one["refused"] else ""
-        _say(f"{one['at']}  {one['kind']:8}{what} {where}  by {one['who']}  {one['comment']}{said}")
+        say(f"{one['at']}  {one['kind']:8}{what} {where}  by {one['who']}  {one['comment']}{said}")
     for move in found["moved"]:
         left = sum(row["left"] for row in move["rows"])
         said = f", {left} of them could not be told apart and stayed" if left else ""
-        _say(f"{move['at']}  {len(move['rows'])} positions  {move['source']} -> {move['target']}{said}")
+        say(f"{move['at']}  {len(move['rows'])} positions  {move['source']} -> {move['target']}{said}")
 
 
 def _composition(client: Client, args: argparse.Namespace) -> Told:
@@ -126,10 +127,10 @@ def _composition(client: Client, args: argparse.Namespace) -> Told:
 
 def _tell_baskets(found: dict[str, Any]) -> None:
     for basket in found["baskets"]:
-        _say(f"{basket['kind']}  by {basket['source']}  of {basket['date'] or 'no date'}  unit {basket['unit']:,}")
+        say(f"{basket['kind']}  by {basket['source']}  of {basket['date'] or 'no date'}  unit {basket['unit']:,}")
         for one in basket["components"]:
             much = f"{one['shares']:,}" if one.get("shares") else f"{one.get('weight', 0) / 1e7:.4f}%"
-            _say(f"    {one['security']:26}{much:>16}")
+            say(f"    {one['security']:26}{much:>16}")
 
 
 def _exceptions(client: Client, args: argparse.Namespace) -> Told:
@@ -140,12 +141,12 @@ def _exceptions(client: Client, args: argparse.Namespace) -> Told:
 def _tell_exceptions(found: dict[str, Any]) -> None:
     for case in found["exceptions"]:
         _tell_case(case)
-    _say(f"{found['open']:,} open")
+    say(f"{found['open']:,} open")
 
 
 def _tell_case(case: dict[str, Any]) -> None:
     chosen = f" for {case['chosen']}" if case["chosen"] else ""
-    _say(f"{case['id']}  {case['state']}{chosen}  {case['kind']}  {case['security']}  {case['detail']}")
+    say(f"{case['id']}  {case['state']}{chosen}  {case['kind']}  {case['security']}  {case['detail']}")
 
 
 def _decide(client: Client, args: argparse.Namespace) -> Told:
@@ -164,7 +165,7 @@ def _split(client: Client, args: argparse.Namespace) -> Told:
 
 def _tell_outcome(found: dict[str, Any]) -> None:
     at = found["carried_out"]
-    _say(f"decision {found['entry']}: {f'carried out at {at}' if at else 'written down, not yet carried out'}")
+    say(f"decision {found['entry']}: {f'carried out at {at}' if at else 'written down, not yet carried out'}")
 
 
 _ACTIONS: Final[dict[str, Callable[[Client, argparse.Namespace], Told]]] = {
@@ -176,9 +177,3 @@ _ACTIONS: Final[dict[str, Callable[[Client, argparse.Namespace], Told]]] = {
     "merge": _merge,
     "split": _split,
 }
-
-
-def _say(line: str) -> None:
-    """A terminal must not be steered by what somebody wrote."""
-    shown = "".join(letter if letter.isprintable() else " " for letter in line)
-    sys.stdout.write(shown.rstrip() + "\n")

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final
 
+from app.commands.terminal import say
 from app.rules_client import Client, ClientError, part
 from app.settings import Settings, SettingsError
 
@@ -64,7 +65,7 @@ def _add(client: Client, args: argparse.Namespace) -> None:
     asked = {"url": args.url, "kinds": args.kind or ["locates"], "clients": args.client, "comment": args.comment}
     made = client.post("", asked)
     _show(made)
-    _say(f"secret: {made['secret']}")
+    say(f"secret: {made['secret']}")
 
 
 def _replay(client: Client, args: argparse.Namespace) -> None:
@@ -79,9 +80,9 @@ def _show(webhook: dict[str, Any]) -> None:
     """A line, and another where something is wrong."""
     far = "  ".join(f"{kind} {sequence:,}" for kind, sequence in webhook["sequences"].items())
     whose = "every client" if webhook["clients"] is None else " ".join(webhook["clients"])
-    _say(f"{webhook['id']}  {webhook['state']:7}{webhook['url']}  {far}  [{whose}]  {webhook['comment']}")
+    say(f"{webhook['id']}  {webhook['state']:7}{webhook['url']}  {far}  [{whose}]  {webhook['comment']}")
     if webhook["error"]:
-        _say(f"    not taken {webhook['failures']} times: {webhook['error']}")
+        say(f"    not taken {webhook['failures']} times: {webhook['error']}")
 
 
 _ACTIONS: Final[dict[str, Callable[[Client, argparse.Namespace], None]]] = {
@@ -90,9 +91,3 @@ _ACTIONS: Final[dict[str, Callable[[Client, argparse.Namespace], None]]] = {
     "replay": _replay,
     "remove": _remove,
 }
-
-
-def _say(line: str) -> None:
-    """A terminal must not be steered by what somebody wrote."""
-    shown = "".join(letter if letter.isprintable() else " " for letter in line)
-    sys.stdout.write(shown.rstrip() + "\n")
