@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from app import cli
+from app.bench.latency import seen_after
 
 
 def _bench(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
@@ -44,6 +45,11 @@ def test_latency_follows_prices_from_the_broker_to_the_cell(capsys: pytest.Captu
     size = "--rate 2000 --securities 400 --settle 3 --probes 10 --runs 1 --encoding".split()
     report = _bench(capsys, "latency", *size, encoding)
     assert report[f"{encoding}_p99_ms"] >= report[f"{encoding}_p50_ms"] > 0
+
+
+def test_a_price_that_was_overtaken_counts_with_the_one_that_overtook_it() -> None:
+    sent = [("1.00", 0.0), ("1.01", 200.0), ("1.02", 400.0), ("1.03", 600.0)]
+    assert seen_after(sent, {"1.00": 30.0, "1.02": 900.0, "1.03": 910.0}) == [30.0, 700.0, 500.0, 310.0]
 
 
 def test_archive_knows_what_it_wrote(capsys: pytest.CaptureFixture[str]) -> None:
