@@ -70,7 +70,9 @@ class WatchedPage(DocHandler):
         if kept and self.request.path.rstrip("/") == HOME:
             self.redirect(HOME_OF_CLIENTS)
             return
-        await super().get(*args, **kwargs)  # type: ignore[misc]
+        page = super().get(*args, **kwargs)  # type: ignore[no-untyped-call]
+        if page is not None:  # who is not known has been led to the login
+            await page
 
 
 class WatchedSocket(WSHandler):

@@ -2,14 +2,16 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 
 from app.bench import running, services
 from app.settings import Settings
 from app.users_store import FILE, Users
+from tests.e2e import desk_page as pages
 from tests.e2e.desk_page import DeskPage, desk_page
 from tests.e2e.page_server import PASSWORD, PEOPLE, page_server, sign_in
 from tests.e2e.scripted_api import Script, serving
@@ -60,6 +62,12 @@ def person(
             return desk
 
         yield opened
+
+
+@pytest.fixture(scope="session")
+def keep_picture() -> Callable[[Page, str], Path]:
+    """`keep_picture(page, "overview-stale")`: a screenshot in the folder that IMS_TEST_SCREENSHOTS names; its path."""
+    return pages.keep_picture
 
 
 @pytest.fixture

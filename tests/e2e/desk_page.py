@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, expect
 
 OUTPUT = Path(os.environ.get("IMS_TEST_SCREENSHOTS", Path(__file__).parents[2] / ".cache" / "e2e"))
+"""Where pictures are kept: IMS_TEST_SCREENSHOTS, or a folder of the checkout that is not committed."""
 NONE = "\N{EN DASH}"
 ROW = "[role=gridcell][data-column=name][data-id]"
 
@@ -78,8 +79,7 @@ class DeskPage:
         return int(self.page.inner_text("#matches").split(" of ")[0].replace(",", ""))
 
     def picture(self, name: str) -> None:
-        OUTPUT.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(path=OUTPUT / f"{name}.png")
+        keep_picture(self.page, name)
 
     def value(self, script: str) -> Any:
         return self.page.evaluate(script)
@@ -88,6 +88,14 @@ class DeskPage:
         """Hosts of everything that was asked for over the network."""
         parts = (urlsplit(address) for address in self.requests)
         return {str(part.hostname) for part in parts if part.scheme not in ("data", "blob", "about")}
+
+
+def keep_picture(page: Page, name: str) -> Path:
+    """What is on screen now, in the folder of pictures as NAME.png. A name for each page and state: `overview-stale`."""
+    OUTPUT.mkdir(parents=True, exist_ok=True)
+    path = OUTPUT / f"{name}.png"
+    page.screenshot(path=path)
+    return path
 
 
 @contextlib.contextmanager
