@@ -10,6 +10,7 @@ from app.pages import assets
 from app.pages.logins import Login
 
 PAGES: Final = (
+    ("/overview", "Overview"),
     ("/inventory", "Inventory"),
     ("/locates", "Locates"),
     ("/limits", "Limits"),

@@ -11,7 +11,7 @@ export class Controls {
     this.state = state;
     this.onChange = onChange;
     this.search = make("input", {
-      type: "search", placeholder: "Name, symbol, ISIN, CUSIP, SEDOL…   /", "aria-label": "Filter by text", spellcheck: "false",
+      type: "search", placeholder: "Filter: name, symbol, ISIN, CUSIP, SEDOL…   f", "aria-label": "Filter by text", spellcheck: "false",
       autocomplete: "off", id: "search", oninput: () => this.#typed(),
     });
     this.search.value = state.text;
@@ -95,7 +95,7 @@ export class Controls {
 
   #key(event) {
     const typing = event.target.closest?.("input, select, textarea");
-    if (event.key === "/" && !typing) {
+    if (event.key === "f" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) {
       event.preventDefault();
       this.search.focus();
       this.search.select();

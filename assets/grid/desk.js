@@ -72,6 +72,7 @@ export class Desk {
     viewState.write(this.state);
     this.grid.select(code);
     this.#showSelection();
+    document.dispatchEvent(new CustomEvent("ims-picked", { detail: { code } }));
   }
 
   setTheme(name) {
@@ -176,6 +177,7 @@ export class Desk {
     else if (message.t === "error") this.controls.say(message.detail);
     else if (message.t === "stats") {
       this.stats = message;
+      document.dispatchEvent(new CustomEvent("ims-data", { detail: message }));
       document.documentElement.dataset.doubtful = (message.doubtful ?? []).join(" ");
       this.strip.show(message);
       this.#counted();
