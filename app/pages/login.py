@@ -17,10 +17,9 @@ from app.pages.logins import Attempts, Login, Logins
 from app.users_store import Users, UsersError
 
 log = structlog.get_logger()
-HOME: Final = "/overview"
-OF_EVERYBODY: Final = "/inventory"
-"""Not for who is kept to some clients; such a person is led to the other one."""
+HOME: Final = "/inventory"
 HOME_OF_CLIENTS: Final = "/locates"
+"""Where they go who are shown some clients only."""
 WINDOW_S: Final = 300.0
 PER_PERSON: Final = 5
 """Wrong passwords of one name from one address within the window."""
@@ -67,10 +66,8 @@ def safe_next(text: str) -> str:
     return HOME if strange or not text.isprintable() else text
 
 
-class Guarded(RequestHandler):
-    """Answers who has a login."""
-
-    def initialize(self, desk: Desk, **_own: Any) -> None:
+class _Handler(RequestHandler):
+    def initialize(self, desk: Desk) -> None:
         """`desk`: shared by all."""
         self.desk = desk
 
@@ -91,7 +88,7 @@ class Guarded(RequestHandler):
         return login
 
 
-class LoginHandler(Guarded):
+class LoginHandler(_Handler):
     """/login."""
 
     def get(self) -> None:
@@ -166,7 +163,7 @@ class LoginHandler(Guarded):
         )
 
 
-class LogoutHandler(Guarded):
+class LogoutHandler(_Handler):
     """/logout."""
 
     def post(self) -> None:
@@ -181,7 +178,7 @@ class LogoutHandler(Guarded):
         self.redirect("/login", status=303)
 
 
-class TokenHandler(Guarded):
+class TokenHandler(_Handler):
     """/token: the next token of a page that is open for longer. Only this origin can read it."""
 
     def get(self) -> None:
@@ -190,15 +187,10 @@ class TokenHandler(Guarded):
         self.write(self.desk.session(self.who_or_refuse()))
 
 
-class TicketHandler(Guarded):
-    """/ticket: a fresh ticket for the gateway, and where that is: for the search, and for a grid that has been open for longer
-    than its own is good."""
-
-    def initialize(self, desk: Desk, **own: Any) -> None:
-        super().initialize(desk)
-        self._gateway_port: int = own["gateway_port"]
+class TicketHandler(_Handler):
+    """/ticket: a fresh ticket for a grid that has been open for longer than its own is good."""
 
     def get(self) -> None:
         if self.who_or_refuse().identity.clients is not None:
             raise HTTPError(403)  # the grid shows everybody's
-        self.write({"ticket": tickets.issue(self.desk.secret, time.time()), "gateway_port": self._gateway_port})
+        self.write({"ticket": tickets.issue(self.desk.secret, time.time())})
