@@ -29,8 +29,6 @@ class Chain(StrEnum):
     """Decisions, the rules they were made by, and who was told of them."""
     MASTER = "master"
     """Securities."""
-    DESK = "desk"
-    """What people arrange for themselves: views of the pages."""
 
     @property
     def folder(self) -> Path:

@@ -6,27 +6,21 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
-import msgspec
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from app import business_days
+from app.markets import base_date
+from app.markets import markets as markets  # noqa: PLC0414  what the engine starts from
 from engine.model import Market
 from engine.rule_model import Document, RuleBook
 from engine.rule_text import read_documents
 from engine.state import Calendar
 from engine.tables import CALENDAR_DAYS
-from feeds.calendars import business_day_table, closing_minutes, day_of
+from feeds.calendars import business_day_table, closing_minutes
 
 SHIPPED: Final = ("default", "tw", "jp", "kr", "hk", "us", "eu", "locates")
 """The rule documents that come with the program."""
-_PAST_DAYS: Final = 60
-
-
-def markets() -> tuple[Market, ...]:
-    """The markets of assets/markets.yaml, in the order of their index."""
-    return tuple(msgspec.convert(yaml.safe_load(files("assets").joinpath("markets.yaml").read_text()), list[Market]))
 
 
 def shipped_documents() -> tuple[Document, ...]:
@@ -42,7 +36,7 @@ def rule_book(documents: Sequence[Document] | None = None) -> RuleBook:
 
 def calendar(at: tuple[Market, ...], now: dt.datetime, cache: Path) -> Calendar:
     """Business days of all markets, and which one it is in each."""
-    base = day_of(now.date()) - _PAST_DAYS
+    base = base_date(now)
     table = business_day_table([market.calendar for market in at], base, CALENDAR_DAYS, cache)
     now_ns = int(now.timestamp() * 1e9)
     return Calendar(base, table, business_days.today(at, table, base, now_ns))

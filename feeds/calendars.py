@@ -11,7 +11,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -53,6 +53,12 @@ class Sessions(NamedTuple):
     days: NDArray[np.int32]
     close: NDArray[np.int32]
     """Minute of the day at which the session ends, half days and all; 0 where the calendar has no closes."""
+    open: NDArray[np.int32]
+    """Minute of the day at which it begins."""
+    pause: NDArray[np.int32]
+    """Minute at which it rests, at noon or so; 0 where it does not."""
+    resume: NDArray[np.int32]
+    """Minute at which it goes on after that; 0 where it does not rest."""
 
 
 def sessions(calendar: str, first: int, last: int, cache: Path) -> Sessions:
@@ -61,18 +67,33 @@ def sessions(calendar: str, first: int, last: int, cache: Path) -> Sessions:
     Whole years, so that tomorrow's start finds today's file. Raises ValueError for years the library cannot tell
     (Korea's end in 2050).
     """
-    years = date_of(first).year, date_of(last).year + 1
-    version = importlib.metadata.version("exchange_calendars")
-    path = cache / f"calendar-{version}-{calendar.replace('/', '')}-{years[0]}-{years[1]}.npy"
-    try:
-        return Sessions(*np.asarray(np.load(path, allow_pickle=False), np.int32))
-    except (OSError, ValueError, EOFError, TypeError):
-        found = _computed(calendar, *years)
+    found = kept_sessions(calendar, first, last, cache)
+    if found is not None:
+        return found
+    found = _computed(calendar, *_years(first, last))
+    path = _path(calendar, first, last, cache)
     cache.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(f".{os.getpid()}.npy")
     np.save(draft, np.stack(found))
     draft.rename(path)
     return found
+
+
+def kept_sessions(calendar: str, first: int, last: int, cache: Path) -> Sessions | None:
+    """The same as far as it is in the folder; None where somebody has to compute it first, which takes seconds."""
+    try:
+        return Sessions(*np.asarray(np.load(_path(calendar, first, last, cache), allow_pickle=False), np.int32))
+    except (OSError, ValueError, EOFError, TypeError):
+        return None
+
+
+def _years(first: int, last: int) -> tuple[int, int]:
+    return date_of(first).year, date_of(last).year + 1
+
+
+def _path(calendar: str, first: int, last: int, cache: Path) -> Path:
+    version, years = importlib.metadata.version("exchange_calendars"), _years(first, last)
+    return cache / f"calendar-{version}-{calendar.replace('/', '')}-{years[0]}-{years[1]}.npy"
 
 
 def closing_minutes(markets: Sequence[Market], base_date: int, days: int, cache: Path) -> NDArray[np.int32]:
@@ -136,5 +157,12 @@ def _computed(name: str, first_year: int, last_year: int) -> Sessions:
     first, last = dt.date(first_year, 1, 1), dt.date(last_year, 12, 31)
     calendar = exchange_calendars.get_calendar(name, start=first.isoformat(), end=last.isoformat())
     days = calendar.sessions.to_numpy().astype("datetime64[D]").astype(np.int64).astype(np.int32)
-    closes = calendar.closes.dt.tz_convert(calendar.tz)
-    return Sessions(days, (60 * closes.dt.hour + closes.dt.minute).to_numpy(np.int32))
+    moments = (calendar.closes, calendar.opens, calendar.break_starts, calendar.break_ends)
+    return Sessions(days, *(_minutes(of_day, calendar.tz) for of_day in moments))
+
+
+def _minutes(moments: Any, time_zone: Any) -> NDArray[np.int32]:
+    """Minutes of the day by the clocks of `time_zone`; 0 where there is no moment."""
+    there = moments.dt.tz_convert(time_zone)
+    minutes: NDArray[np.int32] = (60 * there.dt.hour + there.dt.minute).fillna(0).to_numpy(np.int32)
+    return minutes

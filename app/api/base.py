@@ -29,7 +29,6 @@ from app.master_desk import MasterDesk
 from app.rules_desk import RulesDesk
 from app.stream_limits import Limits
 from app.streams import Streams
-from app.views_store import ViewStore
 from app.webhooks import Webhooks
 
 log = structlog.get_logger()
@@ -70,8 +69,6 @@ class Context:
     """Who is told of decisions; None where nobody is."""
     master: MasterDesk | None = None
     """People at the security master; None where there is none."""
-    views: ViewStore | None = None
-    """Views that people have saved; None where none are kept."""
     past: Past | None = None
     """What was; None where nothing is archived."""
 

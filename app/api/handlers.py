@@ -20,7 +20,6 @@ from app.api import (
     reviews,
     rules,
     stream,
-    views,
     webhooks,
 )
 from app.api.answers import HistoryAnswer, locate_answer, transition_answer
@@ -199,7 +198,6 @@ def make_app(context: Context) -> web.Application:
                     *orders.RESOURCES,
                     *feeds.RESOURCES,
                     *master.RESOURCES,
-                    *views.RESOURCES,
                     *files.RESOURCES,
                     *stream.RESOURCES,
                     *webhooks.RESOURCES,

@@ -17,6 +17,7 @@ from app.api.master_answers import (
     HistoryOfSecurity,
     MergeRequest,
     MovedAnswer,
+    NamedAnswer,
     OutcomeAnswer,
     SplitRequest,
     basket_answer,
@@ -25,7 +26,7 @@ from app.api.master_answers import (
     security_answer,
     version_answers,
 )
-from app.api.parameters import Parameters, number
+from app.api.parameters import Parameters, number, text_of
 from app.api.problems import Fault, ProblemError
 from app.api.requests import typed
 from app.master_database import DecisionConflictError, MasterStoreError
@@ -144,6 +145,29 @@ class Split(MasterBase):
         self.outcome(await self.asked(split))
 
 
+class Named(MasterBase):
+    """/api/v1/securities?name=."""
+
+    for_clients = True
+
+    async def get(self) -> None:
+        """Our code of whoever has that name, now or formerly: nobody is an answer, too."""
+        self.checked_body()
+        parameters = Parameters(self, ("name",))
+        name = parameters.read("name", text_of)
+        parameters.check()
+        if name is None:
+            raise ProblemError(422, "invalid", "the query cannot be used", (Fault("Missing", parameter="name"),))
+        found = await self.asked(self._code(name)) or await self.asked(self._code(name.upper()))
+        self.json(NamedAnswer([found] if found else []))
+
+    async def _code(self, name: str) -> str | None:
+        try:
+            return await self.desk.code(name)
+        except NobodyError:
+            return None
+
+
 class SecurityResource(MasterBase):
     """/api/v1/securities/{id}."""
 
@@ -212,6 +236,7 @@ def _cursor(text: str) -> tuple[int, str]:
 
 
 RESOURCES: Final = (
+    (r"/api/v1/securities", Named),
     (r"/api/v1/securities/exceptions", Exceptions),
     (r"/api/v1/securities/exceptions/([^/]+)", Exception_),
     (r"/api/v1/securities/exceptions/([^/]+)/decide", Decide),

@@ -85,6 +85,12 @@ class ExceptionAnswer(Struct, frozen=True):
     changed: dt.datetime
 
 
+class NamedAnswer(Struct, frozen=True):
+    """Codes of securities with a name; none where nobody has it."""
+
+    securities: list[str]
+
+
 class SecurityAnswer(Struct, frozen=True):
     """A security as everybody sees it, and how that came about."""
 

@@ -18,7 +18,6 @@ from app.api.openapi_parts import content, operation, parameter, ref
 from app.api.openapi_quotes import QUOTE_TYPES, quote_paths
 from app.api.openapi_rules import RULE_TYPES, rule_paths
 from app.api.openapi_stream import STREAM_TYPES, stream_paths
-from app.api.openapi_views import VIEW_TYPES, view_paths
 from app.api.problems import KINDS, Problem
 from app.api.requests import MAX_LINES, ActionsRequest, ApproveRequest, AskRequest, EndRequest, RejectRequest
 from app.api.schemas import SCHEMA_TYPES, schema_documents, schema_paths
@@ -46,7 +45,6 @@ _TYPES: Final = (
     *QUOTE_TYPES,
     *LIST_TYPES,
     *STREAM_TYPES,
-    *VIEW_TYPES,
     Problem,
 )
 _PAGE: Final = {
@@ -112,8 +110,7 @@ def openapi() -> dict[str, Any]:
         | file_paths()
         | master_paths()
         | asof_paths()
-        | stream_paths()
-        | view_paths(),
+        | stream_paths(),
         "components": {
             "schemas": schemas,
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},

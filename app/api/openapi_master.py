@@ -9,6 +9,7 @@ MASTER_TYPES: Final = (
     told.DecideRequest,
     told.MergeRequest,
     told.SplitRequest,
+    told.NamedAnswer,
     told.SecurityAnswer,
     told.HistoryOfSecurity,
     told.ExceptionPage,
@@ -34,6 +35,17 @@ _DECIDED: Final = {
 def master_paths() -> dict[str, Any]:
     """Path -> operations."""
     return {
+        "/api/v1/securities": {
+            "get": operation(
+                "Our code of the security with a name, now or formerly; nothing is no error",
+                {"200": content("The code, or none.", "NamedAnswer")},
+                (404, 422, 503),
+                parameters=[
+                    parameter("name", "Code, ISIN, CUSIP, SEDOL, FIGI, RIC, BBG or TICKER@MARKET, whole.")
+                    | {"required": True}
+                ],
+            )
+        },
         "/api/v1/securities/exceptions": {
             "get": operation(
                 "Identifiers that sources differ on or securities share, and what of their records cannot be used",

@@ -31,8 +31,7 @@ def run(args: argparse.Namespace) -> int:
     """Exit code 1: a database cannot be had or is of a later program, and standard error says why."""
     settings = Settings.load({"data": args.data, "database": args.database})
     behind = False
-    journal, master = settings.database_url, master_database.url_of(settings)
-    for chain, url in ((Chain.JOURNAL, journal), (Chain.MASTER, master), (Chain.DESK, journal)):
+    for chain, url in ((Chain.JOURNAL, settings.database_url), (Chain.MASTER, master_database.url_of(settings))):
         if args.action == "status" and not _exists(url):
             sys.stdout.write(f"{chain:10}{'-':10}not there yet\n")
             continue

@@ -52,7 +52,8 @@ class Pump:
         self.views = Views()
         self._name = tables_name
         self._frame_ms = frame_ms
-        self._executor = ThreadPoolExecutor(2, "view")
+        self.executor = ThreadPoolExecutor(2, "view")
+        """Where whatever takes a pass over all securities is done, beside the loop."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._next_follow_s = self._next_stats_s = 0.0
         self._counted_epoch = -1
@@ -129,7 +130,7 @@ class Pump:
     async def close(self) -> None:
         """Wait for what runs, then give the tables back."""
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._executor.shutdown()
+        self.executor.shutdown()
         if self.attachment is not None:
             self.attachment.close()
             self.attachment = None
@@ -160,7 +161,7 @@ class Pump:
     async def _learn(self, attachment: Attachment) -> None:
         """Take up the columns of the rules in force, and tell every session when they are others."""
         try:
-            columns = await attachment.run(self._executor, attachment.inventory.columns)
+            columns = await attachment.run(self.executor, attachment.inventory.columns)
         except TornReadError as error:
             _log.warning("columns are late", reason=str(error))
             return
@@ -207,7 +208,7 @@ class Pump:
         inventory = attachment.inventory
         try:
             attachment.negative, attachment.htb = await attachment.run(
-                self._executor, lambda: (inventory.negative(), inventory.hard_to_borrow())
+                self.executor, lambda: (inventory.negative(), inventory.hard_to_borrow())
             )
         except TornReadError as error:
             _log.warning("totals are late", reason=str(error))
@@ -234,7 +235,7 @@ class Pump:
 
     async def _renewal(self, attachment: Attachment, view: SharedView) -> None:
         try:
-            membership, view.cost_s = await attachment.run(self._executor, _timed, attachment, view.query)
+            membership, view.cost_s = await attachment.run(self.executor, _timed, attachment, view.query)
             if attachment is self.attachment:
                 view.renewed(membership)
         except QueryError as error:

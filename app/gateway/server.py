@@ -13,7 +13,9 @@ from tornado.web import Application, RequestHandler
 
 from app.gateway import sockets
 from app.gateway.export import Exports, InventoryCsv
+from app.gateway.overview import OverviewHandler, Overviews
 from app.gateway.pump import Pump
+from app.gateway.search import SearchHandler
 from app.settings import Settings
 
 GOING_AWAY: Final = 1001
@@ -39,12 +41,18 @@ class Ready(RequestHandler):
         self.finish({"state": state, "sessions": len(self._pump.sessions)})
 
 
-def application(pump: Pump, secret: str, exports: Exports) -> Application:
-    """All routes. A ping that is not answered in time closes its session."""
+def application(pump: Pump, secret: str, exports: Exports, currency: str) -> Application:
+    """All routes. `currency`: what sums of money are in. A ping that is not answered in time closes its session."""
     return Application(
         [
             ("/ws/grid", sockets.GridSocket, {"pump": pump, "secret": secret}),
             ("/export/inventory.csv", InventoryCsv, {"pump": pump, "secret": secret, "exports": exports}),
+            ("/search", SearchHandler, {"pump": pump, "secret": secret}),
+            (
+                "/overview",
+                OverviewHandler,
+                {"pump": pump, "secret": secret, "overviews": Overviews(), "currency": currency},
+            ),
             ("/health/live", Live),
             ("/health/ready", Ready, {"pump": pump}),
         ],
@@ -77,7 +85,10 @@ async def serving(settings: Settings, *, port: int | None = None) -> AsyncIterat
     """The gateway on `port` (that of the settings by default; 0: any free one)."""
     pump, exports = Pump(f"{settings.instance}.tables", settings.frame_ms), Exports()
     bound = bind_sockets(settings.gateway_port if port is None else port, settings.host)
-    server = HTTPServer(application(pump, settings.secret, exports), max_body_size=sockets.MAX_MESSAGE_BYTES)
+    server = HTTPServer(
+        application(pump, settings.secret, exports, settings.reporting_currency),
+        max_body_size=sockets.MAX_MESSAGE_BYTES,
+    )
     server.add_sockets(bound)
     beat = asyncio.create_task(pump.run())
     try:

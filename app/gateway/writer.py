@@ -10,6 +10,7 @@ from typing import Any, Final, ParamSpec, TypeVar
 from app.gateway.messages import Stats
 from engine.model import Concern
 from engine.views import FEED_STALE_NS, Inventory, InventoryColumns, SegmentMissingError, Tables, totals
+from engine.views_search import Search
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -29,6 +30,7 @@ class Attachment:
         """Under the rules last heard of; None before that."""
         self.negative = 0
         self.htb = 0
+        self._search: Search | None = None
         self._jobs: set[asyncio.Future[Any]] = set()
         self._closing = False
         self._rate: deque[tuple[float, int]] = deque()
@@ -47,16 +49,17 @@ class Attachment:
         if not self._jobs:
             self.tables.close()
 
+    def search(self) -> Search:
+        """A search over the reference data of now. In a thread: what it needs is made when the data has changed."""
+        reference = self.inventory.reference()
+        if self._search is None or self._search.reference is not reference:
+            self._search = Search(reference, [market.calendar for market in self.tables.markets])
+        return self._search
+
     def state(self, now_ns: int) -> str:
         """As `Stats.state`."""
-        if not self.tables.segment.owner_alive:
-            return "down"
-        now = totals(self.tables)
-        if now.heartbeat_ns and now_ns - now.heartbeat_ns > STALE_AFTER_MS * _NS_PER_MS:
-            return "stale"
-        if now.ready and (now.stale & Concern.SHARES or (now.feed_ns and now_ns - now.feed_ns > FEED_STALE_NS)):
-            return "stale"
-        return "live" if now.ready and now.heartbeat_ns and self.columns is not None else "starting"
+        state = state_of(self.tables, now_ns)
+        return "starting" if state == "live" and self.columns is None else state
 
     def stats(self, now_ns: int) -> Stats:
         """The strip above the grid."""
@@ -99,6 +102,18 @@ class Attachment:
             job.exception()  # whoever waits for the job has it too; asked for here so that a caller gone is no warning
         if self._closing and not self._jobs:
             self.tables.close()
+
+
+def state_of(tables: Tables, now_ns: int) -> str:
+    """As `Stats.state`, as far as the tables tell it."""
+    if not tables.segment.owner_alive:
+        return "down"
+    now = totals(tables)
+    if now.heartbeat_ns and now_ns - now.heartbeat_ns > STALE_AFTER_MS * _NS_PER_MS:
+        return "stale"
+    if now.ready and (now.stale & Concern.SHARES or (now.feed_ns and now_ns - now.feed_ns > FEED_STALE_NS)):
+        return "stale"
+    return "live" if now.ready and now.heartbeat_ns else "starting"
 
 
 def attach(name: str) -> Attachment | None:

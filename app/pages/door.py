@@ -15,7 +15,7 @@ from tornado.httputil import HTTPServerRequest
 from tornado.ioloop import PeriodicCallback
 from tornado.web import HTTPError, RequestHandler
 
-from app.pages.login import HOME, HOME_OF_CLIENTS
+from app.pages.login import HOME_OF_CLIENTS, OF_EVERYBODY
 from app.pages.logins import Login, Logins
 from app.users_store import UsersError
 
@@ -67,10 +67,10 @@ class WatchedPage(DocHandler):
         known = self.get_current_user()  # type: ignore[no-untyped-call]
         login = getattr(self.request, "login", None)
         kept = known and isinstance(login, Login) and login.identity.clients is not None
-        if kept and self.request.path.rstrip("/") == HOME:
+        if kept and self.request.path.rstrip("/") == OF_EVERYBODY:
             self.redirect(HOME_OF_CLIENTS)
             return
-        page = super().get(*args, **kwargs)  # type: ignore[no-untyped-call]
+        page = super().get(*args, **kwargs)
         if page is not None:  # who is not known has been led to the login
             await page
 

@@ -10,8 +10,8 @@ from app.pages import assets
 from app.pages.logins import Login
 
 PAGES: Final = (
+    ("/overview", "Overview"),
     ("/inventory", "Inventory"),
-    ("/positions", "Positions"),
     ("/locates", "Locates"),
     ("/limits", "Limits"),
     ("/rules", "Rules"),

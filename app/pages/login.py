@@ -17,9 +17,10 @@ from app.pages.logins import Attempts, Login, Logins
 from app.users_store import Users, UsersError
 
 log = structlog.get_logger()
-HOME: Final = "/inventory"
+HOME: Final = "/overview"
+OF_EVERYBODY: Final = "/inventory"
+"""Not for who is kept to some clients; such a person is led to the other one."""
 HOME_OF_CLIENTS: Final = "/locates"
-"""Where they go who are shown some clients only."""
 WINDOW_S: Final = 300.0
 PER_PERSON: Final = 5
 """Wrong passwords of one name from one address within the window."""
@@ -66,8 +67,10 @@ def safe_next(text: str) -> str:
     return HOME if strange or not text.isprintable() else text
 
 
-class _Handler(RequestHandler):
-    def initialize(self, desk: Desk) -> None:
+class Guarded(RequestHandler):
+    """Answers who has a login."""
+
+    def initialize(self, desk: Desk, **_own: Any) -> None:
         """`desk`: shared by all."""
         self.desk = desk
 
@@ -88,7 +91,7 @@ class _Handler(RequestHandler):
         return login
 
 
-class LoginHandler(_Handler):
+class LoginHandler(Guarded):
     """/login."""
 
     def get(self) -> None:
@@ -163,7 +166,7 @@ class LoginHandler(_Handler):
         )
 
 
-class LogoutHandler(_Handler):
+class LogoutHandler(Guarded):
     """/logout."""
 
     def post(self) -> None:
@@ -178,7 +181,7 @@ class LogoutHandler(_Handler):
         self.redirect("/login", status=303)
 
 
-class TokenHandler(_Handler):
+class TokenHandler(Guarded):
     """/token: the next token of a page that is open for longer. Only this origin can read it."""
 
     def get(self) -> None:
@@ -187,10 +190,15 @@ class TokenHandler(_Handler):
         self.write(self.desk.session(self.who_or_refuse()))
 
 
-class TicketHandler(_Handler):
-    """/ticket: a fresh ticket for a grid that has been open for longer than its own is good."""
+class TicketHandler(Guarded):
+    """/ticket: a fresh ticket for the gateway, and where that is: for the search, and for a grid that has been open for longer
+    than its own is good."""
+
+    def initialize(self, desk: Desk, **own: Any) -> None:
+        super().initialize(desk)
+        self._gateway_port: int = own["gateway_port"]
 
     def get(self) -> None:
         if self.who_or_refuse().identity.clients is not None:
             raise HTTPError(403)  # the grid shows everybody's
-        self.write({"ticket": tickets.issue(self.desk.secret, time.time())})
+        self.write({"ticket": tickets.issue(self.desk.secret, time.time()), "gateway_port": self._gateway_port})

@@ -12,9 +12,11 @@ from tornado.web import HTTPError, RedirectHandler
 from app import tickets
 from app.pages import assets
 from app.pages.frame import PAGES, frame
-from app.pages.login import Desk, LoginHandler, LogoutHandler, TicketHandler, TokenHandler
+from app.pages.login import HOME, Desk, LoginHandler, LogoutHandler, TicketHandler, TokenHandler
 from app.pages.logins import Logins
+from app.pages.markets import Hours, MarketsHandler
 from app.pages.proxy import ApiProxy
+from app.pages.pulse import PulseHandler
 from app.pages.security import WILDCARDS, headers_transform, websocket_origins
 from app.pages.stream import PATH, StreamProxy
 from app.settings import Settings
@@ -27,12 +29,12 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 API_CLIENTS = 256
-SHARED = ("grid/dom.js", "grid/formats.js", "grid/pages.js", "grid/status.js", "page/")
+SHARED = ("frame/", "grid/dom.js", "grid/formats.js", "grid/pages.js", "grid/status.js", "page/")
 """What pages of text and tables take from scripts that are not their own."""
-SCRIPTED = {"/locates": "locates", "/limits": "limits", "/rules": "rules", "/feeds": "health"}
+SCRIPTED = {"/overview": "overview", "/locates": "locates", "/limits": "limits", "/rules": "rules", "/feeds": "health"}
 """Address of each of them, and the name of its folder in the assets, `NAME_page`."""
-GRIDS = {"/inventory": "inventory", "/positions": "positions"}
-"""Address of each page of a table, and the table."""
+BORROWED = {"overview": ("health_page/words.js", "locates_page/words.js")}
+"""Scripts of one page that another takes."""
 FORWARDED = r"/(?:api|health)/.*|/metrics"
 
 
@@ -45,35 +47,32 @@ def make(settings: Settings) -> "Server":
     from layouts.lookup import Lookup  # noqa: PLC0415  the same
 
     guard()
+    reader = Reader(f"{settings.instance}.tables")
     lookup = Lookup(Reader(f"{settings.instance}.tables"), settings.reporting_currency)
     desk = _desk(settings)
 
-    def grid(table: str, path: str) -> Callable[[], "Template"]:
-        def made() -> "Template":
-            from panel import state  # noqa: PLC0415  see above
+    def inventory() -> "Template":
+        from panel import state  # noqa: PLC0415  see above
 
-            from layouts.grid_page import PageContext, page  # noqa: PLC0415  see above
+        from layouts.inventory import PageContext, page  # noqa: PLC0415  see above
 
-            login = visitor()
-            if login.identity.clients is not None:
-                raise HTTPError(403)  # the tables are everybody's
-            around = frame(path, login)
-            return page(
-                PageContext(
-                    template=(assets.FOLDER / "pages" / "grid.html").read_text(),
-                    table=table,
-                    assets=assets.address(),
-                    modules=assets.modules("grid/", "page/rest"),
-                    gateway_port=settings.gateway_port,
-                    ticket=tickets.issue(settings.secret, time.time()),
-                    lookup=lookup,
-                    theme=_argument(state.session_args, "theme"),
-                    navigation=around.navigation,
-                    account=around.account,
-                )
+        login = visitor()
+        if login.identity.clients is not None:
+            raise HTTPError(403)  # the inventory is everybody's
+        around = frame("/inventory", login)
+        return page(
+            PageContext(
+                template=(assets.FOLDER / "pages" / "inventory.html").read_text(),
+                assets=assets.address(),
+                modules=assets.modules("grid/", "frame/", "page/gateway.js", "page/rest.js"),
+                gateway_port=settings.gateway_port,
+                ticket=tickets.issue(settings.secret, time.time()),
+                lookup=lookup,
+                theme=_argument(state.session_args, "theme"),
+                navigation=around.navigation,
+                account=around.account,
             )
-
-        return made
+        )
 
     def scripted(name: str, path: str) -> Callable[[], "Template"]:
         def made() -> "Template":
@@ -89,7 +88,7 @@ def make(settings: Settings) -> "Server":
                     body=(assets.FOLDER / "pages" / f"{name}.html").read_text(),
                     name=name,
                     assets=assets.address(),
-                    modules=assets.modules(f"{name}_page/", *SHARED),
+                    modules=assets.modules(f"{name}_page/", *SHARED, *BORROWED.get(name, ())),
                     session=desk.session(login),
                     theme=_argument(state.session_args, "theme"),
                     navigation=around.navigation,
@@ -99,7 +98,7 @@ def make(settings: Settings) -> "Server":
 
         return made
 
-    pages: dict[str, Any] = {path: grid(table, path) for path, table in GRIDS.items()}
+    pages: dict[str, Any] = {"/inventory": inventory}
     pages |= {path: scripted(name, path) for path, name in SCRIPTED.items()}
     server = get_server(
         pages,
@@ -107,7 +106,7 @@ def make(settings: Settings) -> "Server":
         port=settings.port,
         address=settings.host,
         websocket_origin=websocket_origins(settings.host, settings.port),
-        extra_patterns=_routes(settings, desk),
+        extra_patterns=_routes(settings, desk, reader),
         auth_provider=Door(desk.logins),
         # a page's token is readable by its scripts: the cookie must not be in it
         exclude_cookies=[desk.logins.cookie],
@@ -130,15 +129,17 @@ def _desk(settings: Settings) -> Desk:
     return Desk(users, logins, settings.secret)
 
 
-def _routes(settings: Settings, desk: Desk) -> list[tuple[object, ...]]:
+def _routes(settings: Settings, desk: Desk, reader: Reader) -> list[tuple[object, ...]]:
     client = AsyncHTTPClient(force_instance=True, max_clients=API_CLIENTS)
     api_host = "127.0.0.1" if settings.host in WILDCARDS else settings.host
     return [
-        (r"/", RedirectHandler, {"url": "/inventory", "permanent": False}),
+        (r"/", RedirectHandler, {"url": HOME, "permanent": False}),
         (r"/login", LoginHandler, {"desk": desk}),
         (r"/logout", LogoutHandler, {"desk": desk}),
         (r"/token", TokenHandler, {"desk": desk}),
-        (r"/ticket", TicketHandler, {"desk": desk}),
+        (r"/ticket", TicketHandler, {"desk": desk, "gateway_port": settings.gateway_port}),
+        (r"/pulse", PulseHandler, {"desk": desk, "reader": reader}),
+        (r"/markets", MarketsHandler, {"desk": desk, "hours": Hours(settings.folder / "calendars", time.time)}),
         (rf"/assets/(?:{assets.digest()}/)?(.*)", assets.AssetsHandler, {"path": str(assets.FOLDER)}),
         (PATH, StreamProxy, {"base": f"ws://{api_host}:{settings.api_port}"}),
         (FORWARDED, ApiProxy, {"base": f"http://{api_host}:{settings.api_port}", "client": client}),

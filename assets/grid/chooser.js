@@ -1,12 +1,17 @@
-// The button at the end of the grid's head: which columns are shown. A choice is what differs from what the desk shows, so that
-// a new calculation appears by itself.
+// The button at the end of the grid's head: which columns are shown. The choice is kept in this browser, as what differs
+// from what the desk shows, so that a new calculation appears by itself.
 
 import { make } from "./dom.js";
 
+const KEY = "ims-columns";
+
+export function chosen() {
+  return JSON.parse(localStorage.getItem(KEY) ?? "{}");
+}
+
 export class Chooser {
-  /** `chosen()`: the choice now, id -> yes or no; `onChange(choice)` follows every choice. */
-  constructor(host, chosen, onChange) {
-    this.chosen = chosen;
+  /** `onChange(choice)` follows every choice. */
+  constructor(host, onChange) {
     this.onChange = onChange;
     this.columns = [];
     this.search = make("input", { type: "search", placeholder: "Find a column…", "aria-label": "Find a column", spellcheck: "false", autocomplete: "off", oninput: () => this.#filter() });
@@ -31,7 +36,7 @@ export class Chooser {
       groups.get(name).push(column);
     }
     this.list.replaceChildren(...[...groups].map(([name, members]) => this.#group(name, members)));
-    this.renew();
+    this.#mark();
   }
 
   #group(name, members) {
@@ -48,7 +53,7 @@ export class Chooser {
   }
 
   #set(members, on) {
-    const choice = { ...this.chosen() };
+    const choice = chosen();
     for (const { id, shown } of members) {
       if (on === shown) delete choice[id];
       else choice[id] = on;
@@ -57,13 +62,13 @@ export class Chooser {
   }
 
   #choose(choice) {
+    localStorage.setItem(KEY, JSON.stringify(choice));
+    this.#mark();
     this.onChange(choice);
-    this.renew();
   }
 
-  /** Show what is chosen now. */
-  renew() {
-    const choice = this.chosen();
+  #mark() {
+    const choice = chosen();
     const on = (column) => choice[column.id] ?? column.shown;
     const byId = new Map(this.columns.map((column) => [column.id, column]));
     for (const box of this.list.querySelectorAll("[data-choice]")) box.checked = on(byId.get(box.dataset.choice));

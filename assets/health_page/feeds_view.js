@@ -1,7 +1,7 @@
 // Every feed in one line.
 
 import { make } from "../grid/dom.js";
-import { Sparkline } from "./sparkline.js";
+import { Sparkline } from "../page/sparkline.js";
 import { ADDRESS } from "./state.js";
 import { link, LiveTable } from "../page/table.js";
 import { count, moment, rate, roughly, since, stateOf } from "./words.js";

@@ -5,8 +5,8 @@ const AGAIN_MS = [1_000, 5_000, 30_000];
 /** So often at most, however much happens. */
 const BETWEEN_MS = 500;
 
-/** Call `ring` soon after a step of `topic` (locates or orders); `token()`: the page's token of now. */
-export function bell(topic, token, ring) {
+/** Call `ring` soon after a step of `topics` (one, or a list: locates, orders); `token()`: the page's token of now. */
+export function bell(topics, token, ring) {
   let failures = 0;
   let due = null;
   let last = 0;
@@ -20,7 +20,7 @@ export function bell(topic, token, ring) {
   const connect = () => {
     const address = `${window.location.origin.replace(/^http/, "ws")}/api/v1/stream`;
     const socket = new WebSocket(address, ["ims.v1", `bearer.${token()}`]);
-    socket.addEventListener("open", () => socket.send(JSON.stringify({ op: "subscribe", topic, snapshot: false })));
+    socket.addEventListener("open", () => [topics].flat().forEach((topic) => socket.send(JSON.stringify({ op: "subscribe", topic, snapshot: false }))));
     socket.addEventListener("message", ({ data }) => {
       failures = 0;
       if (JSON.parse(data).type === "delta") rung();

@@ -8,12 +8,12 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from app import master_schema, outbox_schema, rules_schema, views_schema  # noqa: F401  has tables of METADATA
+from app import master_schema, outbox_schema, rules_schema  # noqa: F401  has tables of METADATA
 from app.database import Chain, NewerDatabaseError, connect, missing, prepare, upgrade, version_of
 from app.journal_schema import METADATA
 from tests.app.journal_urls import STORES, journal_url
 
-MODELS = {Chain.JOURNAL: METADATA, Chain.MASTER: master_schema.METADATA, Chain.DESK: views_schema.METADATA}
+MODELS = {Chain.JOURNAL: METADATA, Chain.MASTER: master_schema.METADATA}
 """Of all modules that have tables: whoever adds one imports it here."""
 GROWING = {
     Chain.JOURNAL: {"locate_history", "order_history", "rule_versions", "rule_audit"},
@@ -21,7 +21,6 @@ GROWING = {
         *("master_versions", "master_case_history", "master_decisions"),
         *("master_outcomes", "master_baskets", "master_moved"),
     },
-    Chain.DESK: set(),
 }
 
 

@@ -1,10 +1,9 @@
 """What axe-core finds wrong with a page as it is on screen now: names, roles, labels, focus, contrast (WCAG 2.2 AA)."""
 
 from functools import cache
-from pathlib import Path
+from importlib.resources import files
 from typing import Any
 
-import axe_playwright_python
 from playwright.sync_api import Page
 
 GRAVE = ("serious", "critical")
@@ -16,7 +15,7 @@ _RUN = """async ([rules, part]) => (await axe.run(part ?? document, {
 
 @cache
 def _axe() -> str:
-    return (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
+    return files("axe_playwright_python").joinpath("axe.min.js").read_text()
 
 
 def findings(page: Page, part: str | None = None) -> list[str]:

@@ -13,7 +13,7 @@ from app.settings import Settings
 from app.users_store import FILE, Users
 from tests.e2e import desk_page as pages
 from tests.e2e.desk_page import DeskPage, desk_page
-from tests.e2e.page_server import PASSWORD, PEOPLE, page_server, sign_in
+from tests.e2e.page_server import KEPT, PASSWORD, PEOPLE, page_server, sign_in
 from tests.e2e.scripted_api import Script, serving
 
 
@@ -29,7 +29,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     folder, port = tmp_path_factory.mktemp("data"), services.free_port()
     users = Users(folder / FILE)
     for name, roles in PEOPLE.items():
-        users.add(name, PASSWORD, roles)
+        users.add(name, PASSWORD, roles, KEPT.get(name))
     users.close()
     made = Settings(instance=f"pages-{port}", port=port, data=str(folder))
     with page_server(made):

@@ -18,7 +18,10 @@ PEOPLE = {
     "auditor": [Role.COMPLIANCE],
     "olga": [Role.OPS],
     "tom": [Role.TRADER],
+    "carla": [Role.TRADER],
 }
+KEPT = {"carla": frozenset({"FUND9"})}
+"""Who of them sees some clients only."""
 CONTRASTS = """() => {
   const rgb = (text) => text.match(/[\\d.]+/g).map(Number);
   const light = (c) => {

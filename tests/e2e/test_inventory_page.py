@@ -126,7 +126,7 @@ def test_text_market_temperature_and_today_narrow_the_view(desk: DeskPage, servi
     desk.page.click("#clear")
     desk.wait_rows()
     name = desk.column("name")[3]
-    desk.page.keyboard.press("/")
+    desk.page.keyboard.press("f")
     desk.page.keyboard.type(name)
     desk.page.wait_for_function("location.search.includes('q=')")
     desk.wait_rows()

@@ -171,13 +171,13 @@ def test_a_flood_of_names_does_not_fill_the_memory(clock: Clock) -> None:
     [
         ("/rules?document=tw&version=3", "/rules?document=tw&version=3"),
         ("/inventory", "/inventory"),
-        ("https://evil.example/", "/inventory"),
-        ("//evil.example/", "/inventory"),
-        ("/\\evil.example", "/inventory"),
-        ("javascript:alert(1)", "/inventory"),
-        ("/login?next=/login", "/inventory"),
-        ("/rules\r\nSet-Cookie: x=y", "/inventory"),
-        ("", "/inventory"),
+        ("https://evil.example/", "/overview"),
+        ("//evil.example/", "/overview"),
+        ("/\\evil.example", "/overview"),
+        ("javascript:alert(1)", "/overview"),
+        ("/login?next=/login", "/overview"),
+        ("/rules\r\nSet-Cookie: x=y", "/overview"),
+        ("", "/overview"),
     ],
 )
 def test_a_login_leads_to_pages_of_ours_only(wanted: str, goes: str) -> None:

@@ -99,7 +99,7 @@ def test_a_page_opens_without_an_engine_and_brings_a_fresh_ticket(server: Settin
 
 def test_the_root_leads_to_the_inventory(server: Settings) -> None:
     status, headers, _ = ask(server, "/")
-    assert (status, headers["Location"]) == (302, "/inventory")
+    assert (status, headers["Location"]) == (302, "/overview")
 
 
 def test_a_long_open_page_gets_a_new_ticket(server: Settings) -> None:

@@ -1,1 +1,0 @@
-"""Steps of what people arrange for themselves, in order."""
