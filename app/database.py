@@ -29,6 +29,8 @@ class Chain(StrEnum):
     """Decisions, the rules they were made by, and who was told of them."""
     MASTER = "master"
     """Securities."""
+    BREAKS = "breaks"
+    """What does not agree, and what people do about it: written beside decisions, which never wait for it."""
 
     @property
     def folder(self) -> Path:

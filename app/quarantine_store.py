@@ -169,6 +169,13 @@ class QuarantineStore:
         with self._engine.connect() as connection:
             return {topic: int(events) for topic, events in connection.execute(asked)}
 
+    def by_reason(self) -> dict[tuple[str, str], int]:
+        """Entries of each topic and reason."""
+        column = _TABLE.c
+        asked = sa.select(column.topic, column.reason, sa.func.count()).group_by(column.topic, column.reason)
+        with self._engine.connect() as connection:
+            return {(topic, reason): int(count) for topic, reason, count in connection.execute(asked)}
+
     def _measured(self) -> Size:
         sizes = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(sa.func.length(_TABLE.c.raw)), 0))
         with self._engine.connect() as connection:

@@ -15,7 +15,7 @@ class SettingsError(ValueError):
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything a process of the service needs to know. Ports: pages, then API, gateway and analyst, next to each other."""
+    """Everything a process of the service needs to know. Ports, one after the other: pages, API, gateway, analyst, breaks."""
 
     instance: str = "main"
     """Names the shared memory: two services on one machine need two names (and two ports)."""
@@ -77,6 +77,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def analyst_port(self) -> int:
         """Of 127.0.0.1 only."""
         return self.port + 3
+
+    @property
+    def breaks_port(self) -> int:
+        """Of 127.0.0.1 only."""
+        return self.port + 4
 
     @property
     def folder(self) -> Path:

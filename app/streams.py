@@ -1,16 +1,16 @@
 """What can be followed, who may follow it, and the task that keeps the boards up to date."""
 
 import asyncio
-from collections.abc import Callable, Iterator
 from typing import Final
 
 import structlog
 
+from app.breaks.client import BreaksClient
 from app.identity import Identity, Role
 from app.outbox import Outbox
 from app.stream_availability import AvailabilityBoard
 from app.stream_breaks import BreaksBoard
-from app.stream_limits import Limits, LimitsBoard, Name
+from app.stream_limits import Limits, LimitsBoard
 from app.stream_messages import StreamError, Subscribe, Topic
 from app.stream_session import Following
 from app.stream_steps import Steps
@@ -23,20 +23,19 @@ READERS: Final = frozenset(Role)
 
 
 class Streams:
-    """`holders`: whose limits may be overdrawn; `clock`: UTC nanoseconds."""
+    """`breaks`: who knows what does not agree."""
 
     def __init__(
         self,
         outbox: Outbox,
         limits: Limits,
-        holders: Callable[[], Iterator[Name]],
-        clock: Callable[[], int],
+        breaks: BreaksClient,
     ) -> None:
         self._outbox = outbox
         self._securities = limits.securities
         self._availability = AvailabilityBoard(limits.securities)
         self._limits = LimitsBoard(limits)
-        self._breaks = BreaksBoard(limits, holders, clock)
+        self._breaks = BreaksBoard(breaks)
         self.readers = 0
 
     @property

@@ -60,7 +60,7 @@ class Supervisor:
         self.engine = Child("engine", "engine")
         self.workers = [Child(f"worker{i}", "worker", {"IMS_WORKER": str(i)}) for i in range(settings.workers)]
         self.archive = [Child("archive", "archive")] if settings.archive else []
-        self.faces = [Child(name, name) for name in ("gateway", "analyst", "files", "pages")]
+        self.faces = [Child(name, name) for name in ("gateway", "analyst", "breaks", "files", "pages")]
         self._watches: list[asyncio.Task[None]] = []
         self._others: set[asyncio.Task[None]] = set()
         """What is done beside the watching."""

@@ -10,6 +10,7 @@ import structlog
 from app.api.decisions import Decisions
 from app.api.order_decisions import OrderDecisions
 from app.api.securities import Securities
+from app.breaks.client import BreaksClient
 from app.outbox import Outbox, OutboxError
 from app.settings import Settings
 from app.stream_limits import Limits, Name
@@ -38,6 +39,7 @@ class Telling:
         securities: Securities,
         decisions: Decisions,
         orders: OrderDecisions,
+        breaks: BreaksClient,
         clock: Callable[[], int],
     ) -> None:
         self._securities = securities
@@ -45,7 +47,7 @@ class Telling:
         self._orders = orders.desk
         self.outbox = Outbox(settings.database_url)
         self.limits = Limits(securities, lambda: machine.compiled, self._decided)
-        self.streams = Streams(self.outbox, self.limits, self._holders, clock)
+        self.streams = Streams(self.outbox, self.limits, breaks)
         self.webhooks = Webhooks(self.outbox, settings.secret, settings.webhook_origins, clock)
         self._flushed_s = 0.0
         self._tasks: list[asyncio.Task[None]] = []
@@ -76,13 +78,7 @@ class Telling:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self.outbox.close()
 
-    # parts
-
-    def _decided(self, code: str, scope: Scope, owner: str) -> Mapping[Decided, int]:
-        sells = dict(self._orders.sells_of(code, _SCOPES[scope], owner))
-        return dict(self._locates.held_of(code, owner)) | sells if scope == Scope.CLIENT else sells
-
-    def _holders(self) -> Iterator[Name]:
+    def holders(self) -> Iterator[Name]:
         """Those who hold something by orders."""
         seen: set[Name] = set()
         for scope, named in _SCOPES.items():
@@ -91,6 +87,12 @@ class Telling:
                 if name[2] and name not in seen:
                     seen.add(name)
                     yield name
+
+    # parts
+
+    def _decided(self, code: str, scope: Scope, owner: str) -> Mapping[Decided, int]:
+        sells = dict(self._orders.sells_of(code, _SCOPES[scope], owner))
+        return dict(self._locates.held_of(code, owner)) | sells if scope == Scope.CLIENT else sells
 
 
 async def _for_ever(name: str, run: Callable[[], Coroutine[Any, Any, None]]) -> None:

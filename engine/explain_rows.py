@@ -163,7 +163,7 @@ def raw(tables: Tables, security: int) -> Raw:
     return Raw(
         security=security,
         record=record,
-        days=_days(tables, market),
+        days=days_of(tables, market),
         catalogue=catalogue,
         terms=array["terms"][security, : len(catalogue.components)].copy(),
         values=array["values"][security, : len(catalogue.calculations)].copy(),
@@ -229,7 +229,7 @@ def _texts(codes: NDArray[np.bytes_]) -> tuple[str, ...]:
     return tuple(code.decode("utf-8", "replace") for code in codes.tolist())
 
 
-def _days(tables: Tables, market: int) -> tuple[date, ...]:
+def days_of(tables: Tables, market: int) -> tuple[date, ...]:
     """The dates of SD0..SD4.
 
     A date's ordinal is that of the first business day at or after it: the last date with it is that business day.

@@ -164,6 +164,8 @@ class Decided(IntEnum):
     """Approved long sells, not yet executed."""
     SHORT_SELLS = 5
     """Approved short sells that were not cancelled; executed ones stay counted."""
+    BREAKS = 6
+    """Shares that people keep out of what is available until a break is solved."""
 
 
 class Op(IntEnum):
@@ -309,6 +311,16 @@ def _attributes(kind: Kind) -> KindAttributes:
 
 
 KIND_ATTRIBUTES: Final = tuple(_attributes(kind) for kind in Kind)
+
+
+def _stock(attributes: KindAttributes) -> int:
+    if attributes.position_type in ("FIRM", "CLIENT_FREE", "CLIENT_SEGREGATED", "SLAB_BORROW", "REPO_RECEIVED"):
+        return 1
+    return -1 if attributes.position_type in ("SLAB_LOAN", "REPO_PLEDGE") else 0
+
+
+STOCK: Final = tuple(_stock(attributes) for attributes in KIND_ATTRIBUTES)
+"""By kind: 1 for rows whose settled stock lies in their depot, -1 for those whose stock has left it, 0 for others."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.model import RATE_UNIT, RATE_UNKNOWN, Kind, Temperature
+from engine.model import RATE_UNIT, RATE_UNKNOWN, STOCK, Kind, Temperature
 from feeds import availability
 from feeds.universe import Role, Universe
 
@@ -56,15 +56,7 @@ _BROKEN: Final = 0.002
 _MISSTATED: Final = 0.003
 """The part of custodians' statements that do not agree with the books."""
 _DAYS_TO_RECALL: Final = 6
-STOCK: Final = np.array(
-    [
-        1 if kind.name.startswith(("CLIENT_", "REPO_RECEIVED")) or kind in (Kind.FIRM, Kind.SLAB_BORROW) else 0
-        for kind in Kind
-    ],
-    np.int64,
-)
-"""By kind: 1 for rows whose stock lies in their depot, -1 for those whose stock has left it."""
-STOCK[[kind for kind in Kind if kind.name.startswith("REPO_PLEDGE_") or kind == Kind.SLAB_LOAN]] = -1
+_STOCK: Final = np.array(STOCK, np.int64)
 EXPIRY_DAYS: Final = 15
 """A swap runs for at most so many business days."""
 _ORDERED: Final = 0.06
@@ -287,7 +279,7 @@ def stock_of(universe: Universe, rows: Rows) -> NDArray[np.int64]:
     stock = np.zeros((universe.securities.size, 2), np.int64)
     market = universe.securities["market"][rows["security"]]
     place = (rows["depot"] != universe.depot_of[market, 0]).astype(np.int64)
-    np.add.at(stock, (rows["security"], place), STOCK[rows["kind"]] * rows["quantity"])
+    np.add.at(stock, (rows["security"], place), _STOCK[rows["kind"]] * rows["quantity"])
     return stock
 
 

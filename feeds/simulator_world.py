@@ -5,9 +5,9 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.model import Kind, Op
+from engine.model import STOCK, Kind, Op
 from feeds.calendars import TradingDays
-from feeds.simulator_opening import STOCK, Rows, fees, stock_of
+from feeds.simulator_opening import Rows, fees, stock_of
 from feeds.universe import Role, Universe
 from feeds.wire import DRAFT, Drafts
 
@@ -142,7 +142,7 @@ def world_of(universe: Universe, rows: Rows, days: TradingDays, *, apart: bool =
         eventful=np.flatnonzero(universe.securities["event_date"] > 0),
         depot=universe.depot_of.copy(),
         custody=universe.custody,
-        lies=STOCK,
+        lies=np.array(STOCK, np.int64),
         stock=stock_of(universe, rows),
         desk=np.array(desk, np.int32),
         ahead=days.ahead.copy(),

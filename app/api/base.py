@@ -20,6 +20,7 @@ from app.api.recording import Key
 from app.api.securities import Securities
 from app.api.server import Waits
 from app.api.throttle import Throttle
+from app.breaks.engine_side import EngineSide
 from app.files_store import FilesStore
 from app.health import HealthDesk
 from app.identity import Identity, Role
@@ -69,6 +70,8 @@ class Context:
     """Who is told of decisions; None where nobody is."""
     master: MasterDesk | None = None
     """People at the security master; None where there is none."""
+    breaks: EngineSide | None = None
+    """What does not agree; None where nobody looks for it."""
     past: Past | None = None
     """What was; None where nothing is archived."""
 

@@ -18,8 +18,8 @@ from typing import Any, Final, Protocol
 import msgspec
 import pyarrow as pa
 from msgspec import Struct, inspect
+from tornado.httputil import HTTPServerRequest
 
-from app.api.base import Base
 from app.api.problems import Fault, ProblemError
 
 _JSON: Final = msgspec.json.Encoder()
@@ -32,6 +32,16 @@ class Form(StrEnum):
     JSON = "application/json"
     CSV = "text/csv"
     ARROW = "application/vnd.apache.arrow.stream"
+
+
+class Answering(Protocol):
+    """A resource that sends whole answers."""
+
+    request: HTTPServerRequest
+
+    def set_header(self, name: str, value: str) -> None: ...
+
+    def answer(self, body: bytes, status: int = 200, media_type: str = "application/json") -> None: ...
 
 
 class Page(Protocol):
@@ -72,7 +82,7 @@ def form_of(accept: str) -> Form:
     return best
 
 
-async def send(handler: Base, kind: type[Struct], make: Callable[[], Page]) -> None:
+async def send(handler: Answering, kind: type[Struct], make: Callable[[], Page]) -> None:
     """Answer with a page of rows of a type; it is made and written beside the loop that decides."""
     form = form_of(handler.request.headers.get("Accept", ""))
 

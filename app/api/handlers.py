@@ -9,6 +9,7 @@ from tornado import web
 from app.api import (
     asof,
     availability,
+    breaks,
     feeds,
     files,
     limit_list,
@@ -193,6 +194,7 @@ def make_app(context: Context) -> web.Application:
                     *asof.RESOURCES,
                     *availability.RESOURCES,
                     *positions.RESOURCES,
+                    *breaks.RESOURCES,
                     *limit_list.RESOURCES,
                     *rules.RESOURCES,
                     *orders.RESOURCES,

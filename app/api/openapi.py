@@ -9,6 +9,7 @@ import msgspec
 from app.api import answers
 from app.api.asof import asof_paths
 from app.api.explain_answers import ExplainAnswer
+from app.api.openapi_breaks import BREAK_TYPES, break_paths
 from app.api.openapi_feeds import FEED_TYPES, feed_paths
 from app.api.openapi_files import FILE_TYPES, file_paths
 from app.api.openapi_lists import LIST_TYPES, list_paths
@@ -45,6 +46,7 @@ _TYPES: Final = (
     *QUOTE_TYPES,
     *LIST_TYPES,
     *STREAM_TYPES,
+    *BREAK_TYPES,
     Problem,
 )
 _PAGE: Final = {
@@ -110,6 +112,7 @@ def openapi() -> dict[str, Any]:
         | file_paths()
         | master_paths()
         | asof_paths()
+        | break_paths()
         | stream_paths(),
         "components": {
             "schemas": schemas,

@@ -4,15 +4,15 @@ from typing import Any, Final
 
 from app.api.openapi_parts import content, operation, ref
 from app.api.webhooks import ReplayRequest, WebhookAnswer, WebhookList, WebhookMade, WebhookRequest
+from app.breaks.answers import BreakAnswer
 from app.stream_availability import Available
-from app.stream_breaks import Break
 from app.stream_limits import LimitNow
 from app.stream_messages import Delta, Ended, Heartbeat, Refused, Snapshot, Subscribe, Unsubscribe
 from app.webhooks_message import WebhookBody
 
 STREAM_TYPES: Final = (
     *(Subscribe, Unsubscribe, Snapshot, Delta, Heartbeat, Refused, Ended),
-    *(Available, LimitNow, Break),
+    *(Available, LimitNow, BreakAnswer),
     *(WebhookRequest, ReplayRequest, WebhookAnswer, WebhookMade, WebhookList, WebhookBody),
 )
 _ID: Final = {"name": "id", "in": "path", "required": True, "schema": {"type": "string", "pattern": "^W[0-9a-f]{8}$"}}
@@ -22,9 +22,9 @@ _STREAM: Final = (
     '`{"op":"subscribe","topic":"locates","after":17}` gets all that has happened since, also after a restart of the service. '
     "Sequences of `availability`, `limits` and `breaks` are of one `epoch`: say it too, or a snapshot comes. A line is a thing "
     "as it is since its `sequence`; `data` null: it is no more. `data` of locates and orders is what `GET` answers, of the "
-    "others `Available`, `LimitNow` and `Break`. A heartbeat comes every 5 s at least. Who does not take a message in 10 s is "
-    "cut off with code 1008 and the reason. One says `Subscribe` and `Unsubscribe`, and is told `Snapshot`, `Delta`, "
-    "`Heartbeat`, `Refused` and `Ended`."
+    "others `Available`, `LimitNow` and `BreakAnswer`, whose causes are left out. A heartbeat comes every 5 s at least. Who "
+    "does not take a message in 10 s is cut off with code 1008 and the reason. One says `Subscribe` and `Unsubscribe`, and is "
+    "told `Snapshot`, `Delta`, `Heartbeat`, `Refused` and `Ended`."
 )
 
 

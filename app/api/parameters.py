@@ -5,7 +5,8 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Final, TypeVar
 
-from app.api.base import Base
+from tornado.web import RequestHandler
+
 from app.api.problems import Fault, ProblemError
 from engine.locates import sequence_of
 
@@ -18,7 +19,7 @@ _DIGITS: Final = 19
 class Parameters:
     """The query of a request: what is unknown or wrong is a fault."""
 
-    def __init__(self, handler: Base, names: tuple[str, ...]) -> None:
+    def __init__(self, handler: RequestHandler, names: tuple[str, ...]) -> None:
         self._given = {name: handler.get_query_arguments(name)[-1] for name in handler.request.query_arguments}
         self._faults = [Fault("Unknown parameter", parameter=name) for name in self._given if name not in names]
 

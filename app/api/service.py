@@ -1,5 +1,6 @@
 """The API as one part of the engine process: opened before its loop listens, ticked by it, closed with it."""
 
+import asyncio
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -25,6 +26,8 @@ from app.api.order_decisions import OrderDecisions
 from app.api.securities import Securities
 from app.api.server import Server, Waits
 from app.api.throttle import Throttle
+from app.breaks.client import BreaksClient
+from app.breaks.engine_side import EngineSide
 from app.files_store import FILE as FILES_FILE
 from app.files_store import FilesStore
 from app.health import HealthDesk
@@ -48,7 +51,7 @@ from engine.locate_today import KEPT_NS
 from engine.locate_usage import LocateUsage
 from engine.locates import Change, FeedPosition
 from engine.order_desk import OrderDesk
-from engine.state import Machine
+from engine.state import Applied, Machine
 from engine.tables import Word
 from feeds.registry import topics
 
@@ -64,7 +67,8 @@ class ApiService:
     """Locates and the port that programs ask on.
 
     `closes`: when markets close, half days and all (see `Closing`);
-    `health`: what the resources of feeds tell, where they are watched.
+    `health`: what the resources of feeds tell, where they are watched;
+    `effects`: what is done with what the API itself has had applied.
     """
 
     def __init__(
@@ -74,6 +78,7 @@ class ApiService:
         clock: Callable[[], int] = time.time_ns,
         closes: NDArray[np.int32] | None = None,
         health: HealthDesk | None = None,
+        effects: Callable[[Applied], None] | None = None,
     ) -> None:
         self._settings = settings
         self._tables = machine.tables
@@ -110,7 +115,9 @@ class ApiService:
         self.orders = OrderDecisions(
             order_desk, usage, self.journal, recorder, securities, naming, expires=expires, clock=clock
         )
-        self.telling = Telling(settings, machine, securities, self.decisions, self.orders, clock)
+        breaks = BreaksClient(settings)
+        self.telling = Telling(settings, machine, securities, self.decisions, self.orders, breaks, clock)
+        self.breaks = EngineSide(settings, machine, self.telling.limits, self.telling.holders, breaks, effects)
         self._analyst = Analyst(settings)
         store = RuleStore(settings.database_url)
         opened(store, world.shipped_documents(), world.rule_book, clock())
@@ -137,6 +144,7 @@ class ApiService:
             streams=self.telling.streams,
             webhooks=self.telling.webhooks,
             master=self.master,
+            breaks=self.breaks,
             past=self._analyst.asof if settings.archive else None,
         )
         self._server = Server(make_app(context), waits=self._waits, max_body_size=DRAIN_BYTES)
@@ -146,7 +154,9 @@ class ApiService:
         """Listen on the API's port."""
         sys.setswitchinterval(SWITCH_S)
         await self.rules.start()
+        await self.breaks.books.follow()
         self.telling.start()
+        self._overdrawn = asyncio.create_task(self.breaks.overdrawn.run())
         self._server.listen(self._settings.api_port, self._settings.host)
         log.info("api listens", port=self._settings.api_port, locates=self.desk.live_count + self.desk.pending_count)
 
@@ -155,6 +165,7 @@ class ApiService:
         self._waits.sweep()
         self.rules.tick()
         self.master.tick(now_ns)
+        self.breaks.books.tick(now_ns)
         await self.decisions.tick(now_ns)
         await self.orders.tick(now_ns)
         await self.telling.tick()
@@ -171,7 +182,10 @@ class ApiService:
         await self.decisions.quiet()
         await self.orders.quiet()
         await self._server.close_all_connections()
+        self._overdrawn.cancel()
+        await asyncio.gather(self._overdrawn, return_exceptions=True)
         await self.telling.close()
+        await self.breaks.close()
         await self.rules.close()
         self._analyst.close()
         self.master.close()

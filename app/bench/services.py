@@ -230,13 +230,13 @@ def chromium() -> str:
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody has, and none of the three after it.
+    """A TCP port of 127.0.0.1 that nobody has, and none of the four after it.
 
     Below the ports that the kernel gives to outgoing connections, or one of those could take it before its server does.
     """
     while True:
         port = random.randrange(*_PORTS)  # noqa: S311  any will do
-        if all(_can_bind(port + i) for i in range(4)):
+        if all(_can_bind(port + i) for i in range(5)):
             return port
 
 

@@ -17,6 +17,7 @@ BENCHES: Final = {
     "kernel": "apply batches of events to positions and terms, on one core",
     "recalc": "publish other rules, and roll the business day, over two million rows",
     "impact": "what other rules would change on two million live rows, beside a busy writer",
+    "breaks": "look for all that does not agree, over two million rows",
     "kafka": "from a real broker to applied positions",
     "latency": "from the moment of produce to the cell in a browser",
     "locates": "locates over REST while events are applied",

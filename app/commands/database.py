@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 
 from app import master_database
+from app.breaks import store
 from app.database import Chain, connect, missing, prepare, version_of
 from app.settings import Settings
 
@@ -31,7 +32,11 @@ def run(args: argparse.Namespace) -> int:
     """Exit code 1: a database cannot be had or is of a later program, and standard error says why."""
     settings = Settings.load({"data": args.data, "database": args.database})
     behind = False
-    for chain, url in ((Chain.JOURNAL, settings.database_url), (Chain.MASTER, master_database.url_of(settings))):
+    for chain, url in (
+        (Chain.JOURNAL, settings.database_url),
+        (Chain.MASTER, master_database.url_of(settings)),
+        (Chain.BREAKS, store.url_of(settings)),
+    ):
         if args.action == "status" and not _exists(url):
             sys.stdout.write(f"{chain:10}{'-':10}not there yet\n")
             continue

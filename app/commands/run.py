@@ -24,7 +24,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     capacity = Capacity()
     parser.add_argument("--host", help="address to listen on (127.0.0.1)")
     parser.add_argument(
-        "--port", type=int, help="pages; API, gateway of the grids and analyst are on the next three (5006)"
+        "--port", type=int, help="pages; API, gateway of the grids, analyst and breaks are on the next four (5006)"
     )
     parser.add_argument("--instance", help="name of the shared memory: one per service on a machine (main)")
     parser.add_argument("--data", help="folder of journal, quarantine and keys (.ims)")
@@ -102,7 +102,8 @@ def _settings(args: argparse.Namespace) -> Settings:
 def _check_ports(settings: Settings) -> None:
     """Say which port is taken before anything starts."""
     seen = settings.port, settings.api_port, settings.gateway_port
-    for host, port in [*((settings.host, port) for port in seen), (_OWN_MACHINE[0], settings.analyst_port)]:
+    own = settings.analyst_port, settings.breaks_port
+    for host, port in [*((settings.host, port) for port in seen), *((_OWN_MACHINE[0], port) for port in own)]:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

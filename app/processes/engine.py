@@ -100,7 +100,7 @@ class Engine:
         others = Others(of_snapshots(self.snapshots, self._clock), archived, of_files(settings, self.machine.tables))
         parts = (self.machine, self.keeping, self.feed_health, read, self.intake.use)
         health = HealthDesk(settings, *parts, others=others, clock=self._clock)
-        self.api = ApiService(settings, self.machine, self._clock, closes, health=health)
+        self.api = ApiService(settings, self.machine, self._clock, closes, health=health, effects=graph.effects)
         others.exceptions = lambda: self.api.master.open_count
         self._stopping = asyncio.Event()
 

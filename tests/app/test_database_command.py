@@ -13,7 +13,7 @@ NEWEST = {chain: chain.versions()[-1] for chain in Chain}
 def test_upgrade_makes_what_is_missing_and_status_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = ["--data", str(tmp_path)]
     assert main(["database", "status", *data]) == 0
-    assert capsys.readouterr().out.count("not there yet") == 2
+    assert capsys.readouterr().out.count("not there yet") == len(Chain)
     assert list(tmp_path.iterdir()) == []
 
     engine = connect(f"sqlite:///{tmp_path / 'journal.db'}")

@@ -274,6 +274,7 @@ class Reference:
                 total["undesignated"] += long
         total["located"] = self.decided[security, Decided.SHORT_LOCATES]
         total["located_long"] = self.decided[security, Decided.LONG_LOCATES]
+        total["break_held"] = self.decided[security, Decided.BREAKS]
         return total
 
     def values(self, security: int, day: int) -> dict[str, int]:
@@ -287,7 +288,7 @@ class Reference:
             lent -= t["borrowed"]
         if market.code == "KR":
             lent -= t["exclusive"]
-        used = t["shorts"] + t["on_loan"] + t["held"] + t["reserved"]
+        used = t["shorts"] + t["on_loan"] + t["held"] + t["reserved"] + t["break_held"]
         with_ca = max(0, lent - used - t["pledged_locked"] - t["undesignated"])
         ca_due = 0 if undesignated else t["ca_due"]
         for_loan = max(0, lent - used - t["pledged_locked"] - t["undesignated"] - ca_due)
@@ -300,7 +301,7 @@ class Reference:
         external = t["external_firm"] + t["external_indicative"] * part // whole
         pool = for_loan - t["undesignated"] + (0 if market.code == "KR" else external)
         pool = max(0, pool)
-        pool_long = t["firm_long"] + t["client_free"]
+        pool_long = max(0, t["firm_long"] + t["client_free"] - t["break_held"])
         value = t["position"] * 100 * about.price // 10**6
         at_fee = t["borrowed_unrated"] * 100 * about.price // 10**6 * about.fee // 10**6
         at_rates = t["borrowed_rated"] * 100 * about.price // 10**6 // 10**6

@@ -26,7 +26,7 @@ from engine.tables import Tables
 from tests.engine.machines import SMALL, TODAY, events, machine, named
 
 CLIENTS, UNITS = ("C1", "C2"), ("A1", "A2")
-DECIDED = dict(zip(Decided, (7, 11, 4_000, 3_000, 500, 1_000), strict=True))
+DECIDED = dict(zip(Decided, (7, 11, 4_000, 3_000, 500, 1_000, 13), strict=True))
 
 event = st.fixed_dictionaries(
     {

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from engine.expression import Code
-from engine.model import DAYS, KIND_ATTRIBUTES, Clock, Fact, Kind
+from engine.model import DAYS, KIND_ATTRIBUTES, Clock, Decided, Fact, Kind
 from engine.rule_model import Measure, RulesError
 from engine.rules import Compiled
 from tests.engine.program_runner import run
@@ -101,7 +101,7 @@ def test_an_event_within_five_days_of_the_day_is_inside_the_pledge(default: Comp
 def test_what_decisions_hold_has_no_rows(default: Compiled) -> None:
     members = default.members(columns(default, [{}]))
     held = [i for i, measure in enumerate(default.measures) if measure == Measure.DECIDED]
-    assert len(held) == 6
+    assert len(held) == len(Decided)
     assert not members[held].any()
 
 

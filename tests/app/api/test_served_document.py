@@ -1,9 +1,13 @@
 """The API against its own document, asked by a stranger (schemathesis): whatever is sent, the answer is one that the document
 promises for that operation, in the form it promises, and never a fault of the server."""
 
+import os
+import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -42,9 +46,23 @@ ANSWERED_BY_OTHERS = ("/asof", "/dry-run", "/test", "/impact")
 def service(instance: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     folder = tmp_path_factory.mktemp("document")
     made = Settings(instance=instance, port=free_port(), data=str(folder), capacity=CAPACITY, api_rate=0)
-    with EngineProcess(made, rate=1_000, securities=50, shares=1_000) as engine:
+    with EngineProcess(made, rate=1_000, securities=50, shares=1_000) as engine, breaks_process(made):
         engine.wait_ready()
         yield made
+
+
+@contextmanager
+def breaks_process(made: Settings) -> Iterator[None]:
+    """Looks for breaks beside the engine, which hands requests about them on to it."""
+    command = [sys.executable, "-m", "app.child", "breaks"]
+    environment = os.environ | {"IMS_SETTINGS": made.to_json()}
+    with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().strip() == b"READY"
+        try:
+            yield
+        finally:
+            process.kill()
 
 
 def test_every_answer_is_one_that_the_document_promises(service: Settings, subtests: pytest.Subtests) -> None:

@@ -14,13 +14,15 @@ from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
 from app import stream_session, streams
+from app.breaks.server import Looking
+from app.breaks.server import serving as breaks_serving
 from app.identity import Identity, Role, issue_token
 from app.users_store import FILE, Users
 from engine.model import Kind, Op
 from engine.records import BOOK
 from engine.ring import Message
 from engine.state import Machine
-from tests.app.api.api_world import Api, fill, serving
+from tests.app.api.api_world import NOON_NS, Api, fill, serving
 from tests.engine.machines import events
 from tests.feeds.desk import until
 
@@ -195,19 +197,30 @@ async def test_availability_follows_positions_and_locates(api: Api) -> None:
 
 async def test_breaks_come_and_go(api: Api) -> None:
     async with _opened(api, _token(api, None, Role.OPS)) as reader:
-        assert not (await reader.snapshot("breaks"))["lines"]
-        _apply(api.machine, {"security": 1, "book": 1, "kind": Kind.FIRM, "op": Op.SET_TD, "quantity": 77})
-        found = (await reader.hear("delta"))["lines"][0]
-        assert found["data"]["kind"] == "td_sd"
-        assert found["data"]["security"] == "S1"
-        row = {"security": 1, "book": 1, "kind": Kind.FIRM, "op": Op.SET, "quantity": 1_000}
-        _apply(api.machine, row)
-        gone = (await reader.hear("delta"))["lines"][0]
-        assert (gone["key"], gone["data"]) == (found["key"], None)
-        await api.locate(quantity=900)
-        _apply(api.machine, row | {"quantity": 10})
-        under = (await reader.hear("delta"))["lines"][0]["data"]
-    assert (under["kind"], under["quantity"] < 0) == ("negative_availability", True)
+        await reader.say(topic="breaks")
+        assert "cannot be reached" in (await reader.hear("error"))["detail"]  # its process does not run yet
+    now_ns = [NOON_NS]
+
+    async def look(looking: Looking) -> None:
+        await looking.look()
+        now_ns[0] += 60 * 10**9
+        await looking.look()
+
+    async with breaks_serving(api.settings, clock=lambda: now_ns[0]) as looking:
+        await look(looking)
+        async with _opened(api, _token(api, None, Role.OPS)) as reader:
+            begun = _keys(await reader.snapshot("breaks"))
+            row = {"security": 1, "book": 1, "kind": Kind.FIRM, "depot": 1}
+            _apply(api.machine, row | {"op": Op.SET_TD, "quantity": 77})
+            await look(looking)
+            found = (await reader.hear("delta"))["lines"][0]
+            assert found["key"] not in begun
+            assert (found["data"]["kind"], found["data"]["security"]) == ("td_sd", "S1")
+            assert found["data"]["id"] == found["key"]
+            _apply(api.machine, row | {"op": Op.SET_TD, "quantity": 0})
+            await look(looking)
+            gone = (await reader.hear("delta"))["lines"][0]
+            assert (gone["key"], gone["data"]) == (found["key"], None)
 
 
 async def test_a_token_for_some_clients_never_sees_another(api: Api) -> None:

@@ -1,0 +1,75 @@
+"""Which breaks a list shows, and in which order. Pure."""
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any, Final
+
+from msgspec import Struct
+
+from app.breaks.life import Life, State
+from engine.break_kinds import BreakKind, Severity
+
+_SEVERE: Final = {severity: at for at, severity in enumerate(Severity)}
+ORDERS: Final = ("rank", "age", "value", "newest", "severity")
+NOBODY: Final = "-"
+"""The owner of what nobody has taken."""
+
+
+class Wanted(Struct, frozen=True, kw_only=True):
+    """Which; None: all. `states` None: all that are not resolved."""
+
+    kinds: Collection[BreakKind] | None = None
+    severities: Collection[Severity] | None = None
+    states: Collection[State] | None = None
+    market: str | None = None
+    security: str | None = None
+    depot: str | None = None
+    book: str | None = None
+    client: str | None = None
+    owner: str | None = None
+    group: str | None = None
+    held: bool | None = None
+    age_min: int | None = None
+    value_min: int | None = None
+    order: str = "rank"
+
+
+def chosen(
+    lives: Iterable[Life], wanted: Wanted, rank: Callable[[Life], int], age_days: Callable[[Life], int]
+) -> list[Life]:
+    """Those that are wanted, in the order that is."""
+    found = [life for life in lives if _fits(life, wanted, age_days)]
+    keys: dict[str, Callable[[Life], Any]] = {
+        "rank": lambda one: (rank(one), one.number),
+        "age": lambda one: (one.first_seen_ns, one.number),
+        "value": lambda one: (-abs(one.facts.value or 0.0), one.number),
+        "newest": lambda one: (-one.first_seen_ns, -one.number),
+        "severity": lambda one: (_SEVERE[one.facts.severity], rank(one), one.number),
+    }
+    found.sort(key=keys[wanted.order])
+    return found
+
+
+def _fits(life: Life, wanted: Wanted, age_days: Callable[[Life], int]) -> bool:
+    facts, about = life.facts, life.facts.about
+    if wanted.states is None:
+        if not life.open:
+            return False
+    elif life.state not in wanted.states:
+        return False
+    equal: Sequence[tuple[str | None, str]] = (
+        (wanted.market, about.market),
+        (wanted.security, about.security),
+        (wanted.depot, about.depot),
+        (wanted.book, about.book),
+        (wanted.client, about.client),
+        (wanted.group, life.group),
+        ("" if wanted.owner == NOBODY else wanted.owner, life.owner),
+    )
+    return (
+        (wanted.kinds is None or facts.kind in wanted.kinds)
+        and (wanted.severities is None or facts.severity in wanted.severities)
+        and all(asked is None or asked == has for asked, has in equal)
+        and (wanted.held is None or wanted.held == (life.held > 0))
+        and (wanted.value_min is None or abs(facts.value or 0.0) >= wanted.value_min)
+        and (wanted.age_min is None or age_days(life) >= wanted.age_min)
+    )

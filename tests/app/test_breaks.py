@@ -1,0 +1,308 @@
+"""Breaks over the API: found and gone, remembered from run to run, worked on by people, and what the writer does about them."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from app.feed_rules import FeedState, HealthWord
+from app.identity import Role
+from engine.model import Decided, Kind, Op
+from engine.rule_model import Role as Number
+from feeds.registry import feed_named
+from tests.app.api.api_world import read
+from tests.app.breaks_world import BreaksWorld, breaks_world
+from tests.app.journal_urls import STORES, journal_url
+from tests.engine.machines import TODAY
+
+
+@pytest.fixture
+async def world(instance: str, tmp_path: Path) -> AsyncIterator[BreaksWorld]:
+    async with breaks_world(instance, tmp_path) as made:
+        yield made
+
+
+async def differs(world: BreaksWorld, security: int = 1, ours: int = 1_000, theirs: int = 900) -> dict[str, Any]:
+    """A depot break of a security."""
+    world.hold(security, ours)
+    world.state(security, theirs)
+    await world.look()
+    return await world.only(f"?security=S{security}")
+
+
+async def test_a_depot_break_is_told_with_what_hangs_on_it_and_goes_by_itself(world: BreaksWorld) -> None:
+    found = await differs(world)
+    assert (found["kind"], found["state"], found["depot"], found["security"]) == ("depot", "open", "D1", "S1")
+    assert (found["ours"], found["theirs"], found["quantity"]) == (1_000, 900, -100)
+    assert (found["lendable"], found["sellable"], found["located"]) == (100, 100, 0)
+    assert found["title"] == "D1 states 100 shares less than our books"
+    world.state(1, 1_000)
+    await world.look()
+    assert await world.breaks() == []
+    gone = await world.get(f"/{found['id']}")
+    assert gone["state"] == "resolved"
+    assert gone["resolved_at"]
+    assert [step["action"] for step in gone["history"]] == ["found", "resolved"]
+    world.state(1, 950)
+    await world.look()
+    again = await world.only()
+    assert (again["id"], again["state"], again["quantity"]) == (found["id"], "reopened", -50)
+
+
+async def test_what_is_promised_to_clients_weighs_more_than_what_could_be_lent(world: BreaksWorld) -> None:
+    await world.api.locate("S2", quantity=1_900)
+    world.hold(1, 1_000)
+    world.state(1, 200)
+    world.hold(2, 1_000)
+    world.state(2, 100)
+    await world.look()
+    first, second = [one for one in await world.breaks() if one["kind"] == "depot"]
+    assert [first["rank"], second["rank"]] == [1, 2]
+    told = {one["security"]: (one["lendable"], one["located"]) for one in (first, second)}
+    assert told["S1"] == (800, 0)
+    assert told["S2"][0] == 900
+    detail = await world.get(f"/{(first if first['security'] == 'S2' else second)['id']}")
+    assert [(one["client"], one["quantity"]) for one in detail["locates"]] == [("FUND1", 1_900)]
+
+
+async def test_a_movement_that_has_not_settled_with_us_explains_a_difference(world: BreaksWorld) -> None:
+    world.hold(1, 1_000)
+    world.hold(1, 300, op=Op.BUY, settle_date=TODAY + 2)
+    world.state(1, 1_300)
+    await world.look()
+    found = await world.only("?kind=depot")
+    assert (found["cause"], found["explained"], found["unexplained"]) == ("unsettled_trade", 300, 0)
+    assert "300 due SD2 in book B1" in found["causes"][0]["text"]
+
+
+async def test_equal_and_opposite_breaks_name_each_other(world: BreaksWorld) -> None:
+    world.hold(1, 1_000)
+    world.state(1, 900)
+    world.hold(1, 500, depot=2)
+    world.state(1, 600, depot=2)
+    await world.look()
+    one, other = await world.breaks("?kind=depot&order=newest")
+    assert one["cause"] == other["cause"] == "wrong_mapping"
+    assert one["causes"][0]["break_id"] == other["id"]
+    made = await world.post("/matches", {"ids": [one["id"], other["id"]], "comment": "sent to the wrong depot"}, 201)
+    assert (made["residual"], made["state"]) == (0, "live")
+    await world.look()
+    assert await world.breaks() == []
+    world.state(1, 599, depot=2)
+    await world.look()
+    states = {each["id"]: each["state"] for each in await world.breaks("?kind=depot")}
+    assert states == {one["id"]: "reopened", other["id"]: "reopened"}, "a match lapses when one of it changes"
+
+
+async def test_what_does_not_come_to_nothing_is_matched_only_by_force_and_with_a_reason(world: BreaksWorld) -> None:
+    found = await differs(world)
+    world.hold(2, 10)
+    world.state(2, 5)
+    await world.look()
+    ids = [found["id"], (await world.only("?security=S2"))["id"]]
+    await world.post("/matches", {"ids": ids}, 409)
+    await world.post("/matches", {"ids": ids, "force": True}, 422)
+    made = await world.post("/matches", {"ids": ids, "force": True, "comment": "below what it costs to look"}, 201)
+    assert (made["residual"], made["forced"]) == (-105, True)
+    undone = await world.post(f"/matches/{made['id']}/undo", {"comment": "it is not"})
+    assert undone["state"] == "undone"
+    assert {one["state"] for one in await world.breaks("?kind=depot")} == {"reopened"}
+
+
+async def test_people_take_breaks_talk_about_them_and_group_them(world: BreaksWorld) -> None:
+    at = f"/{(await differs(world))['id']}"
+    await world.post(f"{at}/assign", {"owner": "olga"})
+    await world.post(f"{at}/comment", {"comment": "the custodian was asked"})
+    detail = await world.post(f"{at}/acknowledge", {"comment": ""})
+    assert (detail["state"], detail["owner"]) == ("acknowledged", "olga")
+    assert [(one["who"], one["text"]) for one in detail["comments"]] == [("olga", "the custodian was asked")]
+    await world.post(f"{at}/acknowledge", {}, 409)
+    await world.post(f"{at}/comment", {"comment": ""}, 422)
+    group = await world.post("/groups", {"ids": [at[1:]], "name": "Outage"}, 201)
+    assert (await world.only(f"?group={group['id']}&owner=olga"))["id"] == at[1:]
+    assert await world.breaks("?owner=-&kind=depot") == []
+    many = {"action": "ungroup", "ids": [at[1:], "B9999999999"]}
+    results = (await world.post("/actions", many, 207))["results"]
+    assert [one["status"] for one in results] == [200, 404]
+    assert await world.breaks(f"?group={group['id']}") == []
+
+
+async def test_shares_kept_back_are_out_of_what_is_available_and_come_back(world: BreaksWorld) -> None:
+    tables = world.machine.tables
+
+    def lend() -> int:
+        return int(tables.array["values"][1, tables.catalogue.playing(Number.LEND), 1])
+
+    found = await differs(world)
+    before = lend()
+    held = await world.post(f"/{found['id']}/hold", {"comment": "not there"})
+    assert held["held"] == 100
+    assert lend() == before - 100
+    told = read(await world.api.get("/api/v1/explain/S1/for_loan"))
+    assert {one["name"]: one["quantity"] for one in told["explanation"]["inputs"]}["break_held"] == 100
+    assert (await world.only("?held=true"))["id"] == found["id"]
+    await world.post(f"/{found['id']}/return", {})
+    assert lend() == before
+    await world.post(f"/{found['id']}/hold", {"quantity": 30})
+    assert lend() == before - 30
+    world.state(1, 1_000)
+    await world.look()
+    await world.api.service.breaks.books.follow()
+    assert lend() == before, "it is solved"
+    steps = [step["action"] for step in (await world.get(f"/{found['id']}"))["history"]]
+    assert steps == ["found", "held", "returned", "held", "returned", "resolved"]
+
+
+async def test_an_adjustment_takes_two_people_and_is_in_the_books_once(world: BreaksWorld) -> None:
+    found = await differs(world)
+    asked = {"book": "B1", "position_type": "FIRM", "depot": "D1", "quantity": -100, "comment": "sold by hand"}
+    made = await world.post(f"/{found['id']}/adjust", asked, 201)
+    assert made["state"] == "pending"
+    decide = f"/adjustments/{made['id']}"
+    await world.post(f"{decide}/approve", {}, 403)
+    await world.post(f"{decide}/withdraw", {}, 403, token=world.admin)
+    await world.post(f"{decide}/approve", {"comment": "seen"}, token=world.admin)
+    await world.post(f"{decide}/reject", {}, 409, token=world.admin)
+    (done,) = (await world.get("/adjustments"))["adjustments"]
+    assert (done["state"], done["asked_by"], done["decided_by"]) == ("applied", "olga", "adam")
+    await world.api.service.breaks.books.follow()
+    await world.look()
+    assert await world.breaks("?kind=depot") == []
+    actions = [step["action"] for step in (await world.get(f"/{found['id']}"))["history"]]
+    assert actions == ["found", "adjust_asked", "adjust_approved", "adjusted", "resolved"]
+
+
+async def test_an_adjustment_of_what_there_is_not_fails_and_says_why(world: BreaksWorld) -> None:
+    found = await differs(world)
+    asked = {"book": "NOBODY", "position_type": "FIRM", "depot": "D1", "quantity": -100, "comment": "?"}
+    made = await world.post(f"/{found['id']}/adjust", asked, 201)
+    await world.post(f"/adjustments/{made['id']}/approve", {}, token=world.admin)
+    (done,) = (await world.get("/adjustments?state=failed"))["adjustments"]
+    assert done["problem"] == "no book NOBODY"
+
+
+async def test_who_may_do_what(world: BreaksWorld) -> None:
+    found = await differs(world)
+    reader = world.token("carl", Role.COMPLIANCE)
+    trader = world.token("tess", Role.TRADER)
+    mine = world.token("fund", Role.TRADER, clients=frozenset({"FUND1"}))
+    at = f"/api/v1/breaks/{found['id']}"
+    for token, path, body, status in (
+        (reader, "", None, 200),
+        (reader, "/comment", {"comment": "no"}, 403),
+        (trader, "/comment", {"comment": "yes"}, 200),
+        (trader, "/hold", {}, 403),
+        (mine, "", None, 403),
+        (mine, "/comment", {"comment": "no"}, 403),
+    ):
+        answer = await world.api.call("GET" if body is None else "POST", at + path, body, token=token)
+        assert answer.code == status, (path, answer.body)
+    assert (await world.api.call("GET", "/api/v1/breaks", token=mine)).code == 403
+
+
+async def test_lists_come_in_every_form_and_a_page_at_a_time(world: BreaksWorld) -> None:
+    for security in (1, 2, 3):
+        world.hold(security, 100)
+        world.state(security, 90)
+    await world.look()
+    page = await world.get("?kind=depot&limit=2")
+    assert (len(page["breaks"]), page["total"], page["complete"]) == (2, 3, True)
+    rest = await world.get(f"?kind=depot&limit=2&cursor={page['next_cursor']}")
+    assert (len(rest["breaks"]), rest["next_cursor"]) == (1, None)
+    arrow = await world.get("?kind=depot", Accept="application/vnd.apache.arrow.stream")
+    table = pa.ipc.open_stream(arrow.body).read_all()
+    assert table.column("quantity").to_pylist() == [-10, -10, -10]
+    text = (await world.get("?kind=depot", Accept="text/csv")).body.decode()
+    assert text.splitlines()[0].startswith("id,kind,severity")
+    await world.get("?kind=weather", 422)
+    await world.get("/B0000099999", 404)
+    await world.get("/17", 404)
+    summary = await world.get("/summary")
+    depot = next(one for one in summary["by_kind"] if one["kind"] == "depot")
+    assert (depot["open"], summary["unowned"] >= 3, summary["stale"]) == (3, True, False)
+
+
+@pytest.mark.parametrize("store", STORES)
+async def test_a_break_is_the_same_one_after_a_restart(
+    store: str, instance: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    url = journal_url(store, request, tmp_path)
+    async with breaks_world(instance, tmp_path, url) as world:
+        found = await differs(world)
+        await world.post(f"/{found['id']}/assign", {"owner": "olga"})
+        await world.post(f"/{found['id']}/hold", {"quantity": 40})
+        made = await world.post(
+            f"/{found['id']}/adjust",
+            {"book": "B2", "position_type": "FIRM", "depot": "D2", "quantity": 7, "comment": "found"},
+            201,
+        )
+        await world.post(f"/adjustments/{made['id']}/approve", {}, token=world.admin)
+    async with breaks_world(instance, tmp_path, url) as world:
+        tables = world.machine.tables
+        assert int(tables.array["decided"][1, Decided.BREAKS]) == 40, "before anybody can ask"
+        rows = tables.array["position"][tables.rows_of(1)]
+        assert 7 in rows["sd"].tolist()
+        again = await differs(world, theirs=880)
+        assert (again["id"], again["owner"], again["quantity"]) == (found["id"], "olga", -120)
+        assert (await world.get(f"/{found['id']}"))["history"][-1]["action"] == "changed"
+    async with breaks_world(instance, tmp_path, url) as world:
+        world.hold(1, 1_000)
+        world.state(1, 1_000)
+        await world.look()
+        assert await world.breaks("?kind=depot") == []
+        assert not world.machine.tables.array["decided"][:, Decided.BREAKS].any() or await _given_back(world)
+
+
+async def _given_back(world: BreaksWorld) -> bool:
+    await world.api.service.breaks.books.follow()
+    return not world.machine.tables.array["decided"][:, Decided.BREAKS].any()
+
+
+async def test_other_things_that_do_not_agree_are_told_too(world: BreaksWorld) -> None:
+    world.hold(2, 77, op=Op.SET_TD)
+    tables = world.machine.tables
+    tables.array["missing"][1] = 3
+    tables.array["feed"][feed_named("trades").index, HealthWord.STATE] = FeedState.STALE
+    await world.api.locate("S1", quantity=900)
+    world.hold(1, 10, depot=0)
+    await world.look()
+    found = {one["kind"]: one for one in await world.breaks()}
+    assert found["td_sd"]["quantity"] == -77
+    assert found["gap"]["source"] == "s1"
+    assert found["availability"]["located"] > 0
+    assert (found["feed"]["feed"], found["feed"]["severity"]) == ("trades", "critical")
+    world.hold(1, 5_000, depot=0, kind=Kind.FIRM)
+    await world.look()
+    assert "availability" not in {one["kind"] for one in await world.breaks()}
+
+
+async def test_both_sides_are_told_beside_each_other_with_what_made_them(world: BreaksWorld) -> None:
+    world.hold(1, 1_000)
+    world.state(1, 1_000)
+    world.hold(1, 40, op=Op.BUY)
+    world.hold(1, 40, op=Op.SETTLE_RECEIPT)
+    await world.look()
+    found = await world.only("?kind=depot")
+    assert (found["quantity"], found["cause"]) == (-40, "unmatched_instruction")
+    sides = await world.get(f"/{found['id']}/sides")
+    assert (sides["ours"]["quantity"], sides["theirs"]["quantity"]) == (1_040, 1_000)
+    (row,) = sides["ours"]["rows"]
+    assert (row["book"], row["settled"], row["counted"]) == ("B1", 1_040, 1_040)
+    (stated,) = sides["theirs"]["rows"]
+    assert (stated["position_type"], stated["settled"]) == ("DEPOT", 1_000)
+    assert [one["op"] for one in sides["events"]] == ["SETTLE_RECEIPT", "BUY", "SET"]
+    assert sides["events"][0]["topic"] == "ims.events"
+    assert (sides["statement"]["op"], sides["statement"]["quantity"]) == ("SET", 1_000)
+    assert len(sides["days"]) == 5
+    assert sides["last_agreed_quantity"] == 1_000
+    assert "before SETTLE_RECEIPT of 40" in sides["last_agreed_text"]
+    gap = await _a_gap(world)
+    assert [one["value"] for one in (await world.get(f"/{gap}/sides"))["ours"]["facts"]][1:] == ["s1"]
+
+
+async def _a_gap(world: BreaksWorld) -> str:
+    world.machine.tables.array["missing"][1] = 3
+    await world.look()
+    return str((await world.only("?kind=gap"))["id"])
