@@ -21,13 +21,13 @@ run: $(READY) ## start the desk (ARGS="--kafka HOST:PORT" ...); prints its addre
 test: $(READY) services ## everything a change must pass, with the services it needs
 	@$(MAKE) --no-print-directory check
 
-check: $(READY) ## format, lint, types, imports, tests, whatever the others say (ARGS="-n 2 --dist loadfile": in two thirds of the time)
+check: $(READY) ## format, lint, types, imports, tests, whatever the others say (ARGS="-n 0": tests one after the other)
 	@failed=""; \
 	for gate in "ruff format --check" "ruff check" "mypy" "lint-imports"; do \
 		echo "== $$gate"; $(BIN)/$$gate || failed="$$failed [$$gate]"; \
 	done; \
 	[ -z "$$failed" ] || echo "== failed:$$failed"; \
-	echo "== pytest"; PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest $(ARGS) && [ -z "$$failed" ]
+	echo "== pytest"; PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -n 2 --dist loadgroup $(ARGS) && [ -z "$$failed" ]
 
 services: $(READY) ## Redis, PostgreSQL, Chromium and Kafka for the tests, where they are missing
 	@deploy/services/install.sh

@@ -1,6 +1,7 @@
 """Starts the processes of the service, waits until each serves, and starts again what dies, after a growing pause.
 
 Of the engine and its workers, which hold everybody up, a spare waits beside each: what it has to import and to load, it has.
+So does one of the pages, whose browsers cannot go on before another answers.
 """
 
 import asyncio
@@ -60,7 +61,8 @@ class Supervisor:
         self.engine = Child("engine", "engine")
         self.workers = [Child(f"worker{i}", "worker", {"IMS_WORKER": str(i)}) for i in range(settings.workers)]
         self.archive = [Child("archive", "archive")] if settings.archive else []
-        self.faces = [Child(name, name) for name in ("gateway", "analyst", "breaks", "files", "pages")]
+        self.pages = Child("pages", "pages")
+        self.faces = [*(Child(name, name) for name in ("gateway", "analyst", "breaks", "files")), self.pages]
         self._watches: list[asyncio.Task[None]] = []
         self._others: set[asyncio.Task[None]] = set()
         """What is done beside the watching."""
@@ -69,6 +71,11 @@ class Supervisor:
     @property
     def children(self) -> list[Child]:
         return [self.engine, *self.archive, *self.workers, *self.faces]
+
+    @property
+    def _with_spares(self) -> list[Child]:
+        # the simulator's day begins anew with every start: there is nobody to hold up
+        return [self.pages, *([self.engine, *self.workers] if self.settings.kafka is not None else [])]
 
     async def start(self) -> None:
         """Returns when every process serves. Raises `StartError` with the name of one that does not."""
@@ -132,7 +139,7 @@ class Supervisor:
                 child.ready.set()
                 self._tell()
                 log.info("ready", process=child.name, pid=child.process.pid)
-                if self.settings.kafka is not None and child in (self.engine, *self.workers):
+                if child in self._with_spares:
                     self._beside(self._prepare(child))
         code = await child.process.wait()
         self._tell()

@@ -21,6 +21,21 @@ keep_kernels_by_source()  # before a test imports numba
 
 _numbers = itertools.count()
 
+_SERVICES = {"chromium_path", "kafka", "postgres_url", "redis_server", "redis_url"}
+_WHOLE = ("bench", "e2e", "services", "test_readme.py")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where tests run in several processes: all that need a service or a browser in one of them, one after the other.
+
+    Two services at once, each with a browser, wait for each other on two cores; and a broker is started once, not per
+    process. Every other file is a group of its own, so that it keeps its fixtures.
+    """
+    for item in items:
+        place = item.path.relative_to(config.rootpath / "tests")
+        whole = place.parts[0] in _WHOLE or _SERVICES.intersection(getattr(item, "fixturenames", ()))
+        item.add_marker(pytest.mark.xdist_group("services" if whole else place.as_posix()))
+
 
 @pytest.fixture
 def instance() -> Iterator[str]:

@@ -14,6 +14,7 @@ from tornado.httputil import HTTPServerRequest
 from tornado.web import create_signed_value, decode_signed_value
 
 from app.identity import LOCAL, LOCAL_USER, Identity
+from app.pages.ended import EndedLogins
 from app.users_store import User, Users
 
 VALID_S: Final = 12 * 3600
@@ -50,13 +51,19 @@ class Logins:
     """Tells from a request who makes it. `names`: host names with ports under which this server may be asked in open mode."""
 
     def __init__(
-        self, users: Users, secret: str, host: str, port: int, names: Collection[str], clock: Callable[[], float]
+        self,
+        users: Users,
+        ended: EndedLogins,
+        secret: str,
+        host: str,
+        port: int,
+        names: Collection[str],
+        clock: Callable[[], float],
     ) -> None:
-        self._users = users
+        self._users, self._ended = users, ended
         self._key = hmac.new(secret.encode(), b"page login", hashlib.sha256).hexdigest()
         self._clock = clock
         self._names = frozenset(names)
-        self._ended: OrderedDict[str, float] = OrderedDict()
         # cookies know no ports: two services of one machine must not sign each other's people out
         self.cookie = f"ims-login-{port}"
         at_home = _is_loopback(host)
@@ -101,11 +108,8 @@ class Logins:
         return Login(user.identity(), said.session, said.expires_s)
 
     def end(self, login: Login) -> None:
-        """Sign out: the cookie is worth nothing from now on, wherever a copy of it is."""
-        now_s = self._clock()
-        self._ended[login.session] = login.expires_s
-        while self._ended and next(iter(self._ended.values())) <= now_s:
-            self._ended.popitem(last=False)
+        """Sign out: the cookie is worth nothing from now on, wherever a copy of it is. Raises OSError."""
+        self._ended.add(login.session, login.expires_s)
 
     def _find(self, name: str) -> User | None:
         return next((user for user in self._users.all() if user.name == name), None)

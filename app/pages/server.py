@@ -1,5 +1,6 @@
 """The page server: pages made by Panel, the assets, and the way through to the API."""
 
+import importlib
 import os
 import time
 from collections.abc import Callable
@@ -11,6 +12,8 @@ from tornado.web import HTTPError, RedirectHandler
 
 from app import tickets
 from app.pages import assets
+from app.pages.ended import FILE as ENDED
+from app.pages.ended import EndedLogins
 from app.pages.frame import PAGES, frame
 from app.pages.login import HOME, Desk, LoginHandler, LogoutHandler, TicketHandler, TokenHandler
 from app.pages.logins import Logins
@@ -36,6 +39,13 @@ SCRIPTED = {"/overview": "overview", "/locates": "locates", "/limits": "limits",
 BORROWED = {"overview": ("health_page/words.js", "locates_page/words.js")}
 """Scripts of one page that another takes."""
 FORWARDED = r"/(?:api|health)/.*|/metrics"
+
+
+def import_pages(settings: Settings) -> None:
+    """Everything that `make` and its pages import: more than a second, of which a process that waits has enough."""
+    _prepare_bokeh(settings.secret)
+    for module in ("panel.io.server", "app.pages.door", "layouts.inventory", "layouts.scripted"):
+        importlib.import_module(module)
 
 
 def make(settings: Settings) -> "Server":
@@ -125,7 +135,8 @@ def make(settings: Settings) -> "Server":
 def _desk(settings: Settings) -> Desk:
     users = Users(settings.folder / FILE)
     names = websocket_origins(settings.host, settings.port)
-    logins = Logins(users, settings.secret, settings.host, settings.port, names, time.time)
+    ended = EndedLogins(settings.folder / ENDED, time.time)
+    logins = Logins(users, ended, settings.secret, settings.host, settings.port, names, time.time)
     return Desk(users, logins, settings.secret)
 
 

@@ -9,6 +9,13 @@ from app.settings import Settings
 log = structlog.get_logger()
 
 
+def prepare(settings: Settings) -> None:
+    """What a spare does ahead: Panel and all pages are imported."""
+    from app.pages.server import import_pages  # noqa: PLC0415  Bokeh reads its settings when it is imported
+
+    import_pages(settings)
+
+
 def main(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT."""
     from app.pages.server import make  # noqa: PLC0415  Bokeh reads its settings when it is imported

@@ -63,7 +63,7 @@ def test_a_spare_that_is_wanted_already_does_not_prepare() -> None:
 
 
 class _Supervisor(Supervisor):
-    """One engine, which is a program of three words."""
+    """Processes that are programs of three words."""
 
     async def _begin(self, child: Child, *options: str) -> asyncio.subprocess.Process:  # noqa: ARG002  as the other's
         pipe = asyncio.subprocess.PIPE
@@ -71,11 +71,14 @@ class _Supervisor(Supervisor):
         return await asyncio.create_subprocess_exec(sys.executable, "-c", program, stdin=pipe, stdout=pipe)
 
 
-async def test_an_engine_that_dies_is_followed_by_its_spare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("name", "kafka"), [("engine", "nowhere:9092"), ("pages", None)])
+async def test_a_process_that_dies_is_followed_by_its_spare(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, kafka: str | None
+) -> None:
     monkeypatch.setattr(supervisor, "SPARE_S", 0.0)
-    service = _Supervisor(Settings(data=str(tmp_path), kafka="nowhere:9092", workers=0, archive=False))
-    service.faces = []
-    engine = service.engine
+    service = _Supervisor(Settings(data=str(tmp_path), kafka=kafka, workers=0, archive=False))
+    service.faces = [service.pages] if name == "pages" else []
+    engine = next(child for child in service.children if child.name == name)
     await service.start()
     try:
         async with asyncio.timeout(30):

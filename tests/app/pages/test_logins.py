@@ -5,6 +5,7 @@ from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
 from tornado.web import create_signed_value
 
 from app.identity import LOCAL, Identity, Role
+from app.pages.ended import EndedLogins
 from app.pages.login import safe_next, same_origin
 from app.pages.logins import TOKEN_S, VALID_S, Attempts, Logins
 from app.users_store import FILE, Users
@@ -37,7 +38,11 @@ def users(tmp_path: Path) -> Users:
 
 
 def logins(users: Users, clock: Clock, secret: str = SECRET, host: str = "127.0.0.1") -> Logins:
-    return Logins(users, secret, host, PORT, NAMES, clock)
+    return Logins(users, ended(users, clock), secret, host, PORT, NAMES, clock)
+
+
+def ended(users: Users, clock: Clock) -> EndedLogins:
+    return EndedLogins(users._path.with_name("ended.jsonl"), clock)
 
 
 def request(cookies: dict[str, str] | None = None, **headers: str) -> HTTPServerRequest:
@@ -82,7 +87,7 @@ def test_a_forged_cookie_is_nobody(users: Users, clock: Clock) -> None:
 
 def test_a_cookie_of_another_name_or_port_is_nobody(users: Users, clock: Clock) -> None:
     desk = logins(users, clock)
-    elsewhere = Logins(users, SECRET, "127.0.0.1", PORT + 3, NAMES, clock)
+    elsewhere = Logins(users, ended(users, clock), SECRET, "127.0.0.1", PORT + 3, NAMES, clock)
     assert desk.read(elsewhere.issue("ann")) is None
     assert desk.who(request({"ims-login": desk.issue("ann")})) is None
 
@@ -101,6 +106,34 @@ def test_who_has_signed_out_is_out_and_others_are_not(users: Users, clock: Clock
     desk.end(login)
     assert desk.read(first) is None
     assert desk.read(second) is not None
+
+
+def test_who_has_signed_out_is_out_of_the_next_process_too(users: Users, clock: Clock) -> None:
+    desk = logins(users, clock)
+    first, second = desk.issue("ann"), desk.issue("ann")
+    login = desk.read(first)
+    assert login is not None
+    desk.end(login)
+    with users._path.with_name("ended.jsonl").open("ab") as file:
+        file.write(b'\n{"session":"half a l')  # killed while it wrote
+    again = logins(users, clock)
+    assert again.read(first) is None
+    late = again.read(second)
+    assert late is not None
+    again.end(late)
+    assert logins(users, clock).read(second) is None
+
+
+def test_ended_logins_are_forgotten_once_their_cookie_is_too_old(users: Users, clock: Clock) -> None:
+    known = ended(users, clock)
+    for number in range(9_000):
+        known.add(f"old-{number}", clock.now_s + 10)
+    clock.now_s += 10
+    for number in range(3_000):
+        known.add(f"new-{number}", clock.now_s + 10)
+    again = ended(users, clock)
+    assert "old-0" not in again
+    assert all(f"new-{number}" in again for number in range(3_000))
 
 
 def test_who_is_removed_or_has_another_password_is_out_at_once(users: Users, clock: Clock) -> None:
