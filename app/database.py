@@ -31,6 +31,8 @@ class Chain(StrEnum):
     """Securities."""
     BREAKS = "breaks"
     """What does not agree, and what people do about it: written beside decisions, which never wait for it."""
+    DESK = "desk"
+    """What people arrange for themselves: views of the pages."""
 
     @property
     def folder(self) -> Path:

@@ -95,6 +95,7 @@ class DrillDown:
         self._timer: Any = None
         link.param.watch(self._selected, "selected")
         link.param.watch(self._rebuilt, "theme")
+        link.param.watch(lambda _event: self._show(), "row")
 
     def _selected(self, _event: Any) -> None:
         self._detail = None
@@ -213,14 +214,16 @@ class DrillDown:
         picked = picked if picked in dict(options) else _ALL_ROWS
         self._from.offer([{"name": "input", "label": "Rows of", "options": options}], {"input": picked})
         if picked == _ALL_ROWS:
-            table.note, table.rows = "", rows_by_book(detail)
+            table.note = ""
+            table.rows, table.marked = rows_by_book(detail, first=self._link.row)
         elif picked == _RETURNS:
             table.note, table.rows = returns_text(detail, explained.day), returned(detail, explained.day)
+            table.marked = -1
         else:
             of, given = known[picked]
             more = f" · the largest {ROWS_SHOWN} of {len(given.rows)} rows" if len(given.rows) > ROWS_SHOWN else ""
             table.note = rule_text(of, given, self._currencies(detail)) + more
-            table.rows = rows_by_book(detail, given)
+            table.rows, table.marked = rows_by_book(detail, given, self._link.row)
 
     def _pick(self, key: str) -> None:
         """A bar of the waterfall was chosen."""

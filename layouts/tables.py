@@ -16,8 +16,12 @@ EVENT_HEAD = ("Time UTC", "Event", "Quantity", "Book", "Type", "Depot", "Settles
 EVENT_ALIGN = ("l", "l", "r", "l", "l", "l", "l", "l", "r")
 
 
-def rows_by_book(detail: SecurityDetail, given: Input | None = None) -> list[list[str]]:
-    """The security's rows, the largest first; of an input exactly its rows, by what each of them gives."""
+def rows_by_book(detail: SecurityDetail, given: Input | None = None, first: int = 0) -> tuple[list[list[str]], int]:
+    """The security's rows, the largest first; of an input exactly its rows, by what each of them gives.
+
+    `first`: a row of the position table, counted from 1, that comes before all others. Returns the rows, and at which place
+    it is: -1 where it is not among them.
+    """
     rows = detail.rows
     if given is None:
         size = np.maximum(np.abs(rows.record["td"]), np.abs(rows.projected).max(axis=1, initial=0))
@@ -25,8 +29,10 @@ def rows_by_book(detail: SecurityDetail, given: Input | None = None) -> list[lis
     else:
         size, places = np.abs(given.given), given.rows
         gives = [f"{quantity:,}" for quantity in given.given]
-    largest = np.argsort(-size, kind="stable")[:ROWS_SHOWN]
-    return [_row(detail, int(places[i]), gives[i]) for i in largest]
+    wanted = rows.number[places] == first - 1
+    # the one that is asked for first, then by size
+    largest = np.lexsort((-size, ~wanted))[:ROWS_SHOWN]
+    return [_row(detail, int(places[i]), gives[i]) for i in largest], 0 if wanted.any() else -1
 
 
 def returned(detail: SecurityDetail, day: int) -> list[list[str]]:

@@ -30,6 +30,7 @@ from app.master_desk import MasterDesk
 from app.rules_desk import RulesDesk
 from app.stream_limits import Limits
 from app.streams import Streams
+from app.views_store import ViewStore
 from app.webhooks import Webhooks
 
 log = structlog.get_logger()
@@ -72,6 +73,8 @@ class Context:
     """People at the security master; None where there is none."""
     breaks: EngineSide | None = None
     """What does not agree; None where nobody looks for it."""
+    views: ViewStore | None = None
+    """Views that people have saved; None where none are kept."""
     past: Past | None = None
     """What was; None where nothing is archived."""
 

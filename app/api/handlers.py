@@ -21,6 +21,7 @@ from app.api import (
     reviews,
     rules,
     stream,
+    views,
     webhooks,
 )
 from app.api.answers import HistoryAnswer, locate_answer, transition_answer
@@ -200,6 +201,7 @@ def make_app(context: Context) -> web.Application:
                     *orders.RESOURCES,
                     *feeds.RESOURCES,
                     *master.RESOURCES,
+                    *views.RESOURCES,
                     *files.RESOURCES,
                     *stream.RESOURCES,
                     *webhooks.RESOURCES,

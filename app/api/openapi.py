@@ -19,6 +19,7 @@ from app.api.openapi_parts import content, operation, parameter, ref
 from app.api.openapi_quotes import QUOTE_TYPES, quote_paths
 from app.api.openapi_rules import RULE_TYPES, rule_paths
 from app.api.openapi_stream import STREAM_TYPES, stream_paths
+from app.api.openapi_views import VIEW_TYPES, view_paths
 from app.api.problems import KINDS, Problem
 from app.api.requests import MAX_LINES, ActionsRequest, ApproveRequest, AskRequest, EndRequest, RejectRequest
 from app.api.schemas import SCHEMA_TYPES, schema_documents, schema_paths
@@ -47,6 +48,7 @@ _TYPES: Final = (
     *LIST_TYPES,
     *STREAM_TYPES,
     *BREAK_TYPES,
+    *VIEW_TYPES,
     Problem,
 )
 _PAGE: Final = {
@@ -113,7 +115,8 @@ def openapi() -> dict[str, Any]:
         | master_paths()
         | asof_paths()
         | break_paths()
-        | stream_paths(),
+        | stream_paths()
+        | view_paths(),
         "components": {
             "schemas": schemas,
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},

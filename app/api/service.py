@@ -45,6 +45,7 @@ from app.rules_store import RuleStore
 from app.settings import Settings
 from app.telling import Telling
 from app.users_store import FILE, Users
+from app.views_store import ViewStore
 from engine.limits import InventoryLimits
 from engine.locate_desk import LocateDesk
 from engine.locate_today import KEPT_NS
@@ -125,6 +126,7 @@ class ApiService:
         self._access = Access(settings.api_token, settings.secret, Users(settings.folder / FILE), clock)
         self.master = MasterDesk(MasterBooks(url_of(settings)), master_rules(), machine, clock)
         self._files = FilesStore(settings.folder / FILES_FILE)
+        self._views = ViewStore(settings.database_url)
         self._waits = Waits()
         context = Context(
             access=self._access,
@@ -145,6 +147,7 @@ class ApiService:
             webhooks=self.telling.webhooks,
             master=self.master,
             breaks=self.breaks,
+            views=self._views,
             past=self._analyst.asof if settings.archive else None,
         )
         self._server = Server(make_app(context), waits=self._waits, max_body_size=DRAIN_BYTES)
@@ -191,6 +194,7 @@ class ApiService:
         self.master.close()
         self._access.close()
         self._files.close()
+        self._views.close()
         self._lists.close()
         self.journal.close()
 

@@ -36,6 +36,7 @@ def run(args: argparse.Namespace) -> int:
         (Chain.JOURNAL, settings.database_url),
         (Chain.MASTER, master_database.url_of(settings)),
         (Chain.BREAKS, store.url_of(settings)),
+        (Chain.DESK, settings.database_url),
     ):
         if args.action == "status" and not _exists(url):
             sys.stdout.write(f"{chain:10}{'-':10}not there yet\n")

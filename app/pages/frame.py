@@ -12,6 +12,7 @@ from app.pages.logins import Login
 PAGES: Final = (
     ("/overview", "Overview"),
     ("/inventory", "Inventory"),
+    ("/positions", "Positions"),
     ("/locates", "Locates"),
     ("/limits", "Limits"),
     ("/rules", "Rules"),

@@ -38,6 +38,8 @@ SCRIPTED = {"/overview": "overview", "/locates": "locates", "/limits": "limits",
 """Address of each of them, and the name of its folder in the assets, `NAME_page`."""
 BORROWED = {"overview": ("health_page/words.js", "locates_page/words.js")}
 """Scripts of one page that another takes."""
+GRIDS = {"/inventory": "inventory", "/positions": "positions"}
+"""Address of each page of a table, and the table."""
 FORWARDED = r"/(?:api|health)/.*|/metrics"
 
 
@@ -61,28 +63,32 @@ def make(settings: Settings) -> "Server":
     lookup = Lookup(Reader(f"{settings.instance}.tables"), settings.reporting_currency)
     desk = _desk(settings)
 
-    def inventory() -> "Template":
-        from panel import state  # noqa: PLC0415  see above
+    def grid(table: str, path: str) -> Callable[[], "Template"]:
+        def made() -> "Template":
+            from panel import state  # noqa: PLC0415  see above
 
-        from layouts.inventory import PageContext, page  # noqa: PLC0415  see above
+            from layouts.grid_page import PageContext, page  # noqa: PLC0415  see above
 
-        login = visitor()
-        if login.identity.clients is not None:
-            raise HTTPError(403)  # the inventory is everybody's
-        around = frame("/inventory", login)
-        return page(
-            PageContext(
-                template=(assets.FOLDER / "pages" / "inventory.html").read_text(),
-                assets=assets.address(),
-                modules=assets.modules("grid/", "frame/", "page/gateway.js", "page/rest.js"),
-                gateway_port=settings.gateway_port,
-                ticket=tickets.issue(settings.secret, time.time()),
-                lookup=lookup,
-                theme=_argument(state.session_args, "theme"),
-                navigation=around.navigation,
-                account=around.account,
+            login = visitor()
+            if login.identity.clients is not None:
+                raise HTTPError(403)  # the tables are everybody's
+            around = frame(path, login)
+            return page(
+                PageContext(
+                    template=(assets.FOLDER / "pages" / "grid.html").read_text(),
+                    table=table,
+                    assets=assets.address(),
+                    modules=assets.modules("grid/", "frame/", "page/gateway.js", "page/rest.js"),
+                    gateway_port=settings.gateway_port,
+                    ticket=tickets.issue(settings.secret, time.time()),
+                    lookup=lookup,
+                    theme=_argument(state.session_args, "theme"),
+                    navigation=around.navigation,
+                    account=around.account,
+                )
             )
-        )
+
+        return made
 
     def scripted(name: str, path: str) -> Callable[[], "Template"]:
         def made() -> "Template":
@@ -108,7 +114,7 @@ def make(settings: Settings) -> "Server":
 
         return made
 
-    pages: dict[str, Any] = {"/inventory": inventory}
+    pages: dict[str, Any] = {path: grid(table, path) for path, table in GRIDS.items()}
     pages |= {path: scripted(name, path) for path, name in SCRIPTED.items()}
     server = get_server(
         pages,

@@ -1,17 +1,12 @@
-// The button at the end of the grid's head: which columns are shown. The choice is kept in this browser, as what differs
-// from what the desk shows, so that a new calculation appears by itself.
+// The button at the end of the grid's head: which columns are shown. A choice is what differs from what the desk shows, so that
+// a new calculation appears by itself.
 
 import { make } from "./dom.js";
 
-const KEY = "ims-columns";
-
-export function chosen() {
-  return JSON.parse(localStorage.getItem(KEY) ?? "{}");
-}
-
 export class Chooser {
-  /** `onChange(choice)` follows every choice. */
-  constructor(host, onChange) {
+  /** `chosen()`: the choice now, id -> yes or no; `onChange(choice)` follows every choice. */
+  constructor(host, chosen, onChange) {
+    this.chosen = chosen;
     this.onChange = onChange;
     this.columns = [];
     this.search = make("input", { type: "search", placeholder: "Find a column…", "aria-label": "Find a column", spellcheck: "false", autocomplete: "off", oninput: () => this.#filter() });
@@ -36,7 +31,7 @@ export class Chooser {
       groups.get(name).push(column);
     }
     this.list.replaceChildren(...[...groups].map(([name, members]) => this.#group(name, members)));
-    this.#mark();
+    this.renew();
   }
 
   #group(name, members) {
@@ -53,7 +48,7 @@ export class Chooser {
   }
 
   #set(members, on) {
-    const choice = chosen();
+    const choice = { ...this.chosen() };
     for (const { id, shown } of members) {
       if (on === shown) delete choice[id];
       else choice[id] = on;
@@ -62,13 +57,13 @@ export class Chooser {
   }
 
   #choose(choice) {
-    localStorage.setItem(KEY, JSON.stringify(choice));
-    this.#mark();
     this.onChange(choice);
+    this.renew();
   }
 
-  #mark() {
-    const choice = chosen();
+  /** Show what is chosen now. */
+  renew() {
+    const choice = this.chosen();
     const on = (column) => choice[column.id] ?? column.shown;
     const byId = new Map(this.columns.map((column) => [column.id, column]));
     for (const box of this.list.querySelectorAll("[data-choice]")) box.checked = on(byId.get(box.dataset.choice));

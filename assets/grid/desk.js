@@ -1,76 +1,101 @@
 // One page's table: its socket, its view, and what stands around the grid.
 
-import { chosen, Chooser } from "./chooser.js";
-import { ALWAYS, column, visible } from "./columns.js";
-import { Controls } from "./controls.js";
-import { decode, WINDOW } from "./frames.js";
+import { column, treeColumn } from "./columns.js";
+import { sound as soundCondition } from "./filter_panel.js";
+import { CHANGES, decode, TOTALS, viewOf } from "./frames.js";
+import * as layouts from "./layout.js";
 import { LiveGrid } from "./live_grid.js";
+import { measures } from "./measures.js";
 import { freshTicket, reloadWhenServed } from "./pages.js";
+import { readRows } from "./reader.js";
+import { Requests } from "./requests.js";
 import { GridSocket } from "./socket.js";
 import { judge, StatusChip } from "./status.js";
 import { Strip } from "./strip.js";
 import * as viewState from "./state.js";
+import { TABLES } from "./tables.js";
+import { Tools } from "./tools.js";
+import { pathOf, toggled } from "./tree.js";
 
 /** A page that loses its session sooner would only go round in circles. */
 const RELOAD_AFTER_MS = 5000;
 
 export class Desk {
-  /** `config`: {table, ticket, gateway_port}; `parts`: elements grid, controls, strip, status, message. */
+  /** `config`: {table, ticket, gateway_port, opens: whether rows have a drill-down}; `parts`: elements grid, controls, bar, strip, status, message. */
   constructor(config, parts) {
     this.config = config;
+    this.table = TABLES[config.table];
     this.parts = parts;
+    /** The columns there are, those asked for (with their kinds), those of a pivot. */
     this.columns = [];
-    this.told = "";
     this.names = [];
     this.kinds = [];
-    this.state = viewState.read();
+    this.shape = null;
+    this.told = "";
+    this.refused = "";
     this.view = 0;
     this.generation = null;
     this.stats = null;
     this.everConnected = false;
     this.total = null;
+    this.matching = null;
     this.model = null;
+    /** Whether the address says nothing: the page opens with the view that a person has chosen for it. */
+    this.bare = window.location.search === "";
+    this.#readState();
+    // a link brings its own columns; without any, they are as this browser was left
+    if (this.own && layouts.isNone(this.state.layout)) this.state.layout = layouts.kept(config.table);
     this.socket = new GridSocket((attempts) => this.#address(attempts), {
       onOpen: () => this.#opened(),
-      onClose: () => this.#judge(),
-      onText: (message) => this.#told(message),
+      onClose: () => this.#closed(),
+      onText: (message) => this.#heard(message),
       onFrame: (buffer) => this.#frame(buffer),
     });
+    this.requests = new Requests((message) => this.socket.send(message));
     this.socket.open();
     this.#furnish();
   }
 
+  #readState() {
+    const read = viewState.read();
+    this.state = Object.assign(this.state ?? {}, read);
+    this.own = window.history.state?.own ?? (layouts.isNone(read.layout) && (!read.view || read.view === viewState.PLAIN));
+  }
+
   #furnish() {
     const { parts, state } = this;
-    this.grid = new LiveGrid(parts.grid, {
+    this.tools = new Tools(this);
+    this.grid = new LiveGrid(parts.grid, this.table, {
       onWindow: (first, count) => this.socket.send({ t: "window", v: this.view, first, count }),
-      onSort: (sort) => this.#sorted(sort),
-      onOpen: (code) => this.select(code),
+      onOpen: ({ code, id }) => this.select(code, id),
+      onToggle: (row) => this.#toggle(row),
+      onRest: () => this.#write(),
+      ...this.tools.events,
     });
-    this.chooser = new Chooser(parts.grid, () => {
-      this.#arrange();
-      this.#ask();
-    });
-    this.controls = new Controls(parts.controls, state, {
-      onChange: () => this.#changed(),
-      exportUrl: () => this.#exportUrl(),
-      onTheme: () => this.setTheme(document.documentElement.dataset.theme === "light" ? "dark" : "light"),
-    });
+    this.tools.furnish();
     this.strip = new Strip(parts.strip);
     this.chip = new StatusChip(parts.status, document.title);
-    this.grid.select(state.selected);
+    this.grid.select(state.selected, state.row);
     this.#showSelection();
     setInterval(() => this.#judge(), 250);
     this.#judge();
-    document.addEventListener("keydown", (event) => event.key === "Escape" && this.#escape(event));
+    document.addEventListener("keydown", (event) => event.key === "Escape" && !event.defaultPrevented && this.#escape(event));
+    document.addEventListener("ims-open", (event) => {
+      event.preventDefault();
+      this.select(event.detail.code);
+    });
+    window.addEventListener("popstate", () => this.#restore());
+    window.addEventListener("pagehide", () => this.#write());
   }
 
-  /** Show the drill-down of a security; "" closes it. */
-  select(code) {
-    if (code === this.state.selected) return;
-    this.state.selected = code;
-    viewState.write(this.state);
-    this.grid.select(code);
+  /** Show the drill-down of a security, at one of its rows where the table has rows of its own; "" closes it. */
+  select(code, id = 0) {
+    if (!this.config.opens) return;
+    const row = code && this.config.table !== "inventory" ? id : 0;
+    if (code === this.state.selected && row === this.state.row) return;
+    Object.assign(this.state, { selected: code, row });
+    this.#write(true);
+    this.grid.select(code, row);
     this.#showSelection();
     document.dispatchEvent(new CustomEvent("ims-picked", { detail: { code } }));
   }
@@ -79,7 +104,7 @@ export class Desk {
     this.state.theme = name;
     document.documentElement.dataset.theme = name;
     localStorage.setItem("ims-theme", name);
-    viewState.write(this.state);
+    this.#write();
     if (this.model) this.model.theme = name;
   }
 
@@ -87,94 +112,198 @@ export class Desk {
   attach(model) {
     this.model = model;
     model.theme = document.documentElement.dataset.theme;
+    model.row = this.state.row;
     model.selected = this.state.selected;
-    model.on("selected", () => this.select(model.selected));
+    model.on("selected", () => model.selected !== this.state.selected && this.select(model.selected));
   }
 
   /** The session is gone, and with it the drill-down: load the page anew, unless it has hardly begun. */
   detach() {
     this.model = null;
-    if (performance.now() > RELOAD_AFTER_MS) reloadWhenServed();
+    if (performance.now() > RELOAD_AFTER_MS) this.#reload();
+  }
+
+  #reload() {
+    this.#write();
+    reloadWhenServed();
   }
 
   #showSelection() {
-    document.documentElement.dataset.detail = this.state.selected ? "open" : "closed";
-    if (this.model && this.model.selected !== this.state.selected) this.model.selected = this.state.selected;
+    const { selected, row } = this.state;
+    document.documentElement.dataset.detail = selected ? "open" : "closed";
+    if (!this.model) return;
+    if (this.model.row !== row) this.model.row = row;
+    if (this.model.selected !== selected) this.model.selected = selected;
   }
 
   #escape(event) {
-    if (event.target === this.controls.search && this.controls.search.value) return;
+    const { search } = this.tools.controls;
+    if (event.target === search && search.value) return;
     this.select("");
   }
 
-  #base(scheme) {
+  base(scheme) {
     const secure = window.location.protocol === "https:" ? "s" : "";
     return `${scheme}${secure}://${window.location.hostname}:${this.config.gateway_port}`;
+  }
+
+  get #socketAddress() {
+    return `${this.base("ws")}/ws/grid?ticket=${encodeURIComponent(this.config.ticket)}`;
   }
 
   async #address(attempts) {
     // a refusal cannot be told from a dead server, so a page that is refused for long renews its ticket
     if (attempts >= 3) this.config.ticket = await freshTicket();
-    return `${this.#base("ws")}/ws/grid?ticket=${encodeURIComponent(this.config.ticket)}`;
-  }
-
-  #exportUrl() {
-    const { state } = this;
-    const shown = this.names.filter((name) => name !== "updated_ms" && !ALWAYS.includes(name));
-    const query = new URLSearchParams({
-      ticket: this.config.ticket,
-      columns: ["code", ...shown, "at_least", "updated_ms"].join(","),
-      text: state.text,
-      markets: state.markets.join(","),
-      temperatures: state.temperatures.join(","),
-      changed_today: state.changedToday ? "1" : "0",
-      sort: viewState.sortText(state.sort),
-    });
-    return `${this.#base("http")}/export/${this.config.table}.csv?${query}`;
+    return this.#socketAddress;
   }
 
   #opened() {
     this.everConnected = true;
-    this.grid.resume();
-    if (this.names.length) this.#ask();
+    this.grid.resume(window.history.state?.place);
+    if (this.names.length) this.ask();
     this.#judge();
   }
 
+  #closed() {
+    this.requests.fail("the connection was lost");
+    this.#judge();
+  }
+
+  /** The table's own columns as they are arranged now. */
+  get shown() {
+    return layouts.arranged(this.columns, this.state.layout);
+  }
+
+  get grouped() {
+    return this.state.groups.length > 0;
+  }
+
+  /** Whether the sums at the bottom are shown. */
+  get totals() {
+    return this.state.totals ?? this.table.totals;
+  }
+
   /** Lay the grid out for the columns that are chosen of those there are. */
-  #arrange() {
-    const shown = visible(this.columns, chosen());
-    this.names = [...new Set([...shown.map(({ id }) => id), ...ALWAYS])];
+  arrange() {
+    const { state } = this;
+    const title = (id) => this.columns.find((each) => each.id === id)?.header ?? id;
+    const tree = this.grouped ? [treeColumn(state.groups.map(title).join(" › "))] : [];
     const kinds = new Map(this.columns.map(({ id, kind }) => [id, kind]));
-    this.kinds = this.names.map((name) => kinds.get(name));
-    this.grid.arrange(shown, this.names, this.state.sort);
+    let { shown } = this;
+    if (state.pivot) {
+      this.asked = [...state.groups, ...measures(shown, state.measure)];
+      const shape = this.shape ?? [];
+      shown = shape.filter(({ kind }) => kind === "number");
+      this.names = shape.map(({ id }) => id);
+      this.kinds = shape.map(({ kind }) => kind);
+    } else {
+      this.asked = this.names = [...new Set([...shown.map(({ id }) => id), ...state.groups, ...this.table.always])];
+      this.kinds = this.names.map((name) => kinds.get(name));
+    }
+    const laid = [...tree, ...shown];
+    if (laid.length === 0) return;
+    this.grid.arrange(laid, this.names, { sort: state.sort, widths: { ...state.layout.widths }, filtered: new Set(state.where.map((each) => each.column)), tree: this.grouped });
+    this.grid.highlight(state.pivot ? [] : state.formats, this.columns);
+  }
+
+  #message(first) {
+    const { state } = this;
+    return {
+      t: "view", v: this.view, table: this.config.table, columns: this.asked, filter: viewState.filter(state), sort: state.sort,
+      ...(this.grouped ? { groups: state.groups, depth: state.depth, toggled: state.toggled } : {}),
+      ...(state.pivot ? { pivot: state.pivot } : {}),
+      // of a tree, how many rows match is known from its sums only
+      ...(this.totals || this.grouped ? { totals: true } : {}),
+      ...first,
+    };
   }
 
   /** Name the view anew; frames of the former one are dropped from now on. */
-  #ask() {
+  ask() {
     this.view = (this.view + 1) % 65536;
+    this.refused = "";
+    this.shape = null;
+    this.matching = null;
     this.parts.grid.dataset.view = "asked";
-    this.socket.send({
-      t: "view", v: this.view, table: this.config.table, columns: this.names, filter: viewState.filter(this.state),
-      sort: this.state.sort, ...this.grid.wanted,
-    });
+    if (!this.totals) this.grid.sum(null);
+    this.socket.send(this.#message(this.grid.wanted));
   }
 
-  #changed() {
-    viewState.write(this.state);
-    this.controls.say("");
+  /** Something of the view has changed: show it. `push`: a step that the browser's back undoes. */
+  changed({ push = true } = {}) {
+    this.#write(push);
+    this.tools.renew();
+    if (this.columns.length === 0) return;
+    this.#sound();
     this.grid.restart();
-    this.#ask();
+    this.arrange();
+    this.ask();
   }
 
-  #sorted(sort) {
-    if (viewState.sortText(sort) === viewState.sortText(this.state.sort)) return;
-    this.state.sort = sort;
-    this.#changed();
+  /** Other columns, or the same ones elsewhere: the rows stay where they are. */
+  laidOut(layout, { push = true, asks = true } = {}) {
+    this.state.layout = layout;
+    if (this.own) layouts.keep(this.config.table, layout);
+    this.#write(push);
+    this.tools.renew();
+    if (!asks) return;
+    this.arrange();
+    this.ask();
   }
 
-  #told(message) {
+  /** A person looks at another view: that of a name, or of a link. `query`: as `viewState.viewQuery` makes it. */
+  open(query, view, { push = true } = {}) {
+    const { selected, row, theme } = this.state;
+    // what is arranged in a view stays there; as the desk shows it, a person begins anew
+    this.own = query === "" || (this.own && !view);
+    Object.assign(this.state, viewState.read(query), { selected, row, theme, view });
+    this.changed({ push });
+  }
+
+  /** Put the state into the address. */
+  keep() {
+    this.#write();
+    this.tools.renew();
+  }
+
+  // the browser's back and forward
+  #restore() {
+    this.#readState();
+    if (this.own) layouts.keep(this.config.table, this.state.layout);
+    this.tools.renew();
+    this.grid.select(this.state.selected, this.state.row);
+    this.#showSelection();
+    if (this.state.theme) document.documentElement.dataset.theme = this.state.theme;
+    if (this.columns.length === 0) return;
+    this.#sound();
+    this.grid.restart(window.history.state?.place);
+    this.arrange();
+    this.ask();
+  }
+
+  #write(push = false) {
+    viewState.write(this.state, { push, own: this.own, place: push ? undefined : this.grid?.place });
+  }
+
+  #toggle(row) {
+    const { state, grid } = this;
+    const group = grid.groupAt(row);
+    state.toggled = toggled(state.toggled, pathOf(state.groups, group.level, (name) => grid.valueAt(row, name)));
+    this.#write();
+    this.tools.bar.renew();
+    this.socket.send({ t: "window", v: this.view, ...grid.wanted, depth: state.depth, toggled: state.toggled });
+  }
+
+  /** Rows that are not on screen, of the view as it is. Rejects when they do not come. */
+  read(first, count) {
+    return readRows(this.#socketAddress, { ...this.#message(), v: this.view }, this.names, this.kinds, first, count);
+  }
+
+  #heard(message) {
     if (message.t === "hello") this.#hello(message);
-    else if (message.t === "error") this.controls.say(message.detail);
+    else if (message.t === "values") this.requests.answer(message);
+    else if (message.t === "shape") this.#shaped(message);
+    else if (message.t === "error") this.#error(message);
     else if (message.t === "stats") {
       this.stats = message;
       document.dispatchEvent(new CustomEvent("ims-data", { detail: message }));
@@ -185,14 +314,23 @@ export class Desk {
     }
   }
 
+  #error(message) {
+    if (this.requests.refuse(message)) return;
+    this.tools.controls.say(message.detail);
+    if (message.v === undefined || message.v === this.view) this.refused = message.detail;
+    this.#say();
+  }
+
   #hello(message) {
     if (this.generation !== null && this.generation !== message.generation) {
-      reloadWhenServed();
+      this.#reload();
       return;
     }
     this.generation = message.generation;
-    this.controls.offer(message.markets, message.temperatures);
-    this.#offered(message.columns);
+    this.tools.controls.offer(message.markets, message.temperatures);
+    const own = message.tables?.find(({ id }) => id === this.config.table)?.columns ?? (this.config.table === "inventory" ? message.columns : null);
+    if (own) this.#offered(own);
+    else this.refused = `This server has no table ${this.table.title}`;
   }
 
   // the rules have changed, or this is the first word: the same view with the columns there are now
@@ -201,34 +339,53 @@ export class Desk {
     if (told === this.told) return;
     this.told = told;
     this.columns = columns.map(column);
-    const known = new Set(this.columns.map(({ id }) => id));
-    this.state.sort = this.state.sort.filter(([id]) => known.has(id));
-    viewState.write(this.state);
-    this.controls.say("");
-    this.#arrange();
-    this.chooser.offer(this.columns);
-    this.grid.resume();
-    this.#ask();
+    this.#sound();
+    this.#write();
+    this.tools.offer(this.columns);
+    this.arrange();
+    this.grid.resume(window.history.state?.place);
+    this.ask();
+  }
+
+  /** What cannot be of the columns there are is left out. */
+  #sound() {
+    const { state } = this;
+    const kinds = new Map(this.columns.map(({ id, kind }) => [id, kind]));
+    const isText = (id) => kinds.get(id) === "text";
+    state.where = state.where.filter((each) => kinds.has(each.column) && soundCondition(each, kinds.get(each.column)));
+    state.groups = [...new Set(state.groups.filter(isText))];
+    if (!isText(state.pivot) || !this.grouped || state.groups.includes(state.pivot)) state.pivot = "";
+    if (!state.pivot) state.sort = state.sort.filter(([id]) => kinds.has(id) || (id === "rows" && this.grouped));
+  }
+
+  #shaped(message) {
+    if (message.v !== this.view) return;
+    this.shape = message.columns.map(column);
+    this.arrange();
   }
 
   #frame(buffer) {
+    if (viewOf(buffer) !== this.view || (this.state.pivot && !this.shape)) return;
     const frame = decode(buffer, this.kinds);
-    if (frame.view !== this.view) return;
-    if (frame.kind !== WINDOW) {
+    if (frame.kind === CHANGES) {
       this.grid.change(frame);
       return;
     }
-    this.grid.show(frame);
-    this.parts.grid.dataset.view = "shown";
-    if (this.total !== frame.total) {
+    if (frame.kind === TOTALS) {
+      this.grid.sum(this.totals ? frame.values : null);
+      this.matching = frame.total;
+    } else {
+      this.grid.show(frame);
+      this.parts.grid.dataset.view = "shown";
       this.total = frame.total;
-      this.#counted();
     }
-    this.#message();
+    this.#counted();
+    this.#say();
   }
 
   #counted() {
-    if (this.total !== null) this.controls.matches(this.total, this.stats?.securities);
+    const count = this.grouped ? this.matching : this.total;
+    if (count !== null) this.tools.controls.matches(count, this.table.of(this.stats));
   }
 
   #judge() {
@@ -242,17 +399,18 @@ export class Desk {
     };
     this.verdict = judge(link, this.stats);
     this.chip.show(this.verdict);
-    this.#message();
+    this.#say();
   }
 
   // words in the middle of an empty grid
-  #message() {
+  #say() {
     const { message } = this.parts;
     let text = "";
     if (!this.total) {
-      if (this.verdict.name === "live" && this.total === 0) text = "No security matches the filter";
+      if (this.verdict.name === "disconnected") text = "No connection to the server; trying again";
+      else if (this.refused) text = this.refused;
+      else if (this.verdict.name === "live" && this.total === 0) text = `No ${this.table.one} matches the filter`;
       else if (this.verdict.name === "starting") text = "Starting: waiting for the first data";
-      else if (this.verdict.name === "disconnected") text = "No connection to the server; trying again";
       else if (this.verdict.name !== "live") text = "No data yet";
     }
     if (message.textContent !== text) message.textContent = text;

@@ -2,6 +2,8 @@
 
 export const WINDOW = 1;
 export const CHANGES = 2;
+export const TREE = 3;
+export const TOTALS = 4;
 const HEADER_BYTES = 40;
 const utf8 = new TextDecoder();
 
@@ -32,14 +34,30 @@ function textColumn(buffer, at, count) {
   return [cells, bytes + padded(offsets[count])];
 }
 
+/** The five parts that tell what the rows of a tree stand for. */
+function treeParts(buffer, start, count) {
+  const rows = new Uint32Array(buffer, start, count);
+  let at = start + padded(4 * count);
+  const level = new Uint8Array(buffer, at, count);
+  at += padded(count);
+  const state = new Uint8Array(buffer, at, count);
+  const [labels, end] = textColumn(buffer, at + padded(count), count);
+  return [{ rows, level, state, labels }, end];
+}
+
 /**
- * One frame. Kind 1 adds `ids` (Int32Array) and `columns` (one Float64Array or string array per column of the view);
- * kind 2 adds `values`, `rows` (within the window) and `cells` (column numbers), all of length n.
- * `kinds[c]` is "text" or "number". Throws RangeError when the frame is shorter than it says.
+ * One frame. Kinds 1 and 3 add `ids` (Int32Array) and `columns` (one Float64Array or string array per column of the view),
+ * 3 also `tree` {rows, level, state, labels}; kind 2 adds `values`, `rows` (within the window) and `cells` (column numbers),
+ * all of length n; kind 4 `values`, one per column. `kinds[c]` is "text" or "number". Throws RangeError when the frame is
+ * shorter than it says.
  */
 export function decode(buffer, kinds) {
   const frame = header(new DataView(buffer));
   let at = HEADER_BYTES;
+  if (frame.kind === TOTALS) {
+    frame.values = new Float64Array(buffer, at, frame.n);
+    return frame;
+  }
   if (frame.kind === CHANGES) {
     frame.values = new Float64Array(buffer, at, frame.n);
     at += 8 * frame.n;
@@ -49,6 +67,7 @@ export function decode(buffer, kinds) {
   }
   frame.ids = new Int32Array(buffer, at, frame.count);
   at += padded(4 * frame.count);
+  if (frame.kind === TREE) [frame.tree, at] = treeParts(buffer, at, frame.count);
   frame.columns = [];
   for (let column = 0; column < frame.n; column += 1) {
     if (kinds[column] === "text") {
@@ -62,3 +81,6 @@ export function decode(buffer, kinds) {
   }
   return frame;
 }
+
+/** Which view a frame is of: known before its columns can be. */
+export const viewOf = (buffer) => new DataView(buffer).getUint16(2, true);

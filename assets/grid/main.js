@@ -6,15 +6,10 @@ import { makeSplit } from "./split.js";
 const part = (name) => document.getElementById(name);
 
 const desk = new Desk(JSON.parse(part("ims-page").textContent), {
-  grid: part("grid"), controls: part("controls"), strip: part("strip"), status: part("status"), message: part("message"),
+  grid: part("grid"), controls: part("controls"), bar: part("view-bar"), strip: part("strip"), status: part("status"), message: part("message"),
 });
 part("detail-close").addEventListener("click", () => desk.select(""));
 makeSplit(part("split"), part("detail"));
-// the search of the frame, or another window of the desktop, has a security to show
-document.addEventListener("ims-open", (event) => {
-  event.preventDefault();
-  desk.select(event.detail.code);
-});
 
 // Panel loads a component's script through a module shim, for which an import of this file would be another copy of it
 window.imsDesk = desk;

@@ -1,4 +1,4 @@
-// The rows that are known: one window of the view, as typed columns.
+// The rows that are known: one window of the view, as typed columns; of a tree also what each row stands for.
 
 export class RowWindow {
   constructor(frame, names) {
@@ -6,6 +6,7 @@ export class RowWindow {
     this.count = frame.count;
     this.total = frame.total;
     this.ids = frame.ids;
+    this.tree = frame.tree ?? null;
     this.columns = new Map(names.map((name, at) => [name, frame.columns[at]]));
   }
 
@@ -23,6 +24,12 @@ export class RowWindow {
     return this.columns.get(column)?.[at];
   }
 
+  /** What a row of a tree stands for: {level, state, rows, label}; null in a flat view. */
+  group(at) {
+    const { tree } = this;
+    return tree && { level: tree.level[at], state: tree.state[at], rows: tree.rows[at], label: tree.labels[at] };
+  }
+
   /** Security id -> position, for telling what an old window knew of a row. */
   positions() {
     const positions = new Map();
@@ -30,3 +37,8 @@ export class RowWindow {
     return positions;
   }
 }
+
+/** States of a tree's rows, as frames carry them. */
+export const DATA = 0;
+export const CLOSED = 1;
+export const OPEN = 2;

@@ -33,13 +33,22 @@ export function render({ model }) {
         if (cell.className !== shape) cell.className = shape;
       });
     });
+    mark();
     box.dataset.rows = rows.length;
+  };
+  const mark = () => {
+    [...body.rows].forEach((line, y) => {
+      line.classList.toggle("marked", y === model.marked);
+      if (y === model.marked) line.setAttribute("aria-current", "true");
+      else line.removeAttribute("aria-current");
+    });
   };
   const tell = () => {
     note.textContent = model.note;
     note.hidden = !model.note;
   };
   model.on("rows", show);
+  model.on("marked", mark);
   model.on("note", tell);
   tell();
   show();
@@ -56,6 +65,7 @@ th, td { padding: 1px 6px; white-space: nowrap; text-align: left; line-height: 1
 th { position: sticky; top: 0; background: var(--panel); color: var(--muted); font-weight: 600; }
 tbody tr:nth-child(even) { background: var(--odd); }
 tbody tr:hover { background: var(--hover); }
+tbody tr.marked { background: var(--select); box-shadow: inset 3px 0 0 var(--accent); font-weight: 650; }
 .r { text-align: right; font-variant-numeric: tabular-nums; }
 .neg { color: var(--bad); }
 .zero { color: var(--faint); }
@@ -64,13 +74,14 @@ tbody tr:hover { background: var(--hover); }
 
 class FactTable(JSComponent):
     """`titles`: of the columns; `sides`: "l" or "r" for each; `rows`: texts, already as a person reads them;
-    `note`: what stands above them.
+    `note`: what stands above them; `marked`: the place of the row that stands out, -1 for none.
     """
 
     titles = param.List(item_type=str)
     sides = param.List(item_type=str)
     rows = param.List(item_type=list)
     note = param.String(default="")
+    marked = param.Integer(default=-1)
 
     _esm: ClassVar[str] = _ESM
     _stylesheets: ClassVar[list[str]] = [_STYLE]

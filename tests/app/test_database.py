@@ -8,13 +8,18 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from app import master_schema, outbox_schema, rules_schema  # noqa: F401  has tables of METADATA
+from app import master_schema, outbox_schema, rules_schema, views_schema  # noqa: F401  has tables of METADATA
 from app.breaks import schema
 from app.database import Chain, NewerDatabaseError, connect, missing, prepare, upgrade, version_of
 from app.journal_schema import METADATA
 from tests.app.journal_urls import STORES, journal_url
 
-MODELS = {Chain.JOURNAL: METADATA, Chain.MASTER: master_schema.METADATA, Chain.BREAKS: schema.METADATA}
+MODELS = {
+    Chain.JOURNAL: METADATA,
+    Chain.MASTER: master_schema.METADATA,
+    Chain.BREAKS: schema.METADATA,
+    Chain.DESK: views_schema.METADATA,
+}
 """Of all modules that have tables: whoever adds one imports it here."""
 GROWING = {
     Chain.JOURNAL: {"locate_history", "order_history", "rule_versions", "rule_audit"},
@@ -23,6 +28,7 @@ GROWING = {
         *("master_outcomes", "master_baskets", "master_moved"),
     },
     Chain.BREAKS: {"break_steps"},
+    Chain.DESK: set(),
 }
 
 

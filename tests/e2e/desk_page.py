@@ -78,6 +78,10 @@ class DeskPage:
         """How many securities the page says that the view has."""
         return int(self.page.inner_text("#matches").split(" of ")[0].replace(",", ""))
 
+    def complaints(self) -> list[str]:
+        """What went wrong beside that servers are not there which a test leaves out: the gateway, the API."""
+        return [error for error in self.errors if "WebSocket" not in error and "502" not in error]
+
     def picture(self, name: str) -> None:
         keep_picture(self.page, name)
 

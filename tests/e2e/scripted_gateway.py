@@ -13,43 +13,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from tornado.httpserver import HTTPServer
-from tornado.web import Application
+from tornado.web import Application, RequestHandler
 from tornado.websocket import WebSocketHandler
 
-MARKETS = ["US", "TW", "JP", "KR", "HK", "GB", "DE", "FR"]
-TEMPERATURES = ["UNKNOWN", "GC", "WARM", "HTB", "RESTRICTED"]
-TEXT = ("name", "code", "ticker", "isin", "cusip", "sedol", "figi", "currency", "market", "temperature")
-NUMBERS = ("fee", "rebate", "price", *(f"loan.{day}" for day in range(5)), "pool", "located", "remaining", "kept")
-OTHERS = ("utilisation", "updated_ms", "at_least", "id")
-UNITS = {
-    "fee": "rate",
-    "rebate": "rate",
-    "price": "price",
-    "utilisation": "basis_points",
-    "updated_ms": "time",
-    "kept": "money",
-}
-HIDDEN = ("code", "figi", "rebate", "at_least", "id", "kept")
-
-
-def columns() -> list[dict[str, Any]]:
-    """Columns as the gateway tells them: five days of a loan, a pool and what is left of it, a number nobody sees at first."""
-    made: list[dict[str, Any]] = [{"id": name, "kind": "text", "family": "Security"} for name in TEXT]
-    made += [
-        {"id": name, "kind": "number", "unit": UNITS.get(name, "shares"), "family": "Calculations"}
-        for name in (*NUMBERS, *OTHERS)
-    ]
-    for column in made:
-        name = column["id"]
-        column |= {"title": name.title(), "tip": f"What {name} is", "shown": name not in HIDDEN}
-        if name.startswith("loan."):
-            column |= {"title": f"SD{name[-1]}", "group": "Loan", "day": int(name[-1])}
-        if name in ("pool", "remaining"):
-            column |= {"floor": True, "strong": name == "remaining"}
-        if name == "utilisation":
-            column |= {"hot": 90.0}
-    return made
+from tests.e2e import scripted_rows
+from tests.e2e.scripted_rows import MARKETS, NUMBERS, POSITION_NUMBERS, TEMPERATURES, Line, Rows
 
 
 @dataclass
@@ -66,37 +36,34 @@ class Script:
     doubtful: tuple[str, ...] = ()
     """What late feeds make doubtful."""
     parked: int = 0
-    columns: list[dict[str, Any]] = field(default_factory=columns)
     heard: list[dict[str, Any]] = field(default_factory=list)
     sent_ms: list[float] = field(default_factory=list)
+    positions: int = 400
+    refuse: str = ""
+    """What every view is answered with, instead of rows."""
+    exports: list[dict[str, str]] = field(default_factory=list)
+    """What was asked of exports."""
+    export_states: list[dict[str, Any]] = field(default_factory=list)
+    """How far an export is, said one after the other; the last one again and again."""
 
     def __post_init__(self) -> None:
-        random = np.random.default_rng(1)
-        n = self.securities
-        self.text = {
-            "name": [f"Security {i:06d} plc" for i in range(n)],
-            "code": [f"C{i:011d}" for i in range(n)],
-            "ticker": [f"T{i:05d}" for i in range(n)],
-            "isin": [f"US{i:010d}" for i in range(n)],
-            "cusip": [f"{i:09d}" for i in range(n)],
-            "sedol": [f"{i:07d}" for i in range(n)],
-            "figi": [f"BBG{i:09d}" for i in range(n)],
-            "currency": ["USD"] * n,
-            "market": [MARKETS[i % 8] for i in range(n)],
-            "temperature": [TEMPERATURES[i % 5] for i in range(n)],
+        self.tables = {
+            "inventory": scripted_rows.inventory(self.securities),
+            "positions": scripted_rows.positions(self.positions),
         }
-        self.number = {name: random.integers(-5_000, 2_000_000, n).astype(float) for name in NUMBERS}
-        self.number["fee"] = random.integers(25, 3_000, n) / 100
-        self.number["fee"][::7] = np.nan
-        self.number["price"] = random.integers(100, 90_000, n) / 100
-        self.number["utilisation"] = random.integers(0, 1_000, n) / 10
-        self.number["updated_ms"] = np.full(n, time.time() * 1e3)
-        self.number["at_least"] = (np.arange(n) % 11 == 0).astype(float)
-        self.number["id"] = np.arange(1, n + 1, dtype=float)
+        self.columns = self.tables["inventory"].columns
+        self.text = self.tables["inventory"].text
+        self.number = self.tables["inventory"].number
 
 
 def _padded(data: bytes) -> bytes:
     return data + bytes(-len(data) % 8)
+
+
+def _texts(cells: list[str]) -> bytes:
+    data = [cell.encode() for cell in cells]
+    offsets = np.cumsum([0, *map(len, data)]).astype("<u4")
+    return _padded(offsets.tobytes()) + _padded(b"".join(data))
 
 
 class Grid(WebSocketHandler):
@@ -106,6 +73,8 @@ class Grid(WebSocketHandler):
         self.script = script
         self.open_sockets = open_sockets
         self.view: dict[str, Any] | None = None
+        self.lines: list[Line] | None = None
+        self.shape: list[dict[str, Any]] = []
         self.random = np.random.default_rng(2)
 
     def check_origin(self, origin: str) -> bool:
@@ -118,7 +87,10 @@ class Grid(WebSocketHandler):
 
     def send_hello(self) -> None:
         hello = {"t": "hello", "generation": self.script.generation, "frame_ms": 50, "markets": MARKETS}
-        self.write_message(json.dumps(hello | {"temperatures": TEMPERATURES, "columns": self.script.columns}))
+        hello |= {"temperatures": TEMPERATURES, "columns": self.script.columns}
+        tables = [{"id": name, "title": name.title(), "columns": of.columns} for name, of in self.script.tables.items()]
+        tables[0]["columns"] = self.script.columns
+        self.write_message(json.dumps(hello | {"tables": tables}))
 
     def on_close(self) -> None:
         self.open_sockets.discard(self)
@@ -126,62 +98,132 @@ class Grid(WebSocketHandler):
     def on_message(self, message: str | bytes) -> None:
         asked = json.loads(message)
         self.script.heard.append(asked)
+        if self.script.refuse:
+            told = {"t": "error", "detail": self.script.refuse, **{k: asked[k] for k in ("v", "r") if k in asked}}
+            self.write_message(json.dumps(told))
+            return
+        if asked["t"] == "values":
+            self.send_values(asked)
+            return
         if asked["t"] == "view":
             self.view = asked
-            self.rows = self._arranged(asked)
+            self.look()
         elif self.view is not None:
-            self.view |= {"first": asked["first"], "count": asked["count"]}
+            self.view |= {name: asked[name] for name in ("first", "count", "depth", "toggled") if name in asked}
+            if "toggled" in asked:
+                self.look()
         if self.script.state != "starting":
             self.send_window()
 
-    def _arranged(self, view: dict[str, Any]) -> np.ndarray:
-        script, wanted = self.script, view["filter"]
-        rows = [
-            i
-            for i in range(script.securities)
-            if wanted["text"].lower() in script.text["name"][i].lower()
-            and (not wanted["markets"] or script.text["market"][i] in wanted["markets"])
-            and (not wanted["temperatures"] or script.text["temperature"][i] in wanted["temperatures"])
-        ]
-        order = np.array(rows, np.int64)
-        for name, direction in reversed(view["sort"]):
-            keys = np.array(script.text[name]) if name in script.text else script.number[name]
-            at = np.argsort(keys[order], kind="stable")
-            order = order[at if direction == "asc" else at[::-1]]
-        return order
+    @property
+    def table(self) -> Rows:
+        assert self.view is not None
+        return self.script.tables[self.view.get("table", "inventory")]
 
-    def _header(self, kind: int, count: int, n: int) -> bytes:
+    def look(self) -> None:
+        """Work out the rows of the view."""
+        view = self.view
+        assert view is not None
+        matching = self.table.matching(view["filter"])
+        self.lines, self.shape = None, []
+        if view.get("groups"):
+            self.lines = list(scripted_rows.tree(self.table, view, matching))
+            self.rows = np.arange(len(self.lines))
+            if view.get("pivot"):
+                self.shape = scripted_rows.spread(self.table, view, matching)
+                self.write_message(json.dumps({"t": "shape", "v": view["v"], "columns": self.shape}))
+        else:
+            self.rows = self.table.ordered(matching, view["sort"])
+        if view.get("totals"):
+            self.send_totals(matching)
+
+    def send_values(self, asked: dict[str, Any]) -> None:
+        found = self.script.tables[asked["table"]].values(asked["column"], asked["filter"])
+        listed = [each for each in found if asked["search"].lower() in each[0].lower()]
+        told = {"t": "values", "r": asked["r"], "column": asked["column"], "values": listed[: asked["limit"]]}
+        told |= {"distinct": len(listed), "rows": sum(count for _, count in found)}
+        self.write_message(json.dumps(told))
+
+    def send_totals(self, matching: NDArray[np.int64]) -> None:
+        assert self.view is not None
+        if self.shape:
+            whole = Line(0, 0, 0, "", (), matching)
+            sums = [self._pivoted(whole, column) for column in self.shape]
+        else:
+            names = self.view["columns"]
+            sums = [self.table.sums(matching, [name])[0] if name in self.table.number else np.nan for name in names]
+        self.write_message(
+            self._header(4, 1, len(sums), len(matching)) + struct.pack(f"<{len(sums)}d", *sums), binary=True
+        )
+
+    def _header(self, kind: int, count: int, n: int, total: int | None = None) -> bytes:
         now = time.time() * 1e3
         assert self.view is not None
-        return struct.pack(
-            "<BBHIIIddII", kind, 0, self.view["v"], self.view["first"], count, len(self.rows), now, now, 1, n
-        )
+        total = len(self.rows) if total is None else total
+        return struct.pack("<BBHIIIddII", kind, 0, self.view["v"], self.view["first"], count, total, now, now, 1, n)
 
     def send_window(self) -> None:
         assert self.view is not None
         first = self.view["first"]
         rows = self.rows[first : first + self.view["count"]]
+        if self.lines is not None:
+            self.send_tree([self.lines[i] for i in rows])
+            return
         parts = [self._header(1, len(rows), len(self.view["columns"])), _padded((rows + 1).astype("<i4").tobytes())]
         for name in self.view["columns"]:
-            if name in self.script.number:
-                parts.append(self.script.number[name][rows].tobytes())
-                continue
-            cells = [self.script.text[name][i].encode() for i in rows]
-            offsets = np.cumsum([0, *map(len, cells)]).astype("<u4")
-            parts += [_padded(offsets.tobytes()), _padded(b"".join(cells))]
+            if name in self.table.number:
+                parts.append(self.table.number[name][rows].tobytes())
+            else:
+                parts.append(_texts([self.table.text[name][i] for i in rows]))
         self.write_message(b"".join(parts), binary=True)
 
+    def send_tree(self, lines: list[Line]) -> None:
+        assert self.view is not None
+        columns = self.shape or [
+            column for name in self.view["columns"] for column in self.table.columns if column["id"] == name
+        ]
+        parts = [self._header(3, len(lines), len(columns))]
+        parts += [_padded(np.array([line.id for line in lines], "<i4").tobytes())]
+        parts += [_padded(np.array([len(line.rows) for line in lines], "<u4").tobytes())]
+        parts += [_padded(bytes(line.level for line in lines)), _padded(bytes(line.state for line in lines))]
+        parts += [_texts([line.label for line in lines])]
+        for column in columns:
+            cells = [self._cell(line, column) for line in lines]
+            parts.append(_texts(cells) if column["kind"] == "text" else np.array(cells, "<f8").tobytes())
+        self.write_message(b"".join(parts), binary=True)
+
+    def _cell(self, line: Line, column: dict[str, Any]) -> Any:
+        assert self.view is not None
+        name = column["id"]
+        if column["kind"] == "text":
+            if line.state == 0:
+                return self.table.text[name][line.id - 1]
+            at = self.view["groups"].index(name) if name in self.view["groups"] else 99
+            return line.path[at] if at < len(line.path) else ""
+        if self.shape:
+            return self._pivoted(line, column)
+        return self.table.number[name][line.id - 1] if line.state == 0 else self.table.sums(line.rows, [name])[0]
+
+    def _pivoted(self, line: Line, column: dict[str, Any]) -> float:
+        assert self.view is not None
+        return (
+            np.nan
+            if column["kind"] == "text"
+            else scripted_rows.spread_value(self.table, self.view, line, column["id"])
+        )
+
     def send_changes(self) -> None:
-        if self.view is None or self.script.state == "starting" or not len(self.rows):
+        if self.view is None or self.script.state == "starting" or self.lines is not None or not len(self.rows):
             return
-        numbers = [i for i, name in enumerate(self.view["columns"]) if name in NUMBERS]
+        changing = (*NUMBERS, *POSITION_NUMBERS)
+        numbers = [i for i, name in enumerate(self.view["columns"]) if name in changing]
         rows = self.rows[self.view["first"] :][: self.view["count"]]
         n = min(self.script.changes, len(rows) * len(numbers))
         cells = self.random.choice(len(rows) * len(numbers), n, replace=False)
         at, column = cells // len(numbers), np.array(numbers)[cells % len(numbers)]
         values = self.random.integers(-5_000, 2_000_000, n).astype(float)
         for row, name, value in zip(rows[at], column, values, strict=True):
-            self.script.number[self.view["columns"][name]][row] = value
+            self.table.number[self.view["columns"][name]][row] = value
         body = values.tobytes() + _padded(at.astype("<u2").tobytes()) + column.astype("u1").tobytes()
         self.write_message(self._header(2, len(rows), n) + body, binary=True)
 
@@ -202,6 +244,32 @@ class Grid(WebSocketHandler):
             "event_age_ms": 90,
         }
         self.write_message(json.dumps({"t": "stats", "state": script.state} | counters | ages))
+
+
+class Export(RequestHandler):
+    """An export that comes at once, whatever is said of how far it is."""
+
+    def initialize(self, script: Script) -> None:
+        self.script = script
+
+    def get(self, table: str, form: str) -> None:
+        self.script.exports.append(
+            {"table": table, "form": form} | {k: self.get_argument(k) for k in self.request.arguments}
+        )
+        self.set_header("Content-Disposition", f'attachment; filename="{table}.{form}"')
+        self.finish("a file")
+
+
+class Progress(RequestHandler):
+    """How far an export is."""
+
+    def initialize(self, script: Script) -> None:
+        self.script = script
+
+    def get(self) -> None:
+        states = self.script.export_states
+        self.set_header("Access-Control-Allow-Origin", "*")
+        self.finish(states.pop(0) if len(states) > 1 else states[0])
 
 
 class ScriptedGateway:
@@ -234,7 +302,12 @@ class ScriptedGateway:
         self._thread.join(5)
 
     async def _serve(self) -> None:
-        server = HTTPServer(Application([(r"/ws/grid", Grid, {"script": self.script, "open_sockets": self.sockets})]))
+        routes: list[Any] = [
+            (r"/ws/grid", Grid, {"script": self.script, "open_sockets": self.sockets}),
+            (r"/export/progress", Progress, {"script": self.script}),
+            (r"/export/(\w+)\.(\w+)", Export, {"script": self.script}),
+        ]
+        server = HTTPServer(Application(routes))
         server.listen(self.port, "127.0.0.1")
         self._serving.set()
         ticks = 0

@@ -141,8 +141,9 @@ def test_what_was_chosen_stays_for_the_next_security_but_the_day_is_its_own(
 
 
 def test_rows_and_events_read_as_a_person_says_them(detail: SecurityDetail) -> None:
-    rows = rows_by_book(detail)
+    rows, marked = rows_by_book(detail)
     assert [row[:2] for row in rows] == [["B2", "Client free"], ["B1", "Firm"]]
+    assert marked == -1
     assert rows[0][4:6] == ["", "-20,000"]
     assert {len(row) for row in rows} == {len(ROW_HEAD)}
     newest, cancel, sale, _ = latest_events(detail)
@@ -150,6 +151,12 @@ def test_rows_and_events_read_as_a_person_says_them(detail: SecurityDetail) -> N
     assert cancel[1] == "Sell (cancel)"
     assert sale[2] == "20,000"
     assert len(sale) == len(EVENT_HEAD)
+
+
+def test_the_row_that_was_opened_stands_first_whatever_its_size(detail: SecurityDetail) -> None:
+    small = next(i for i, book in enumerate(detail.rows.book) if book == "B1")
+    rows, marked = rows_by_book(detail, first=int(detail.rows.number[small]) + 1)
+    assert ([row[0] for row in rows], marked) == (["B1", "B2"], 0)
 
 
 def test_a_part_that_fails_says_so_in_its_place_and_recovers(detail: SecurityDetail) -> None:

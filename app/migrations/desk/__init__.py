@@ -1,0 +1,1 @@
+"""Steps of what people arrange for themselves, in order."""
