@@ -55,7 +55,7 @@ class Telling:
     def start(self) -> None:
         """Begin to tell."""
         parts = {"stream": self.streams.run, "webhooks": self.webhooks.run}
-        self._tasks = [asyncio.create_task(_for_ever(name, run)) for name, run in parts.items()]
+        self._tasks = [asyncio.create_task(for_ever(name, run)) for name, run in parts.items()]
 
     def ring(self) -> None:
         """Something was decided, and is written down."""
@@ -95,7 +95,7 @@ class Telling:
         return dict(self._locates.held_of(code, owner)) | sells if scope == Scope.CLIENT else sells
 
 
-async def _for_ever(name: str, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+async def for_ever(name: str, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """What goes wrong with telling must not keep anybody from deciding."""
     while True:
         try:

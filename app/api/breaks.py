@@ -8,7 +8,7 @@ from tornado.web import RequestHandler
 from app.api.base import Base
 from app.api.parameters import Parameters
 from app.api.problems import ProblemError
-from app.breaks import handlers
+from app.breaks import commands, handlers
 from app.breaks.client import BreaksAwayError
 from app.breaks.store import BreakStoreError
 from app.identity import Role
@@ -78,7 +78,7 @@ class OverdrawnLimits(Base):
 RESOURCES: Final[tuple[tuple[str, type[RequestHandler]], ...]] = (
     (r"/api/v1/breaks/overdrawn", OverdrawnLimits),
     *((pattern, Reading) for pattern, _ in handlers.READING),
-    *((pattern, Command) for pattern, _ in handlers.COMMANDS),
+    *((pattern, Command) for pattern, _ in commands.COMMANDS),
     *((pattern, Reading) for pattern, _ in handlers.OF_ONE),
 )
 """Path and handler, in the order in which they are tried."""

@@ -43,7 +43,7 @@ from app.rules_documents import opened
 from app.rules_machine import doors
 from app.rules_store import RuleStore
 from app.settings import Settings
-from app.telling import Telling
+from app.telling import Telling, for_ever
 from app.users_store import FILE, Users
 from app.views_store import ViewStore
 from engine.limits import InventoryLimits
@@ -159,7 +159,7 @@ class ApiService:
         await self.rules.start()
         await self.breaks.books.follow()
         self.telling.start()
-        self._overdrawn = asyncio.create_task(self.breaks.overdrawn.run())
+        self._overdrawn = asyncio.create_task(for_ever("overdrawn limits", self.breaks.overdrawn.run))
         self._server.listen(self._settings.api_port, self._settings.host)
         log.info("api listens", port=self._settings.api_port, locates=self.desk.live_count + self.desk.pending_count)
 

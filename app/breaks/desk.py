@@ -285,7 +285,7 @@ class BreakDesk:
 
     async def _lapsed(self, changes: Sequence[Change], known: Mapping[str, Life]) -> tuple[list[Match], list[Change]]:
         """Matches that do not hold any more, and their other breaks."""
-        before = [known.get(change.life.key) for change in changes if change.life.open]
+        before = [known.get(change.life.key) for change in changes if not change.life.match]
         names = {one.match for one in before if one is not None and one.match}
         if not names:
             return [], []

@@ -4,7 +4,7 @@ import asyncio
 import time
 from enum import Enum
 from functools import partial
-from typing import Any, ClassVar, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 import structlog
@@ -14,25 +14,21 @@ from tornado.web import HTTPError, RequestHandler
 from app.api import problems
 from app.api.formats import send
 from app.api.parameters import Parameters, number, text_of
-from app.api.problems import Fault, ProblemError
+from app.api.problems import ProblemError
 from app.api.requests import typed
 from app.breaks import requests
 from app.breaks.answers import (
-    ActionResult,
-    ActionResults,
     AdjustmentPage,
     BreakAnswer,
     BreakPage,
     adjustment_answer,
-    group_answer,
-    match_answer,
     moment,
     number_of,
 )
-from app.breaks.life import Action, Life, NoSuchBreakError, NotForThemError, State, WrongBreakStateError
+from app.breaks.life import Life, NoSuchBreakError, NotForThemError, State, WrongBreakStateError
 from app.breaks.listing import ORDERS, Wanted, chosen
 from app.breaks.room import Room
-from app.breaks.several import Adjustment, AdjustState
+from app.breaks.several import AdjustState
 from app.breaks.sides import Drill
 from app.breaks.store import BreakStoreError
 from app.identity import MACHINE_USER, Identity, IdentityError, read_token
@@ -203,143 +199,18 @@ class Sides(BreakBase):
         """Both sides beside each other."""
         Parameters(self, ()).check()
         life = await self.room.desk.one(self.number(text))
-        if self.room.watch is None:
+        watch = self.room.watch
+        if watch is None:
             raise ProblemError(503, "unavailable", self.room.away, headers={"Retry-After": "2"})
-        drill = Drill(self.room.watch.tables, self.room.watch.namer, self.room.topics)
-        self.json(await asyncio.to_thread(drill.sides, life))
-
-
-class Steps(BreakBase):
-    """/api/v1/breaks/{id}/assign, /comment, /acknowledge, /hold and /return."""
-
-    async def post(self, text: str, action: str) -> None:
-        """One step of one break."""
-        desk, who, at = self.room.desk, self.identity, self.number(text)
-        match action:
-            case "assign":
-                assigned = self.body_as(requests.AssignRequest)
-                life = await desk.assign(at, assigned.owner, who, assigned.comment)
-            case "comment":
-                life = await desk.comment(at, who, self.body_as(requests.CommentRequest).comment)
-            case "acknowledge":
-                life = await desk.acknowledge(at, who, self.body_as(requests.NoteRequest).comment)
-            case "hold":
-                held = self.body_as(requests.HoldRequest)
-                life = await desk.hold(at, held.quantity, who, held.comment)
-            case _:
-                life = await desk.give_back(at, who, self.body_as(requests.NoteRequest).comment)
-        self.json(await self.room.detail(life))
-
-
-class Actions(BreakBase):
-    """/api/v1/breaks/actions."""
-
-    async def post(self) -> None:
-        """The same step for many. 200, or 207 where some could not take it."""
-        asked = self.body_as(requests.BreakActionsRequest)
-        if asked.action == "comment" and not asked.comment:
-            raise _wrong("Say something", "/comment")
-        if asked.action == "group" and not asked.group:
-            raise _wrong("Into which group", "/group")
-        results = [await self._one(asked, text) for text in dict.fromkeys(asked.ids)]
-        good = all(one.status == 200 for one in results)  # noqa: PLR2004
-        self.json(ActionResults(results=results), 200 if good else 207)
-
-    async def _one(self, asked: requests.BreakActionsRequest, text: str) -> ActionResult:
-        desk, who = self.room.desk, self.identity
+        drill = Drill(watch.tables, watch.namer, self.room.topics)
         try:
-            at = self.number(text)
-            match asked.action:
-                case "assign":
-                    await desk.assign(at, asked.owner, who, asked.comment)
-                case "comment":
-                    await desk.comment(at, who, asked.comment)
-                case "acknowledge":
-                    await desk.acknowledge(at, who, asked.comment)
-                case "group":
-                    await desk.regroup([at], asked.group, number_of(asked.group, "G"), who, asked.comment)
-                case _:
-                    await desk.regroup([at], "", None, who, asked.comment)
-            state = (await desk.one(at)).state
-        except (ProblemError, NoSuchBreakError, NotForThemError, WrongBreakStateError, BreakStoreError) as error:
-            problem = as_problem(error)
-            return ActionResult(id=text, status=problem.status, problem=problem.detail, state="")
-        return ActionResult(id=text, status=200, problem="", state=state)
-
-
-class Groups(BreakBase):
-    """/api/v1/breaks/groups."""
-
-    async def post(self) -> None:
-        """A new group."""
-        asked = self.body_as(requests.GroupRequest)
-        numbers = [self.number(text) for text in asked.ids]
-        made, members = await self.room.desk.group(numbers, asked.name, self.identity, asked.comment)
-        self.json(group_answer(made, members), 201)
-
-
-class Dissolve(BreakBase):
-    """/api/v1/breaks/groups/{group}/dissolve."""
-
-    async def post(self, text: str) -> None:
-        """Its breaks are in no group."""
-        comment = self.body_as(requests.NoteRequest).comment
-        ended = await self.room.desk.dissolve(text, number_of(text, "G"), self.identity, comment)
-        self.json(group_answer(ended, []))
-
-
-class Matches(BreakBase):
-    """/api/v1/breaks/matches."""
-
-    async def post(self) -> None:
-        """Breaks that explain each other."""
-        asked = self.body_as(requests.MatchRequest)
-        if asked.force and not asked.comment.strip():
-            raise _wrong("A match that is forced needs its reason", "/comment")
-        numbers = list(dict.fromkeys(self.number(text) for text in asked.ids))
-        if len(numbers) == 1 and not asked.force:
-            raise _wrong("Expected two or more", "/ids")
-        made = await self.room.desk.match(numbers, self.identity, asked.comment, force=asked.force)
-        self.json(match_answer(made), 201)
-
-
-class Undo(BreakBase):
-    """/api/v1/breaks/matches/{match}/undo."""
-
-    async def post(self, text: str) -> None:
-        """What it had resolved is open again."""
-        comment = self.body_as(requests.NoteRequest).comment
-        undone = await self.room.desk.unmatch(text, number_of(text, "M"), self.identity, comment)
-        self.json(match_answer(undone))
-
-
-class Adjust(BreakBase):
-    """/api/v1/breaks/{id}/adjust."""
-
-    async def post(self, text: str) -> None:
-        """Ask for a change of our books."""
-        asked = self.body_as(requests.AdjustRequest)
-        if asked.quantity == 0:
-            raise _wrong("Nothing would change", "/quantity")
-        made = await self.room.desk.ask_adjustment(
-            self.number(text),
-            Adjustment(
-                number=0,
-                of=0,
-                security="",
-                book=asked.book,
-                depot=asked.depot,
-                position_type=asked.position_type,
-                quantity=asked.quantity,
-                contractual=False,
-                state=AdjustState.PENDING,
-                asked_by="",
-                asked_ns=0,
-                comment=asked.comment,
-            ),
-            self.identity,
-        )
-        self.json(adjustment_answer(made), 201)
+            sides = await asyncio.to_thread(drill.sides, life)
+        except KeyError as error:
+            if self.room.watch is watch:
+                raise
+            detail = "the engine has ended meanwhile"  # and its tables with it
+            raise ProblemError(503, "unavailable", detail, headers={"Retry-After": "2"}) from error
+        self.json(sides)
 
 
 class Adjustments(BreakBase):
@@ -352,24 +223,6 @@ class Adjustments(BreakBase):
         parameters.check()
         found = await self.room.desk.adjustments(states)
         self.json(AdjustmentPage(adjustments=[adjustment_answer(one) for one in found]))
-
-
-class DecideAdjustment(BreakBase):
-    """/api/v1/breaks/adjustments/{n}/approve, /reject and /withdraw."""
-
-    actions: ClassVar = {
-        "approve": Action.ADJUST_APPROVED,
-        "reject": Action.ADJUST_REJECTED,
-        "withdraw": Action.ADJUST_WITHDRAWN,
-    }
-
-    async def post(self, text: str, action: str) -> None:
-        """A second person's word; or who asked thinks better of it."""
-        comment = self.body_as(requests.NoteRequest).comment
-        after = await self.room.desk.decide_adjustment(
-            text, number_of(text, "A"), self.actions[action], self.identity, comment
-        )
-        self.json(adjustment_answer(after))
 
 
 class Outcome(BreakBase):
@@ -396,10 +249,6 @@ class Changes(BreakBase):
         known = board.knows(epoch, after)
         lines = board.since(after) if known else board.all()
         self.json({"epoch": board.epoch, "sequence": board.sequence, "whole": not known, "lines": lines})
-
-
-def _wrong(detail: str, pointer: str) -> ProblemError:
-    return ProblemError(422, "invalid", "one field is wrong", (Fault(detail, pointer=pointer),))
 
 
 def _some(text: str, of: type[E]) -> list[E]:
@@ -446,16 +295,6 @@ READING: Final = (
     (r"/api/v1/breaks", Breaks),
     (r"/api/v1/breaks/summary", Summary),
     (r"/api/v1/breaks/adjustments", Adjustments),
-)
-COMMANDS: Final = (
-    (r"/api/v1/breaks/actions", Actions),
-    (r"/api/v1/breaks/groups", Groups),
-    (r"/api/v1/breaks/groups/([^/]+)/dissolve", Dissolve),
-    (r"/api/v1/breaks/matches", Matches),
-    (r"/api/v1/breaks/matches/([^/]+)/undo", Undo),
-    (r"/api/v1/breaks/adjustments/([^/]+)/(approve|reject|withdraw)", DecideAdjustment),
-    (r"/api/v1/breaks/([^/]+)/(assign|comment|acknowledge|hold|return)", Steps),
-    (r"/api/v1/breaks/([^/]+)/adjust", Adjust),
 )
 OF_ONE: Final = ((r"/api/v1/breaks/([^/]+)", One), (r"/api/v1/breaks/([^/]+)/sides", Sides))
 INTERNAL: Final = (

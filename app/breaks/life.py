@@ -180,7 +180,7 @@ def follow(known: Mapping[str, Life], seen: Seen, next_number: int) -> list[Chan
         else:
             changes += _still(life, facts, seen)
     for key, life in known.items():
-        if key not in seen.facts and life.facts.kind in seen.kinds and life.open:
+        if key not in seen.facts and life.facts.kind in seen.kinds and (life.open or life.match):
             changes.append(_gone(life, seen))
     return changes
 
@@ -234,14 +234,21 @@ def _still(life: Life, facts: Facts, seen: Seen) -> list[Change]:
 
 
 def _gone(life: Life, seen: Seen) -> Change:
-    """Its cause is gone; what was kept out of what is available comes back."""
+    """Its cause is gone; what was kept out of what is available comes back, and it makes up for no other break any more."""
     change = Change(life)
     if life.held:
         change = and_then(
             change, Action.RETURNED, MACHINE, seen.at_ns, "it is solved", held=0, detail={"shares": life.held}
         )
     return and_then(
-        change, Action.RESOLVED, MACHINE, seen.at_ns, "its cause is gone", state=State.RESOLVED, resolved_ns=seen.at_ns
+        change,
+        Action.RESOLVED,
+        MACHINE,
+        seen.at_ns,
+        "its cause is gone",
+        state=State.RESOLVED,
+        resolved_ns=seen.at_ns,
+        match="",
     )
 
 

@@ -15,7 +15,7 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application
 
 from app import feed_rules, parking_store, quarantine_store, world
-from app.breaks import handlers
+from app.breaks import commands, handlers
 from app.breaks.desk import BreakDesk
 from app.breaks.elsewhere import Kept, Overdrawn
 from app.breaks.room import Room
@@ -46,7 +46,7 @@ _AGAIN_S: Final = 0.5
 def application(room: Room) -> Application:
     """All routes."""
     given = {"room": room}
-    routes = (*handlers.READING, *handlers.COMMANDS, *handlers.OF_ONE, *handlers.INTERNAL)
+    routes = (*handlers.READING, *commands.COMMANDS, *handlers.OF_ONE, *handlers.INTERNAL)
     found: list[Any] = [(pattern, handler, given) for pattern, handler in routes]
     health: list[Any] = [(r"/health/live", handlers.Live), (r"/health/ready", handlers.Ready, given)]
     return Application([*found, *health], log_function=lambda _handler: None)

@@ -20,7 +20,7 @@ from app.breaks.life import (
     check_role,
     stepped,
 )
-from app.identity import Identity
+from app.identity import MACHINE_USER, Identity
 from engine.break_kinds import BreakKind
 
 MATCHABLE: Final = frozenset({BreakKind.DEPOT, BreakKind.TD_SD, BreakKind.FRONT_BACK, BreakKind.CONTRACT})
@@ -208,15 +208,15 @@ def unmatch(lives: Sequence[Life], undone: Match, who: str, at_ns: int, comment:
 def lapse(matches: Mapping[str, Match], changes: Sequence[Change], lives: Mapping[int, Life], at_ns: int) -> tuple[
     list[Match], list[Change]
 ]:  # fmt: skip
-    """Matches of which a break is open again have ended, and their other breaks are open again, too. `lives`: all breaks of
-    these matches, as they were before the changes."""
-    reopened = {change.life.number for change in changes if change.life.open}
+    """Matches of which a break is open again, or gone, have ended, and their other breaks are open again. `lives`: all breaks
+    of these matches, as they were before the changes."""
+    left = {change.life.number for change in changes if not change.life.match}
     ended, further = [], []
     for one in matches.values():
-        if one.state != MatchState.LIVE or not reopened & set(one.breaks):
+        if one.state != MatchState.LIVE or not left & set(one.breaks):
             continue
         ended.append(replace(one, state=MatchState.LAPSED))
-        others = [lives[number] for number in one.breaks if number not in reopened and number in lives]
+        others = [lives[number] for number in one.breaks if number not in left and number in lives]
         further += unmatch(others, one, MACHINE, at_ns, "another break of the match is not what it was")
     return ended, further
 
@@ -237,6 +237,8 @@ def decided(
     check_role(who, SETTLERS)
     if asked.state != AdjustState.PENDING:
         raise WrongBreakStateError(f"it is {asked.state}")
+    if who.user == MACHINE_USER:
+        raise NotForThemError("a person decides on adjustments")
     own = asked.asked_by == who.user
     if action == Action.ADJUST_WITHDRAWN and not own:
         raise NotForThemError(f"only {asked.asked_by}, who asked for it, withdraws it")

@@ -306,3 +306,25 @@ async def _a_gap(world: BreaksWorld) -> str:
     world.machine.tables.array["missing"][1] = 3
     await world.look()
     return str((await world.only("?kind=gap"))["id"])
+
+
+async def test_a_match_ends_with_one_of_its_breaks_and_the_other_is_open_again(world: BreaksWorld) -> None:
+    world.hold(1, 1_000)
+    world.state(1, 900)
+    world.hold(1, 500, depot=2)
+    world.state(1, 600, depot=2)
+    await world.look()
+    one, other = sorted(await world.breaks("?kind=depot"), key=lambda each: str(each["depot"]))
+    await world.post("/matches", {"ids": [one["id"], other["id"]]}, 201)
+    world.state(1, 1_000)
+    await world.look()
+    assert [(each["id"], each["state"]) for each in await world.breaks("?kind=depot")] == [(other["id"], "reopened")]
+    assert (await world.get(f"/{one['id']}"))["state"] == "resolved"
+
+
+async def test_a_program_does_not_decide_on_adjustments(world: BreaksWorld) -> None:
+    found = await differs(world)
+    asked = {"book": "B1", "position_type": "FIRM", "depot": "D1", "quantity": -100, "comment": "sold by hand"}
+    made = await world.post(f"/{found['id']}/adjust", asked, 201)
+    path = f"/api/v1/breaks/adjustments/{made['id']}/approve"
+    assert (await world.api.call("POST", path, {})).code == 403
