@@ -152,7 +152,7 @@ async def _serve(settings: Settings) -> int:
 
 
 def _say_where(settings: Settings) -> None:
-    page = f"http://{settings.host}:{settings.port}/inventory"
-    print(f"\n  Inventory  {page}", flush=True)  # noqa: T201
+    page = f"http://{settings.host}:{settings.port}/"
+    print(f"\n  Desk       {page}", flush=True)  # noqa: T201
     print(f"  API        http://{settings.host}:{settings.api_port}/api/v1/docs", flush=True)  # noqa: T201
     print(f"  API token  {settings.folder / 'api-token'}  (or IMS_API_TOKEN)\n", flush=True)  # noqa: T201
