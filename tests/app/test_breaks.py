@@ -328,3 +328,17 @@ async def test_a_program_does_not_decide_on_adjustments(world: BreaksWorld) -> N
     made = await world.post(f"/{found['id']}/adjust", asked, 201)
     path = f"/api/v1/breaks/adjustments/{made['id']}/approve"
     assert (await world.api.call("POST", path, {})).code == 403
+
+
+async def test_a_limit_of_which_more_was_sold_than_there_is_is_a_break(world: BreaksWorld) -> None:
+    world.apply({"security": 1, "book": 2, "kind": Kind.CLIENT_FREE, "quantity": 300})
+    order = {"order": "O1", "security": "S1", "client": "FUND1", "book": "B2", "side": "long", "quantity": 200}
+    assert (await world.api.call("POST", "/api/v1/orders", order)).code == 200
+    world.apply({"security": 1, "book": 2, "kind": Kind.CLIENT_FREE, "quantity": 50})
+    await world.api.service.breaks.overdrawn.round()
+    await world.look()
+    found = {one["number"]: one for one in await world.breaks("?kind=limit&security=S1")}
+    client = found["client_long"]
+    assert (client["client"], client["quantity"], client["sellable"]) == ("FUND1", -150, 150)
+    detail = await world.get(f"/{client['id']}")
+    assert {"scope": "client", "owner": "FUND1", "side": "long", "left": -150} in detail["limits"]
