@@ -11,15 +11,16 @@ import numpy as np
 from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
-from engine.model import DAYS, RATE_UNIT, Kind, Temperature
+from engine.model import RATE_UNIT, Kind, Temperature
 from engine.tables import Tables, Word
+from engine.views_position_columns import QUANTITIES, ROW_WORDS, held
 
 _SCANNED: Final = 65_536
 """Keys looked at together."""
 _COPIED: Final = 4_096
 """Rows copied together: some tenths of a millisecond without a change by the writer."""
-_CONTRACTS: Final = ("REPO_", "SLAB_", "SWAP_PLEDGE_", "PAY_TO_HOLD")
-_CONTRACT: Final = np.array([kind.name.startswith(_CONTRACTS) for kind in Kind])
+_LEAST: Final = -(2**63)
+_MOST: Final = 2**63 - 1
 
 Shares = Annotated[int, Meta(description="Shares.")]
 
@@ -56,17 +57,19 @@ class Position(Struct, frozen=True):
     intraday_short: Shares
     ca_pending: Annotated[int, Meta(description="Shares of a corporate action that is not settled yet.")]
     rate: Annotated[float | None, Meta(description="Of contracts: percent a year.")]
-
-
-QUANTITIES: Final = tuple(
-    field for field in Position.__struct_fields__[Position.__struct_fields__.index("td") :] if field != "rate"
-)
-"""What a row holds; the others say what it is."""
-_PLAIN: Final = (
-    *("td", "hypothecatable", "segregated", "reserved", "intraday_buy", "intraday_sell", "intraday_short"),
-    "ca_pending",
-)
-_OF_BOOK: Final = ("book", "client", "entity")
+    receipt0: Annotated[int, Meta(description="Shares to be received on SD0; receipt1 to receipt4 the days after.")]
+    receipt1: Shares
+    receipt2: Shares
+    receipt3: Shares
+    receipt4: Shares
+    receipt_later: Annotated[int, Meta(description="After SD4.")]
+    deliver0: Annotated[int, Meta(description="Shares to be delivered on SD0; deliver1 to deliver4 the days after.")]
+    deliver1: Shares
+    deliver2: Shares
+    deliver3: Shares
+    deliver4: Shares
+    deliver_later: Annotated[int, Meta(description="After SD4.")]
+    ladder_break: Annotated[int, Meta(description="What is contractual beyond what is settled and expected.")]
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
@@ -100,14 +103,8 @@ class Positions:
             for at in range(0, len(numbers), _COPIED):
                 chosen = numbers[at : at + _COPIED]
                 records = self._tables.read(lambda chosen=chosen: self._array["position"][chosen])  # type: ignore[misc]
-                held = _held(records)
-                fits = np.ones(len(chosen), bool)
-                for name, least in wanted.least.items():
-                    fits &= held[name] >= least
-                for name, most in wanted.most.items():
-                    fits &= held[name] <= most
-                shown = np.flatnonzero(fits)[: limit - len(found)]
-                found += self._shown(chosen[shown], {name: values[shown] for name, values in held.items()})
+                shown = np.flatnonzero(_within(records, wanted))[: limit - len(found)]
+                found += self._shown(chosen[shown], records[shown])
                 if len(found) >= limit:
                     return found
         return found
@@ -172,15 +169,15 @@ class Positions:
         )
         return own
 
-    def _shown(self, numbers: NDArray[np.int64], held: Mapping[str, NDArray[np.int64]]) -> list[Position]:
+    def _shown(self, numbers: NDArray[np.int64], records: NDArray[np.void]) -> list[Position]:
         array = self._array
         security, book, depot, kind = _parts(array["position"]["key"][numbers])
         of_security, of_book = array["security"][security], array["book"][book]
         markets = of_security["market"].astype(np.int64)
         unit = array["book_unit"][book, markets].astype(np.int64)
         units = np.where(unit > 0, array["unit"]["code"][unit], of_book["aggregation_unit"])
-        contract = _CONTRACT[kind]
-        rates = np.where(contract, held["hypothecated"], 0) / RATE_UNIT
+        of_row = {name: _held(name, records) for name in QUANTITIES}
+        rates, contract = _held("rate", records)
         columns: dict[str, Sequence[Any]] = {
             "row": numbers.tolist(),
             "security": _texts(of_security["code"]),
@@ -194,26 +191,29 @@ class Positions:
             "aggregation_unit": _texts(units),
             "depot": _texts(array["depot"]["code"][depot]),
             "kind": [Kind(each).name for each in kind.tolist()],
-            **{name: values.tolist() for name, values in held.items()},
-            "rate": [rate if is_one else None for rate, is_one in zip(rates.tolist(), contract.tolist(), strict=True)],
+            **{name: _or_none(values.tolist(), there) for name, (values, there) in of_row.items()},
+            "rate": _or_none((rates / RATE_UNIT).tolist(), contract),
         }
-        columns["hypothecated"] = [
-            None if is_one else shares
-            for shares, is_one in zip(columns["hypothecated"], contract.tolist(), strict=True)
-        ]
         return [Position(*row) for row in zip(*(columns[name] for name in Position.__struct_fields__), strict=True)]
 
 
-def _held(records: NDArray[np.void]) -> dict[str, NDArray[np.int64]]:
-    """What rows hold, by the names of `QUANTITIES`."""
-    net = records["receipt"] - records["deliver"]
-    ladder = records["sd"][:, None] + np.cumsum(net, axis=1)
-    return {name: records[name] for name in _PLAIN} | {
-        "settled": records["sd"],
-        **{f"sd{day}": ladder[:, day] for day in range(DAYS)},
-        "later": net[:, DAYS],
-        "hypothecated": records["hypothecated"],
-    }
+def _held(name: str, records: NDArray[np.void]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """A number of rows, and which of them have it."""
+    words = np.ascontiguousarray(records).view("<i8").reshape(-1, ROW_WORDS)
+    return held(name, words, words[:, 0] & 0xFF)
+
+
+def _within(records: NDArray[np.void], wanted: Wanted) -> NDArray[np.bool_]:
+    """Which rows hold as much as is wanted; what has no value is within no bounds."""
+    fits = np.ones(len(records), bool)
+    for name in wanted.least.keys() | wanted.most.keys():
+        values, there = _held(name, records)
+        fits &= there & (values >= wanted.least.get(name, _LEAST)) & (values <= wanted.most.get(name, _MOST))
+    return fits
+
+
+def _or_none(values: list[Any], there: NDArray[np.bool_]) -> list[Any]:
+    return values if there.all() else [v if known else None for v, known in zip(values, there.tolist(), strict=True)]
 
 
 def _parts(keys: NDArray[np.uint64]) -> tuple[NDArray[np.int64], ...]:

@@ -15,6 +15,7 @@ from engine.model import Capacity
 from engine.snapshot import Snapshot
 from engine.snapshot_restore import restore
 from engine.state import Machine
+from engine.views import warm
 from feeds.calendars import TradingDays
 from feeds.simulator import Simulator
 from feeds.simulator_faults import FaultRates
@@ -40,6 +41,7 @@ def rehearse(settings: Settings, name: str, securities: int, events: int) -> Non
     simulator = Simulator(universe, days, settings.seed, 1, _FAULTS, apart=True)
     capacity = Capacity(securities=2 * securities, books=2_000, depots=200, sources=64, rows=600 * securities)
     receiver = Receiver(name, markets, calendar, capacity)
+    warm()
     try:
         receiver.reference(simulator.reference())
         for drafts in simulator.start_of_day(time.time_ns()):

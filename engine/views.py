@@ -20,37 +20,34 @@ from engine.explain_split import By, largest_first, split
 from engine.model import Temperature
 from engine.rule_model import WEIGHT_UNIT, Role, Scope, Unit
 from engine.tables import FEED_STALE_NS, Reader, SegmentMissingError, Tables, TornReadError, Word
-from engine.views_cells import InventoryColumns, Scales, Window, changes, shown
+from engine.views_cells import InventoryColumns, InventorySight, Scales, Window, changes, shown
 from engine.views_columns import TEMPERATURES, Column, Source
-from engine.views_query import Query, QueryError, arrange, candidates, midnights_ns
+from engine.views_file import Lines, TextCells, lines_of, opened
+from engine.views_membership import Membership, Version, Wanted, membership
+from engine.views_moment import CopiedInventory, copied_positions
+from engine.views_position_columns import POSITION_COLUMNS
+from engine.views_positions import PositionTable, warm
+from engine.views_query import (
+    INVENTORY,
+    POSITIONS,
+    TABLES,
+    Query,
+    candidates,
+    midnights_ns,
+    read_by,
+)
 from engine.views_reference import Reference
 from engine.views_security import History, RecentEvent, SecurityDetail, security_detail
+from engine.views_sight import Cells as WindowCells
+from engine.views_sight import Sight
+from engine.views_tree import Leaves, Opening, Outline, OutlineWindow, Tree
+from engine.views_where import Condition, QueryError
 
 T = TypeVar("T")
+NOTHING_MORE: Final = Wanted()
 _LOOK_AGAIN_S: Final = 0.00005
 _PATIENCE_S: Final = 10.0
 """How long a snapshot waits for the writer to rest for the few milliseconds of a copy."""
-
-
-@dataclass(frozen=True, slots=True)
-class Membership:
-    """Ids of a query's rows in order, and the reference data and columns they were chosen by."""
-
-    ids: NDArray[np.int32]
-    reference: Reference
-    columns: InventoryColumns
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """Everything a query selects at one moment. `columns`: text as UTF-8 bytes, numbers raw; one entry per row."""
-
-    columns: dict[str, NDArray[np.bytes_] | NDArray[np.int64]]
-    kinds: dict[str, Column]
-    """What each of them is."""
-    rows: int
-    as_of_ns: int
-    """The newest event's own time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +117,15 @@ def totals(tables: Tables) -> Totals:
 
 
 class Inventory:
-    """One writer's inventory table. Safe to use from several threads."""
+    """One writer's tables: the inventory and the position table. Safe to use from several threads."""
 
     def __init__(self, tables: Tables) -> None:
         self.tables = tables
         self._columns: InventoryColumns | None = None
         self._reference: Reference | None = None
+        self._sight: InventorySight | None = None
         self._refreshing = threading.Lock()
+        self._positions = PositionTable(tables, self.reference)
 
     def reference(self) -> Reference:
         """The reference data of now; copied anew only when its version has changed."""
@@ -144,43 +143,66 @@ class Inventory:
                 self._columns = InventoryColumns(self.tables, self.tables.catalogue)
             return self._columns
 
-    def membership(self, query: Query, now_ns: int) -> Membership:
-        """The rows of `query` now. Raises `QueryError` for a market or a sort key that there is not.
+    def sight(self, table: str = INVENTORY) -> Sight:
+        """A table of now; the same object for as long as only what its rows hold changes. Raises `TornReadError`."""
+        if table == POSITIONS:
+            return self._positions.sight()
+        columns, reference, sight = self.columns(), self.reference(), self._sight
+        if sight is None or sight.columns is not columns or sight.reference is not reference:
+            sight = self._sight = InventorySight(columns, reference)
+        return sight
 
-        Columns are copied without the epoch: one word is never torn, and an order that is some microseconds apart
-        between two rows is put right by the next renewal.
+    def version(self, table: str = INVENTORY) -> Version:
+        """What a membership of now would be of."""
+        count = self.tables.count
+        return count(Word.REFERENCE), count(Word.ROWS if table == POSITIONS else Word.RULES)
+
+    def membership(
+        self, query: Query, now_ns: int, wanted: Wanted = NOTHING_MORE, before: Membership | None = None
+    ) -> Membership:
+        """The rows of `query` now. Raises `QueryError` for a column, market or sort key that there is not.
+
+        `before`: an earlier answer to it, of which is kept what cannot have changed. Columns are copied without the epoch: one
+        word is never torn; an order that is some microseconds apart between two rows, and a sum over rows that was made while
+        some of them changed, are put right by the next renewal.
         """
-        columns = self.columns()
-        query.check_rows(self.tables.markets, columns.by_name)
-        reference = self.reference()
-        ids = candidates(query, reference)
-        read = lambda name, at: columns.read(columns[name], at, reference)  # noqa: E731  as `Read` says
-        ids = arrange(query, ids, reference, columns.by_name, read, self._midnights(query, now_ns))
-        return Membership(ids, reference, columns)
+        version = self.version(query.table)
+        sight = self.sight(query.table)
+        query.check_rows(self.tables.markets, sight.by_name)
+        return membership(query, sight, version, self._midnights(query, now_ns), wanted, before)
 
-    def snapshot(self, query: Query, now_ns: int) -> Snapshot:
-        """Rows, order and cells of one epoch. Raises `QueryError`, or `TornReadError` while the writer is too busy."""
-        moving = dict.fromkeys([*query.columns, *(name for name, _ in query.sort)])
-        if query.changed_today:
-            moving["updated_ms"] = None
+    def lines(self, query: Query, now_ns: int, *, leaves: bool = False) -> Lines:
+        """All lines of a file of `query`, of one moment; see `lines_of`.
+
+        Raises `QueryError`, or `TornReadError` while the writer is too busy.
+        """
+        sight, as_of_ns = self._copied(query)
+        wanted = Wanted(frozenset(query.columns), opened(query) if leaves else frozenset())
+        found = membership(query, sight, (0, 0), self._midnights(query, now_ns), wanted)
+        return lines_of(query, found, as_of_ns, leaves=leaves)
+
+    def _copied(self, query: Query) -> tuple[Sight, int]:
+        """A sight that nothing changes any more, and the newest event's own time."""
+        living = self.sight(query.table)
+        query.check(self.tables.markets, living.by_name)
+        if query.table == POSITIONS:
+            columns = [living.by_name[name] for name in read_by(query) if name in living.by_name]
+            return copied_positions(self._positions, columns, _PATIENCE_S)
+        count = self.tables.count
         while True:
-            columns, reference = self.columns(), self.reference()
-            query.check(self.tables.markets, columns.by_name)
-            numbers = [columns[name] for name in moving if not columns[name].is_text]
-            ids = candidates(query, reference)
-            copied, as_of_ns, versions = self._copied(columns, numbers, ids, reference)
-            if versions == (reference.version, columns.version):
-                break
-        place = np.zeros(reference.count + 1, np.int64)
-        place[ids] = np.arange(len(ids))
-        read = lambda name, at: copied[name][place[at]]  # noqa: E731  as `Read` says
-        rows = arrange(query, ids, reference, columns.by_name, read, self._midnights(query, now_ns))
-        kinds = {name: columns[name] for name in query.columns}
-        cells = {
-            name: reference.text(name, rows) if kind.is_text else copied[name][place[rows]]
-            for name, kind in kinds.items()
-        }
-        return Snapshot(cells, kinds, len(rows), as_of_ns)
+            columns_, reference = self.columns(), self.reference()
+            sight = InventorySight(columns_, reference)
+            query.check(self.tables.markets, columns_.by_name)
+            names = [name for name in read_by(query) if name in columns_.by_name]
+            numbers = [columns_[name] for name in names if not columns_[name].is_text]
+            ids = candidates(query, sight)
+            copy = columns_.copier(numbers, ids, reference)
+            copied, as_of_ns, versions = self.tables.read(
+                lambda copy=copy: (copy(), count(Word.LAST_EVENT_NS), (count(Word.REFERENCE), count(Word.RULES))),  # type: ignore[misc]
+                _PATIENCE_S,
+            )
+            if versions == (reference.version, columns_.version):
+                return CopiedInventory(columns_, reference, ids, copied), as_of_ns
 
     def negative(self) -> int:
         """Securities of which more is promised than there is."""
@@ -192,32 +214,33 @@ class Inventory:
         """Securities of temperature HTB."""
         return int(np.count_nonzero(self.reference().temperature == Temperature.HTB))
 
-    def _copied(
-        self, columns: InventoryColumns, numbers: list[Column], ids: NDArray[np.int32], reference: Reference
-    ) -> tuple[dict[str, NDArray[np.int64]], int, tuple[int, int]]:
-        """Columns, the newest event's time and the versions of reference data and rules, all of one epoch."""
-        copy, count = columns.copier(numbers, ids, reference), self.tables.count
-        return self.tables.read(
-            lambda: (copy(), count(Word.LAST_EVENT_NS), (count(Word.REFERENCE), count(Word.RULES))), _PATIENCE_S
-        )
-
     def _midnights(self, query: Query, now_ns: int) -> NDArray[np.int64]:
         return midnights_ns(self.tables.markets if query.changed_today else (), now_ns)
 
 
 __all__ = [
     "FEED_STALE_NS",
+    "INVENTORY",
+    "POSITIONS",
+    "POSITION_COLUMNS",
+    "TABLES",
     "TEMPERATURES",
     "WEIGHT_UNIT",
     "By",
     "Column",
+    "Condition",
     "Explanation",
     "History",
     "Input",
     "InputKind",
     "Inventory",
     "InventoryColumns",
+    "Leaves",
+    "Lines",
     "Membership",
+    "Opening",
+    "Outline",
+    "OutlineWindow",
     "Query",
     "QueryError",
     "Reader",
@@ -230,13 +253,18 @@ __all__ = [
     "Scope",
     "SecurityDetail",
     "SegmentMissingError",
-    "Snapshot",
+    "Sight",
     "Source",
     "Tables",
+    "TextCells",
     "TornReadError",
     "Totals",
+    "Tree",
     "Unit",
+    "Version",
+    "Wanted",
     "Window",
+    "WindowCells",
     "Word",
     "changes",
     "glimpse",
@@ -248,4 +276,5 @@ __all__ = [
     "split",
     "suggested_returns",
     "totals",
+    "warm",
 ]

@@ -11,11 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine import views_kernel as kernel
 from engine.catalogue import Catalogue
 from engine.rule_model import Role
 from engine.tables import Tables
 from engine.views_columns import Column, Source, columns_of, playing
 from engine.views_reference import Reference
+from engine.views_sight import Ids
+from engine.views_texts import Texts
 
 
 class InventoryColumns:
@@ -86,6 +89,54 @@ class InventoryColumns:
         if column.source not in (Source.HEAD, Source.PARKED):
             places += reference.settle_day.take(ids) if column.day is None else column.day
         return places
+
+
+class InventorySight:
+    """The inventory, a row a security, under one version of reference data and rules."""
+
+    def __init__(self, columns: InventoryColumns, reference: Reference) -> None:
+        self.columns = columns
+        self.reference = reference
+        self.by_name = columns.by_name
+        self.rules: int | None = columns.version
+        self.everybody: Ids = np.arange(1, reference.count + 1, dtype=np.int32)
+
+    @property
+    def meaning(self) -> object:
+        return self
+
+    def part(self, column: str) -> int:  # noqa: ARG002  every text is the security's
+        return 0
+
+    def member(self, part: int, ids: Ids) -> Ids:  # noqa: ARG002  the same
+        return ids
+
+    def texts(self, column: str) -> Texts:
+        return self.reference.texts(column)
+
+    def text(self, column: str, ids: Ids) -> NDArray[np.bytes_]:
+        return self.reference.text(column, ids)
+
+    def read(self, column: Column, ids: Ids) -> NDArray[np.int64]:
+        return self.columns.read(column, ids, self.reference)
+
+    def window(self, columns: Sequence[Column], ids: Ids) -> "Window":
+        return self.columns.window(columns, ids, self.reference)
+
+    def sums(
+        self, columns: Sequence[Column], ids: Ids, group: NDArray[np.int32], groups: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        return sums_of([self.read(column, ids) for column in columns], columns, group, groups)
+
+
+def sums_of(
+    numbers: Sequence[NDArray[np.int64]], columns: Sequence[Column], group: NDArray[np.int32], groups: int
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Sums of columns by group, and where at least one row had a value; (groups, columns) each."""
+    sums, known = np.zeros((len(columns), groups), np.int64), np.zeros((len(columns), groups), np.bool_)
+    for i, (raw, column) in enumerate(zip(numbers, columns, strict=True)):
+        kernel.add_column(raw, column.unknown, group, sums[i], known[i])
+    return sums.T, known.T
 
 
 def _words(array: NDArray[Any]) -> tuple[int, int]:

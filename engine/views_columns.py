@@ -41,6 +41,8 @@ class Source(Enum):
     HEAD = auto()
     PARKED = auto()
     """Shares that wait for reference data, one word a security."""
+    POSITION = auto()
+    """Words of a row of the position table, see `engine.views_position_columns`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class Column:
     name: str
     source: Source
     item: int = 0
-    """Which calculation, component or word of the head."""
+    """Which calculation, component or word of the head; of a position how it is made (`Form`)."""
     day: int | None = None
     scale: int = 1
     unknown: int = NO_VALUE
@@ -70,10 +72,18 @@ class Column:
     """Whether it is the number of its group that is looked for."""
     hot: float | None = None
     """From which value on, as shown, it stands out."""
+    plus: tuple[int, ...] = ()
+    """Of a position: words of its row that are added up, and those that are taken from that."""
+    minus: tuple[int, ...] = ()
 
     @property
     def is_text(self) -> bool:
         return self.source is Source.TEXT
+
+    @property
+    def summed(self) -> bool:
+        """Whether a sum over rows means anything: prices, rates, times and money of several currencies have none."""
+        return self.unit in (Unit.SHARES, Unit.REPORTING)
 
 
 def _text(name: str, title: str, tip: str = "", *, shown: bool = True) -> Column:
@@ -112,6 +122,8 @@ _BEFORE: Final = (
     _rate("fee", "Fee %", "Borrow fee, percent a year", shown=True),
     _rate("rebate", "Rebate %", "Rebate, percent a year"),
     _text("currency", "Ccy", "Currency"),
+    _text("country", "Country", "Country of issue", shown=False),
+    _text("classification", "Class", "What sort of instrument it is", shown=False),
     _fact(Fact.PRICE, "Price", "Price in the security's currency", scale=PRICE_UNIT, unit="price"),
     Column(
         "updated_ms",

@@ -1,7 +1,7 @@
-"""What somebody wants to see of the inventory, and which rows that is, in which order."""
+"""What somebody wants to see of a table, and which rows that is, in which order."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -10,10 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.model import Market
-from engine.views_columns import NO_VALUE, TEMPERATURES, TEXTS, Column
-from engine.views_reference import Reference
+from engine.views_columns import NO_VALUE, TEMPERATURES, Column
+from engine.views_sight import Ids, Read, Sight, codes
+from engine.views_where import MAX_CONDITIONS, Condition, QueryError
 
+INVENTORY: Final = "inventory"
+POSITIONS: Final = "positions"
+TABLES: Final = (INVENTORY, POSITIONS)
+ROWS: Final = "rows"
+"""What groups may be sorted by beside columns: how many rows they have."""
 MAX_SORT_KEYS: Final = 4
+MAX_GROUPS: Final = 6
 MAX_TEXT: Final = 100
 MAX_COLUMNS: Final = 255
 """As many as a frame can tell apart."""
@@ -23,19 +30,13 @@ _WORD_BITS: Final = 64
 _NS: Final = 1_000_000_000
 
 
-class QueryError(ValueError):
-    """A query that cannot be answered; `field` is the part that is wrong."""
-
-    def __init__(self, field: str, problem: str) -> None:
-        super().__init__(f"{field}: {problem}")
-        self.field = field
-
-
 @dataclass(frozen=True, slots=True)
 class Query:
     """Columns to show, filters that must all hold (an empty one holds always), and sort keys (column, "asc" or "desc").
 
-    Raises `QueryError`, whose message begins with the field that is wrong.
+    With groups a sort key may be `ROWS`, with a pivot a measure of one of its values (`NAME|VALUE`). `clients`: only what is
+    theirs may be seen; None: everybody's. Raises `QueryError`, whose message begins with the field
+    that is wrong.
     """
 
     columns: tuple[str, ...]
@@ -44,8 +45,21 @@ class Query:
     temperatures: tuple[str, ...] = ()
     changed_today: bool = False
     sort: tuple[tuple[str, str], ...] = ()
+    table: str = INVENTORY
+    where: tuple[Condition, ...] = ()
+    clients: frozenset[str] | None = None
+    groups: tuple[str, ...] = ()
+    """Text columns by which rows are grouped, the outermost first."""
+    pivot: str = ""
+    """A text column whose values become columns."""
 
     def __post_init__(self) -> None:
+        if self.table not in TABLES:
+            raise QueryError("table", f"unknown {self.table!r}; known: {', '.join(TABLES)}")
+        if self.clients is not None and self.table != POSITIONS:
+            raise QueryError("table", f"{self.table} is not for who is kept to clients")
+        if self.changed_today and self.table != INVENTORY:
+            raise QueryError("changed_today", f"{self.table} do not say when they changed")
         if not self.columns:
             raise QueryError("columns", "at least one is needed")
         if len(self.columns) > MAX_COLUMNS:
@@ -56,6 +70,15 @@ class Query:
         _check_known("temperatures", self.temperatures, TEMPERATURES)
         _check_once("temperatures", self.temperatures)
         _check_once("markets", self.markets)
+        if len(self.where) > MAX_CONDITIONS:
+            raise QueryError("where", f"at most {MAX_CONDITIONS} conditions")
+        if len(self.groups) > MAX_GROUPS:
+            raise QueryError("groups", f"at most {MAX_GROUPS}")
+        _check_once("groups", self.groups)
+        if self.pivot and not self.groups:
+            raise QueryError("pivot", "needs at least one group")
+        if self.pivot in self.groups:
+            raise QueryError("pivot", f"{self.pivot!r} is grouped already")
         if len(self.sort) > MAX_SORT_KEYS:
             raise QueryError("sort", f"at most {MAX_SORT_KEYS} keys")
         _check_once("sort", tuple(name for name, _ in self.sort))
@@ -63,31 +86,71 @@ class Query:
             if direction not in ("asc", "desc"):
                 raise QueryError("sort", f"direction of {name!r} must be 'asc' or 'desc', not {direction!r}")
 
-    def check(self, markets: Sequence[Market], columns: Collection[str]) -> None:
+    def check(self, markets: Sequence[Market], columns: Mapping[str, Column]) -> None:
         """Raises `QueryError` for a market that the tables, and for a column or sort key that the rules do not have."""
         _check_known("columns", self.columns, columns)
         self.check_rows(markets, columns)
+        if self.pivot:
+            self._check_pivot(columns)
 
-    def check_rows(self, markets: Sequence[Market], columns: Collection[str]) -> None:
+    def check_rows(self, markets: Sequence[Market], columns: Mapping[str, Column]) -> None:
         """As `check`, for what decides on rows and order only."""
         _check_known("markets", self.markets, [market.code for market in markets])
-        _check_known("sort", [name for name, _ in self.sort], columns)
+        _check_known("sort", [name for name, _ in self.sort if not self._is_of_groups(name)], columns)
+        for field, names in (("groups", self.groups), ("pivot", (self.pivot,) if self.pivot else ())):
+            _check_known(field, names, columns)
+            for name in names:
+                if not columns[name].is_text:
+                    raise QueryError(field, f"{name!r} is a number; only text is grouped")
+        for condition in self.where:
+            condition.check(columns)
 
     @property
     def selection(self) -> tuple[Any, ...]:
         """Equal for queries that show the same rows in the same order."""
         return (
+            self.table,
+            self.clients,
             " ".join(self.text.split()),
             tuple(sorted(self.markets)),
             tuple(sorted(self.temperatures)),
             self.changed_today,
+            self.where,
             self.sort,
+            self.groups,
+            self.pivot,
+            self.columns if self.pivot else (),
         )
 
+    def summed(self, columns: Mapping[str, Column]) -> tuple[Column, ...]:
+        """Columns whose sums groups show or are sorted by."""
+        names = dict.fromkeys([*self.columns, *(name for name, _ in self.sort if not self.pivot)])
+        return tuple(columns[name] for name in names if name in columns and columns[name].summed)
+
+    def within_groups(self) -> "Query":
+        """The same without the sort keys that are of groups only."""
+        return replace(self, sort=tuple(each for each in self.sort if not self._is_of_groups(each[0])))
+
+    def _is_of_groups(self, name: str) -> bool:
+        of_pivot = bool(self.pivot) and name.partition("|")[0] in self.columns and "|" in name
+        return bool(self.groups) and (name == ROWS or of_pivot)
+
+    def _check_pivot(self, columns: Mapping[str, Column]) -> None:
+        for name in self.columns:
+            if not (columns[name].summed or name in self.groups):
+                raise QueryError("columns", f"a pivot has sums and grouped columns; {name!r} is neither")
+        if not self.summed(columns):
+            raise QueryError("columns", "a pivot needs a column that can be summed")
+
+    def moves(self, columns: Mapping[str, Column]) -> bool:
+        """Whether events, not only reference data and new rows, can change the rows or their order."""
+        moving = any(not columns[name].is_text for name, _ in self.sort if name in columns)
+        return moving or bool(self.groups) or self.filter_moves
+
     @property
-    def moves(self) -> bool:
-        """Whether events, not only reference data, can change the rows or their order."""
-        return self.changed_today or any(name not in TEXTS for name, _ in self.sort)
+    def filter_moves(self) -> bool:
+        """Whether events can change which rows pass."""
+        return self.changed_today or any(not condition.is_text for condition in self.where)
 
 
 def _check_known(field: str, names: Sequence[str], known: Collection[str]) -> None:
@@ -102,40 +165,73 @@ def _check_once(field: str, names: Sequence[str]) -> None:
         raise QueryError(field, "the same name twice")
 
 
-Read = Callable[[str, NDArray[np.int32]], NDArray[np.int64]]
-"""Raw numbers of a column for ids: from the living tables, or from a copy of one moment."""
-
-
-def candidates(query: Query, reference: Reference) -> NDArray[np.int32]:
+def candidates(query: Query, sight: Sight) -> Ids:
     """Ids, ascending, of the rows that pass the filters which events cannot change."""
-    keep = np.ones(reference.count + 1, bool)
-    keep[0] = False
+    reference = sight.reference
+    kept: dict[int, NDArray[np.bool_]] = {}
+
+    def keep(part: int, marks: NDArray[np.bool_]) -> None:
+        kept[part] = kept[part] & marks if part in kept else marks
+
     if query.markets:
-        keep &= np.array([code in query.markets for code in reference.markets])[reference.market]
+        keep(0, np.array([code in query.markets for code in reference.markets])[reference.market])
     if query.temperatures:
-        keep &= np.array([name in query.temperatures for name in TEMPERATURES])[reference.temperature]
+        keep(0, np.array([name in query.temperatures for name in TEMPERATURES])[reference.temperature])
     if query.text.strip():
-        keep &= reference.search(query.selection[0])
-    return np.flatnonzero(keep).astype(np.int32)
+        keep(0, reference.search(" ".join(query.text.split())))
+    for condition in query.where:
+        if condition.is_text:
+            texts = sight.texts(condition.column)
+            keep(sight.part(condition.column), condition.labels(texts)[texts.codes])
+    if query.clients is not None:
+        texts = sight.texts("client")
+        own = texts.among(query.clients) & (texts.labels != b"")
+        keep(sight.part("client"), own[texts.codes])
+    if not kept:
+        return sight.everybody
+    marks = np.ones(len(sight.everybody), bool)
+    for part, members in kept.items():
+        marks &= members.take(sight.member(part, sight.everybody))
+    return sight.everybody[marks]
 
 
-def arrange(
-    query: Query,
-    ids: NDArray[np.int32],
-    reference: Reference,
-    columns: Mapping[str, Column],
-    read: Read,
-    midnights: NDArray[np.int64],
-) -> NDArray[np.int32]:
-    """Of the candidates `ids` those that pass the other filters, in the query's order; equal rows keep theirs.
+def passing(query: Query, ids: Ids, sight: Sight, read: Read, midnights: NDArray[np.int64]) -> Ids:
+    """Of the candidates `ids` those that pass the other filters, too.
 
     `midnights`: when today began in each market, see `midnights_ns`.
     """
     if query.changed_today:
-        ids = ids[read("updated_ms", ids) >= midnights[reference.market[ids]]]
-    if not query.sort:
-        return ids
-    return ids[order([_key(columns[name], direction, ids, reference, read) for name, direction in query.sort])]
+        today = midnights[sight.reference.market.take(sight.member(0, ids))]
+        ids = ids[read("updated_ms", ids) >= today]
+    for condition in query.where:
+        if not condition.is_text:
+            ids = ids[condition.numbers(sight.by_name[condition.column], read(condition.column, ids))]
+    return ids
+
+
+def arrange(query: Query, ids: Ids, sight: Sight, read: Read) -> Ids:
+    """Rows in the query's order; equal ones keep theirs."""
+    return ids[order(keys)] if (keys := sort_keys(query, ids, sight, read)) else ids
+
+
+def sort_keys(query: Query, ids: Ids, sight: Sight, read: Read) -> list["Key"]:
+    """What rows are sorted by, the most important first."""
+    keys = []
+    for name, direction in query.sort:
+        column = sight.by_name[name]
+        if column.is_text:
+            raw, unknown = sight.texts(name).ranks.take(codes(sight, name, ids)), -1
+        else:
+            raw, unknown = read(name, ids), column.unknown
+        keys.append(key(raw, unknown, descending=direction == "desc"))
+    return keys
+
+
+def read_by(query: Query) -> tuple[str, ...]:
+    """Columns that rows, their order, their cells or their groups are made from."""
+    conditions = [condition.column for condition in query.where]
+    moving = dict.fromkeys([*query.columns, *(name for name, _ in query.sort), *conditions])
+    return (*moving, "updated_ms") if query.changed_today and "updated_ms" not in moving else tuple(moving)
 
 
 def midnights_ns(markets: Sequence[Market], now_ns: int) -> NDArray[np.int64]:
@@ -158,12 +254,6 @@ class Key:
     def at(self, positions: NDArray[np.intp]) -> "Key":
         """The key of the rows at `positions`."""
         return Key(self.numbers[positions], self.top)
-
-
-def _key(column: Column, direction: str, ids: NDArray[np.int32], reference: Reference, read: Read) -> Key:
-    raw = reference.rank(column.name).take(ids) if column.is_text else read(column.name, ids)
-    unknown = -1 if column.is_text else column.unknown
-    return key(raw, unknown, descending=direction == "desc")
 
 
 def key(raw: NDArray[np.int64], unknown: int = NO_VALUE, *, descending: bool = False) -> Key:

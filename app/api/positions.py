@@ -10,9 +10,10 @@ from app.api.clients import own_filter
 from app.api.formats import send
 from app.api.parameters import Parameters, member, number, signed, text_of
 from app.api.problems import ProblemError
-from app.positions import QUANTITIES, Position, Positions, Wanted
+from app.positions import Position, Positions, Wanted
 from engine.model import Kind, Temperature
 from engine.tables import TornReadError
+from engine.views_position_columns import QUANTITIES
 
 MAX_PAGE: Final = 2_000
 TEXTS: Final = ("security", "market", "temperature", "book", "client", "entity", "aggregation_unit", "depot", "kind")

@@ -12,7 +12,7 @@ from app.api import problems
 from app.api.access import AccessError
 from app.api.base import Context
 from app.api.problems import ProblemError
-from app.gateway.sockets import host_of
+from app.gateway.origins import host_of
 from app.identity import Identity
 from app.stream_messages import StreamError, read
 from app.stream_session import CutOffError, Session

@@ -24,7 +24,7 @@ import psutil
 
 from app import tickets
 from app.bench import measure, services
-from app.bench.synthetic import synthetic_tables
+from app.bench.synthetic import synthetic_positions, synthetic_tables
 from app.settings import Settings
 from engine.model import Temperature
 from engine.tables import Tables, Word
@@ -53,6 +53,8 @@ class Load:
     seconds: float
     shared: bool
     """Whether all sessions look at the same window, or each at one of its own in one of eight views."""
+    positions: int = 0
+    """Rows of the position table, which nobody looks at."""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -97,12 +99,12 @@ def _sessions(args: argparse.Namespace, *, shared: bool) -> dict[str, float]:
             seconds=args.seconds,
             shared=shared,
         )
-        with _child(_write, load) as writer, _gateway(settings) as gateway, _child(_clients, load) as clients:
-            clients.recv()  # every session has its first window
-            before, started = _cpu_s(gateway), time.perf_counter()
-            clients.send(None)
-            latencies_ms, frames, received = clients.recv()
-            used, took = _cpu_s(gateway) - before, time.perf_counter() - started
+        with child(write, load) as writer, gateway(settings) as process, child(clients, load) as sessions:
+            sessions.recv()  # every session has its first window
+            before, started = _cpu_s(process), time.perf_counter()
+            sessions.send(None)
+            latencies_ms, frames, received = sessions.recv()
+            used, took = _cpu_s(process) - before, time.perf_counter() - started
             writer.send(None)
         return measure.percentiles(latencies_ms) | {
             "gateway_core_percent": 100 * used / took,
@@ -112,7 +114,7 @@ def _sessions(args: argparse.Namespace, *, shared: bool) -> dict[str, float]:
 
 
 @contextmanager
-def _child(work: Callable[[Load, Connection], None], load: Load) -> Iterator[Connection]:
+def child(work: Callable[[Load, Connection], None], load: Load) -> Iterator[Connection]:
     """A process that does `work`; the connection leads to it. Waits for its first word."""
     ours, theirs = _SPAWN.Pipe()
     process = _SPAWN.Process(target=work, args=(load, theirs), daemon=True)
@@ -126,7 +128,8 @@ def _child(work: Callable[[Load, Connection], None], load: Load) -> Iterator[Con
 
 
 @contextmanager
-def _gateway(settings: Settings) -> Iterator[psutil.Process]:
+def gateway(settings: Settings) -> Iterator[psutil.Process]:
+    """A gateway's process, which serves."""
     environment = os.environ | {"IMS_SETTINGS": settings.to_json()}
     command = [sys.executable, "-m", "app.child", "gateway"]
     with subprocess.Popen(
@@ -145,9 +148,11 @@ def _gateway(settings: Settings) -> Iterator[psutil.Process]:
             child.terminate()
 
 
-def _write(load: Load, parent: Connection) -> None:
+def write(load: Load, parent: Connection) -> None:
     """Own the tables and change every row so many times a second."""
-    tables = synthetic_tables(f"{load.instance}.tables", load.securities)
+    tables = synthetic_tables(f"{load.instance}.tables", load.securities, rows=max(1_000, load.positions + 1))
+    if load.positions:
+        synthetic_positions(tables, load.positions, books=200, depots=40)
     parent.send("ready")
     period_s, due_s = 1 / load.batches_per_s, time.monotonic()
     while not parent.poll(max(0.0, due_s - time.monotonic())):
@@ -169,7 +174,8 @@ def _batch(tables: Tables) -> None:
         state[Word.LAST_EVENT_NS] = state[Word.HEARTBEAT_NS] = now_ns
 
 
-def _clients(load: Load, parent: Connection) -> None:
+def clients(load: Load, parent: Connection) -> None:
+    """All sessions; told to begin, they tell latencies, frames and bytes when their time is over."""
     asyncio.run(_all_clients(load, parent))
 
 
@@ -276,7 +282,7 @@ def _memberships(securities: int, runs: int, prefix: str) -> dict[str, object]:
         columns = inventory.columns()
         shown = tuple(column.name for column in columns.all if column.shown)
         everything = Query(shown, sort=((columns.left.name, "asc"),))
-        times["snapshot_ms"] = _time(lambda: inventory.snapshot(everything, time.time_ns()))
+        times["snapshot_ms"] = _time(lambda: inventory.lines(everything, time.time_ns()))
     finally:
         tables.close()
     figures: dict[str, object] = {f"{prefix}{name}": round(value, 2) for name, value in times.items()}

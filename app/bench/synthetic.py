@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app import world
-from engine.model import DAYS, HEAD_FACTS, RATE_UNKNOWN, Capacity, Fact, SecurityFlag, Temperature
-from engine.records import SECURITY
+from engine.model import DAYS, HEAD_FACTS, RATE_UNKNOWN, Capacity, Fact, Kind, SecurityFlag, Temperature
+from engine.records import POSITION, SECURITY
 from engine.rules import compile_rules
 from engine.tables import Tables, Word
 
@@ -31,7 +31,7 @@ def synthetic_tables(
     catalogue = compile_rules(world.rule_book(), markets, days, 1).catalogue
     tables = Tables.create(
         name,
-        Capacity(securities=securities, books=16, depots=16, sources=4, rows=rows),
+        Capacity(securities=securities, books=256, depots=64, sources=4, rows=rows),
         markets=markets,
         base_date=today - 10,
         generation=generation,
@@ -55,6 +55,43 @@ def synthetic_tables(
         tables.state[Word.READY] = 1
         tables.state[Word.HEARTBEAT_NS] = tables.state[Word.LAST_EVENT_NS] = now_ns
     return tables
+
+
+def synthetic_positions(tables: Tables, count: int, *, seed: int = 1, books: int = 12, depots: int = 8) -> None:
+    """Fill the position table with so many rows (all different keys), and what they belong to; without chains and index."""
+    rng = np.random.default_rng(seed)
+    array, securities = tables.array, tables.count(Word.SECURITIES)
+    records = np.zeros(count, POSITION)
+    records["key"] = _keys(rng, count, securities, books, depots)
+    words = records.view("<i8").reshape(count, -1)
+    words[:, 2:] = rng.integers(-5_000, 1_000_000, (count, words.shape[1] - 2)) * 10
+    words[:, 2:][rng.random((count, words.shape[1] - 2)) < 0.3] = 0  # noqa: PLR2004  three in ten
+    number = np.arange(1, books + 1).astype("S4")
+    with tables.writing():
+        array["book"]["code"][1 : books + 1] = np.strings.add(b"BOOK", number)
+        array["book"]["client"][1 : books + 1] = np.where(
+            np.arange(books) % 3 == 0, b"", np.strings.add(b"FUND", (np.arange(books) // 3).astype("S4"))
+        )
+        array["book"]["entity"][1 : books + 1] = np.where(np.arange(books) % 2 == 0, b"LONDON", b"NEW YORK")
+        array["book"]["aggregation_unit"][1 : books + 1] = np.strings.add(b"AU", (np.arange(books) % 5).astype("S4"))
+        array["unit"]["code"][1] = b"AU-ELSEWHERE"
+        array["book_unit"][1 : books + 1] = rng.integers(0, 8, (books, len(tables.markets))) == 0
+        array["depot"]["code"][1 : depots + 1] = np.strings.add(b"DEPOT", np.arange(depots).astype("S4"))
+        array["position"][:count] = records
+        tables.state[Word.BOOKS], tables.state[Word.DEPOTS], tables.state[Word.UNITS] = books, depots, 1
+        tables.state[Word.ROWS] = count
+        tables.state[Word.REFERENCE] += 1
+
+
+def _keys(rng: np.random.Generator, count: int, securities: int, books: int, depots: int) -> NDArray[np.uint64]:
+    """Different keys, in no order."""
+    room = securities * books * depots * len(Kind)
+    chosen = rng.choice(room, count, replace=False) if room < 1 << 24 else np.unique(rng.integers(0, room, 2 * count))
+    chosen = rng.permutation(chosen)[:count].astype(np.int64)
+    kind, rest = chosen % len(Kind), chosen // len(Kind)
+    depot, rest = rest % depots + 1, rest // depots
+    book, security = rest % books + 1, rest // books + 1
+    return (security << 40 | book << 24 | depot << 8 | kind).astype(np.uint64)
 
 
 def _securities(rng: np.random.Generator, count: int, currencies: list[str]) -> NDArray[np.void]:

@@ -7,8 +7,8 @@ import msgspec
 from tornado.web import HTTPError, RequestHandler
 
 from app import tickets
+from app.gateway.origins import host_of
 from app.gateway.pump import Pump
-from app.gateway.sockets import host_of
 
 RETRY_AFTER_S: Final = 1
 _encoder: Final = msgspec.json.Encoder()

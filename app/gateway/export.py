@@ -1,9 +1,7 @@
-"""CSV of everything a query selects: one consistent moment, streamed as fast as the reader takes it."""
+"""Files of everything a query selects: one moment, made beside the gateway and streamed as the reader takes it."""
 
-import asyncio
-import time
-from collections.abc import Collection
-from concurrent.futures import ThreadPoolExecutor
+import re
+from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -12,91 +10,45 @@ from tornado.iostream import StreamClosedError
 from tornado.web import RequestHandler
 
 from app import tickets
-from app.gateway import csv_text, writer
+from app.export.job import MEDIA_TYPES, Begun, Form, Job, Refused, Told
+from app.gateway import writer
+from app.gateway.exporters import MAX_EXPORTS, Exporters, MakerDiedError, Progress
+from app.gateway.messages import Filter
+from app.gateway.origins import host_of
 from app.gateway.pump import Pump
-from engine.views import Query, QueryError, TornReadError
+from engine.views import POSITIONS, TABLES, Query, QueryError
 
-MAX_EXPORTS: Final = 4
-"""At a time; the next are asked to come again."""
 RETRY_AFTER_S: Final = 2
+_ID: Final = re.compile(r"[A-Za-z0-9-]{8,64}")
+_EXPOSED: Final = "Content-Disposition, X-Rows, X-As-Of, X-Export-Id"
 
 
-class Exports:
-    """The threads that make files, and how many are being made."""
+class Files(RequestHandler):
+    """What both handlers share: who asks, and what a page of this host may read of the answer."""
 
-    def __init__(self) -> None:
-        self.executor = ThreadPoolExecutor(1, "export")
-        self.running = 0
-
-
-class InventoryCsv(RequestHandler):
-    """`GET /export/inventory.csv?ticket=&columns=&text=&markets=&temperatures=&changed_today=&sort=column:asc,...`."""
-
-    def initialize(self, pump: Pump, secret: str, exports: Exports) -> None:
+    def initialize(self, pump: Pump, secret: str, exporters: Exporters) -> None:
         self._pump = pump
         self._secret = secret
-        self._exports = exports
+        self._exporters = exporters
 
-    async def get(self) -> None:
-        """Answers 403 without a valid ticket, 400 with the field that is wrong, 503 while there is nothing to copy."""
-        if not tickets.valid(self._secret, self.get_query_argument("ticket", ""), time.time()):
-            self._refuse(403, "the ticket is missing, wrong or expired")
-            return
-        try:
-            query = self._query(self._pump.columns)
-        except QueryError as error:
-            self._refuse(400, str(error))
-            return
-        if self._exports.running >= MAX_EXPORTS:
-            self._refuse(503, "too many exports at a time")
-            return
-        self._exports.running += 1
-        try:
-            await self._export(query)
-        finally:
-            self._exports.running -= 1
-
-    async def _export(self, query: Query) -> None:
-        attachment, now_ns = self._pump.attachment, writer.now_ns()
-        if attachment is None or attachment.columns is None:
-            self._refuse(503, "there is no engine to ask")
-            return
-        try:
-            snapshot = await attachment.run(self._exports.executor, attachment.inventory.snapshot, query, now_ns)
-        except QueryError as error:
-            self._refuse(400, str(error))
-            return
-        except TornReadError as error:
-            self._refuse(503, str(error))
-            return
-        self.set_header("Content-Type", "text/csv; charset=utf-8")
-        self.set_header("Content-Disposition", f'attachment; filename="{file_name(now_ns)}"')
+    def set_default_headers(self) -> None:
         self.set_header("Cache-Control", "no-store")
         self.set_header("X-Content-Type-Options", "nosniff")
-        self.write(csv_text.headings(query.columns))
-        loop = asyncio.get_running_loop()
-        try:
-            for start in csv_text.starts(snapshot):
-                self.write(await loop.run_in_executor(self._exports.executor, csv_text.chunk, snapshot, start))
-                await self.flush()
-        except StreamClosedError:
-            return  # the reader has gone
+        origin = self.request.headers.get("Origin")
+        if origin is not None and host_of(origin) == host_of(f"//{self.request.host}"):
+            self.set_header("Access-Control-Allow-Origin", origin)
+            self.set_header("Access-Control-Expose-Headers", _EXPOSED)
+            self.set_header("Vary", "Origin")
 
-    def _query(self, everything: Collection[str]) -> Query:
-        argument = self.get_query_argument
-        flag = argument("changed_today", "0")
-        if flag not in ("0", "1", "false", "true"):
-            raise QueryError("changed_today", f"must be 0 or 1, not {flag!r}")
-        return Query(
-            columns=csv_text.with_floor(_names(argument("columns", ",".join(everything)))),
-            text=argument("text", "", strip=False),
-            markets=_names(argument("markets", "")),
-            temperatures=_names(argument("temperatures", "")),
-            changed_today=flag in ("1", "true"),
-            sort=tuple(_sort_key(part) for part in _names(argument("sort", ""))),
-        )
+    def ticket(self) -> tickets.Ticket | None:
+        """Whose things may be seen; answers 403 without a valid ticket."""
+        ticket = tickets.read(self._secret, self.get_query_argument("ticket", ""), writer.now_ns() / 1e9)
+        if ticket is None:
+            self.refuse(403, "the ticket is missing, wrong or expired")
+        return ticket
 
-    def _refuse(self, status: int, detail: str) -> None:
+    def refuse(self, status: int, detail: str) -> None:
+        """A problem document."""
         if status == 503:  # noqa: PLR2004
             self.set_header("Retry-After", str(RETRY_AFTER_S))
         self.set_status(status)
@@ -105,10 +57,161 @@ class InventoryCsv(RequestHandler):
         self.finish(msgspec.json.encode(problem))
 
 
-def file_name(now_ns: int) -> str:
+class ExportFile(Files):
+    """`GET /export/TABLE.FORM?ticket=&columns=&filter=&sort=column:asc,...&groups=&pivot=&leaves=&id=`."""
+
+    async def get(self, table: str, form: str) -> None:
+        """Answers 403 without a valid ticket, 400 with the field that is wrong, 503 while there is nothing to copy."""
+        if (ticket := self.ticket()) is None:
+            return
+        try:
+            job = self._job(table, Form(form), ticket.clients)
+            self._check(
+                msgspec.structs.replace(job, columns=job.columns or tuple(self._pump.columns(table)) or ("",)).query()
+            )
+        except QueryError as error:
+            self.refuse(403 if ticket.clients is not None and table != POSITIONS else 400, str(error))
+            return
+        if self._exporters.under_way >= MAX_EXPORTS:
+            self.refuse(503, "too many exports at a time")
+            return
+        if self._pump.attachment is None or not self._pump.columns(table):
+            self.refuse(503, "there is no engine to ask")
+            return
+        try:
+            progress = self._exporters.begin(self._id(), ticket.clients)
+        except KeyError:
+            self.refuse(400, "id: there is an export of this name")
+            return
+        except QueryError as error:
+            self.refuse(400, str(error))
+            return
+        self._exporters.under_way += 1
+        try:
+            await self._send(job, progress)
+        finally:
+            self._exporters.under_way -= 1
+
+    async def _send(self, job: Job, progress: Progress) -> None:
+        """Nothing is answered before the first word of the file: until then it may turn out that there is none."""
+        making = self._exporters.make(job, progress)
+        try:
+            await self._stream(job, progress, making)
+        except StreamClosedError:
+            return  # the reader has gone
+        except MakerDiedError as error:
+            if not self._headers_written:
+                self.refuse(503, str(error))
+            elif self.request.connection is not None:
+                self.detach().close()  # a file that is not whole must not look so
+        finally:
+            await making.aclose()
+
+    async def _stream(self, job: Job, progress: Progress, making: AsyncGenerator[tuple[Told, bytes], None]) -> None:
+        async for told, data in making:
+            match told:
+                case Refused():
+                    self.refuse(told.status, told.detail)
+                    return
+                case Begun():
+                    self._describe(job, progress, told)
+            if data:
+                self.write(data)
+                await self.flush()
+
+    def _describe(self, job: Job, progress: Progress, begun: Begun) -> None:
+        self.set_header("Content-Type", MEDIA_TYPES[job.form])
+        name = file_name(job.table, job.form, job.now_ns)
+        self.set_header("Content-Disposition", f'attachment; filename="{name}"')
+        self.set_header("X-Rows", str(begun.rows))
+        self.set_header("X-Export-Id", progress.id)
+        if begun.as_of_ns:
+            self.set_header(
+                "X-As-Of", datetime.fromtimestamp(begun.as_of_ns / 1e9, UTC).isoformat(timespec="milliseconds")
+            )
+
+    def _job(self, table: str, form: Form, clients: frozenset[str] | None) -> Job:
+        argument = self.get_query_argument
+        if table not in TABLES:
+            raise QueryError("table", f"unknown {table!r}; known: {', '.join(TABLES)}")
+        if clients is not None and table != POSITIONS:
+            raise QueryError("table", f"{table} is not for who is kept to clients")
+        leaves = _flag("leaves", argument("leaves", "0"))
+        return Job(
+            tables=self._pump.tables_name,
+            form=form,
+            table=table,
+            columns=_names(argument("columns", "")),
+            filter=self._filter(),
+            sort=tuple(_sort_key(part) for part in _names(argument("sort", ""))),
+            groups=_names(argument("groups", "")),
+            pivot=argument("pivot", ""),
+            leaves=leaves,
+            clients=clients,
+            now_ns=writer.now_ns(),
+        )
+
+    def _filter(self) -> Filter:
+        argument = self.get_query_argument
+        if whole := argument("filter", ""):
+            try:
+                return msgspec.json.decode(whole, type=Filter)
+            except msgspec.DecodeError as error:
+                raise QueryError("filter", str(error)) from None
+        return Filter(
+            text=argument("text", "", strip=False),
+            markets=_names(argument("markets", "")),
+            temperatures=_names(argument("temperatures", "")),
+            changed_today=_flag("changed_today", argument("changed_today", "0")),
+        )
+
+    def _check(self, query: Query) -> None:
+        """Raises `QueryError` for what there is not, as far as it is known which columns there are."""
+        attachment = self._pump.attachment
+        if attachment is not None and attachment.columns is not None:
+            query.check(attachment.tables.markets, attachment.columns_of(query.table))
+
+    def _id(self) -> str:
+        wanted = self.get_query_argument("id", "")
+        if wanted and not _ID.fullmatch(wanted):
+            raise QueryError("id", "8 to 64 letters, digits and dashes")
+        return wanted
+
+
+class ExportProgress(Files):
+    """`GET /export/progress?ticket=&id=`: how far a file is."""
+
+    def get(self) -> None:
+        """Answers 404 for an export that nobody asked for, or that was asked for with a ticket of another sort."""
+        if (ticket := self.ticket()) is None:
+            return
+        progress = self._exporters.progress.get(self.get_query_argument("id", ""))
+        if progress is None or progress.clients != ticket.clients:
+            self.refuse(404, "there is no such export")
+            return
+        as_of = datetime.fromtimestamp(progress.as_of_ns / 1e9, UTC).isoformat(timespec="milliseconds")
+        self.finish(
+            {
+                "id": progress.id,
+                "state": progress.state,
+                "rows": progress.rows,
+                "written": progress.written,
+                "as_of": as_of if progress.as_of_ns else None,
+                "detail": progress.detail,
+            }
+        )
+
+
+def file_name(table: str, form: Form, now_ns: int) -> str:
     """Says the moment that the file shows, UTC: inventory-20261122T131500.123Z.csv."""
     moment = datetime.fromtimestamp(now_ns / 1e9, UTC)
-    return f"inventory-{moment:%Y%m%dT%H%M%S}.{moment.microsecond // 1000:03}Z.csv"
+    return f"{table}-{moment:%Y%m%dT%H%M%S}.{moment.microsecond // 1000:03}Z.{form}"
+
+
+def _flag(name: str, text: str) -> bool:
+    if text not in ("0", "1", "false", "true"):
+        raise QueryError(name, f"must be 0 or 1, not {text!r}")
+    return text in ("1", "true")
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -7,6 +7,9 @@ there was none.
 
 Kind 1, a whole window (n = columns): i32 ids[count], then each column: f64[count], or u32 offsets[count + 1] and UTF-8.
 Kind 2, changed cells (n = cells): f64 values[n], u16 row[n], u8 column[n]; number columns only. NaN is no value.
+Kind 3, a window of groups (n = columns): i32 ids[count] (below 0: groups), u32 rows[count], u8 level[count], u8 state[count]
+(0 data row, 1 closed group, 2 open, 3 never opens), labels as a text column, then the columns as in kind 1.
+Kind 4, totals (n = columns): f64 values[n]; `count` is 1 and `total` the data rows that pass the filter.
 """
 
 import struct
@@ -17,6 +20,8 @@ from numpy.typing import NDArray
 
 WINDOW: Final = 1
 CHANGES: Final = 2
+TREE: Final = 3
+TOTALS: Final = 4
 _HEADER: Final = struct.Struct("<BBHIIIddII")
 _ALIGN: Final = 8
 
@@ -31,6 +36,30 @@ def header(
 def window_body(ids: NDArray[np.int32], columns: list[bytes]) -> bytes:
     """Kind 1: ids and the columns as `number_column` and `text_column` make them, in the view's order."""
     return b"".join([_padded(ids.astype("<i4").tobytes()), *columns])
+
+
+def tree_head(
+    rows: NDArray[np.int64], level: NDArray[np.uint8], state: NDArray[np.uint8], labels: NDArray[np.bytes_]
+) -> bytes:
+    """Kind 3: what stands between the ids and the columns."""
+    return b"".join(
+        [
+            _padded(rows.astype("<u4").tobytes()),
+            _padded(level.astype("u1").tobytes()),
+            _padded(state.astype("u1").tobytes()),
+            text_column(labels),
+        ]
+    )
+
+
+def tree_body(ids: NDArray[np.int32], head: bytes, columns: list[bytes]) -> bytes:
+    """Kind 3: as `window_body`, with the head of `tree_head`."""
+    return window_body(ids, [head, *columns])
+
+
+def totals_body(values: NDArray[np.float64]) -> bytes:
+    """Kind 4."""
+    return values.astype("<f8").tobytes()
 
 
 def number_column(values: NDArray[np.float64]) -> bytes:

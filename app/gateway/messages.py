@@ -1,10 +1,12 @@
 """Text messages between browser and gateway: JSON objects told apart by `t`."""
 
-from typing import Annotated, Any, Final
+from dataclasses import replace
+from typing import Annotated, Any, Final, TypeAlias, TypeVar
 
 import msgspec
 
-from engine.views import Column, Query
+from app.gateway.plans import Place
+from engine.views import INVENTORY, POSITIONS, Column, Condition, Opening, Query
 
 MAX_ROWS: Final = 500
 """The longest window."""
@@ -12,11 +14,23 @@ _V = Annotated[int, msgspec.Meta(ge=0, le=2**16 - 1)]
 _First = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 _Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_ROWS)]
 _Names = Annotated[tuple[str, ...], msgspec.Meta(max_length=64)]
+_Toggled = Annotated[tuple[tuple[str, ...], ...], msgspec.Meta(max_length=2_000)]
 _Columns = Annotated[tuple[str, ...], msgspec.Meta(max_length=255)]
+
+
+Said = TypeVar("Said", "Hello", "Stats")
 
 
 class BadMessageError(ValueError):
     """A message that is not one of ours; the text says where."""
+
+
+class Where(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """A condition on a column, see `engine.views.Condition`."""
+
+    column: str
+    op: str
+    value: str | int | float | tuple[str | int | float, ...]
 
 
 class Filter(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -26,6 +40,11 @@ class Filter(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     markets: _Names = ()
     temperatures: _Names = ()
     changed_today: bool = False
+    where: tuple[Where, ...] = ()
+
+    def conditions(self) -> tuple[Condition, ...]:
+        """Raises `QueryError`."""
+        return tuple(Condition(each.column, each.op, each.value) for each in self.where)
 
 
 class View(msgspec.Struct, tag_field="t", tag="view", forbid_unknown_fields=True, frozen=True):
@@ -33,24 +52,109 @@ class View(msgspec.Struct, tag_field="t", tag="view", forbid_unknown_fields=True
 
     v: _V
     columns: _Columns
-    table: str = "inventory"
+    table: str = INVENTORY
     filter: Filter = Filter()
     sort: tuple[tuple[str, str], ...] = ()
+    groups: _Names = ()
+    """Text columns: the view is a tree, flattened."""
+    depth: int = 0
+    toggled: _Toggled = ()
+    """Which groups are open, see `engine.views.Opening`."""
+    pivot: str = ""
+    totals: bool = False
     first: _First = 0
     count: _Count = 60
 
-    def query(self) -> Query:
-        """Raises `QueryError`."""
-        f = self.filter
-        return Query(self.columns, f.text, f.markets, f.temperatures, f.changed_today, self.sort)
+    def query(self, clients: frozenset[str] | None) -> Query:
+        """What is looked at by somebody who may see what is these clients'. Raises `QueryError`."""
+        return query_of(
+            self.table, self.columns, self.filter, clients, sort=self.sort, groups=self.groups, pivot=self.pivot
+        )
+
+    def place(self) -> Place:
+        """The window to begin with."""
+        return Place(self.columns, self.first, self.count, Opening(self.depth, frozenset(self.toggled)), self.totals)
+
+
+def query_of(
+    table: str,
+    columns: tuple[str, ...],
+    chosen: Filter,
+    clients: frozenset[str] | None,
+    sort: tuple[tuple[str, str], ...] = (),
+    groups: tuple[str, ...] = (),
+    pivot: str = "",
+) -> Query:
+    """Raises `QueryError`."""
+    return Query(
+        columns=columns,
+        text=chosen.text,
+        markets=chosen.markets,
+        temperatures=chosen.temperatures,
+        changed_today=chosen.changed_today,
+        sort=sort,
+        table=table,
+        where=chosen.conditions(),
+        clients=clients,
+        groups=groups,
+        pivot=pivot,
+    )
 
 
 class Window(msgspec.Struct, tag_field="t", tag="window", forbid_unknown_fields=True, frozen=True):
-    """Other rows of the same view."""
+    """Other rows of the same view; with `depth` or `toggled`, other groups open."""
 
     v: _V
     first: _First
     count: _Count
+    depth: int | None = None
+    toggled: _Toggled | None = None
+
+    def place(self, before: Place) -> Place:
+        """The window that follows upon another."""
+        depth = before.opening.depth if self.depth is None else self.depth
+        toggled = before.opening.toggled if self.toggled is None else frozenset(self.toggled)
+        return replace(before, first=self.first, count=self.count, opening=Opening(depth, toggled))
+
+
+class Values(msgspec.Struct, tag_field="t", tag="values", forbid_unknown_fields=True, frozen=True):
+    """Which texts there are in a column, among the rows that pass a filter."""
+
+    r: int
+    column: str
+    table: str = INVENTORY
+    filter: Filter = Filter()
+    search: Annotated[str, msgspec.Meta(max_length=100)] = ""
+    limit: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 200
+
+    def query(self, clients: frozenset[str] | None) -> Query:
+        """The rows that pass, by the column. Raises `QueryError`."""
+        return query_of(self.table, (self.column,), self.filter, clients, groups=(self.column,))
+
+
+class Find(msgspec.Struct, tag_field="t", tag="find", forbid_unknown_fields=True, frozen=True):
+    """Where a row stands in the view; a group by its number below 0."""
+
+    r: int
+    v: _V
+    id: int
+
+
+class ValuesFound(msgspec.Struct, tag_field="t", tag="values", frozen=True):
+    """The texts of a column in its order and how many rows have each; `distinct`: of how many there are."""
+
+    r: int
+    column: str
+    values: list[tuple[str, int]]
+    distinct: int
+    rows: int
+
+
+class Found(msgspec.Struct, tag_field="t", tag="found", frozen=True):
+    """The row; null where it is not in the view."""
+
+    r: int
+    row: int | None
 
 
 class ColumnInfo(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -76,6 +180,8 @@ class ColumnInfo(msgspec.Struct, frozen=True, omit_defaults=True):
     strong: bool = False
     hot: float | None = None
     """From which value on it stands out."""
+    sum: bool = False
+    """Whether groups, totals and pivots have sums of it."""
 
     @classmethod
     def of(cls, column: Column) -> "ColumnInfo":
@@ -93,7 +199,24 @@ class ColumnInfo(msgspec.Struct, frozen=True, omit_defaults=True):
             floor=column.floor,
             strong=column.strong,
             hot=column.hot,
+            sum=column.summed,
         )
+
+
+class TableInfo(msgspec.Struct, frozen=True):
+    """One table there is to see."""
+
+    id: str
+    title: str
+    columns: list[ColumnInfo]
+    """Every column there is, in the order of the table."""
+
+
+class ShapeOfPivot(msgspec.Struct, tag_field="t", tag="shape", frozen=True):
+    """What the columns of the frames are that follow."""
+
+    v: int
+    columns: list[ColumnInfo]
 
 
 class Hello(msgspec.Struct, tag_field="t", tag="hello", frozen=True):
@@ -104,7 +227,8 @@ class Hello(msgspec.Struct, tag_field="t", tag="hello", frozen=True):
     markets: list[str]
     temperatures: list[str]
     columns: list[ColumnInfo]
-    """Every column there is, in the order of the table."""
+    """Of the inventory, where who asks may see it."""
+    tables: list[TableInfo]
 
 
 class Stats(msgspec.Struct, tag_field="t", tag="stats", frozen=True, kw_only=True):
@@ -138,26 +262,43 @@ class Stats(msgspec.Struct, tag_field="t", tag="stats", frozen=True, kw_only=Tru
     htb: int | None = None
 
 
-class Error(msgspec.Struct, tag_field="t", tag="error", frozen=True):
+class Error(msgspec.Struct, tag_field="t", tag="error", frozen=True, omit_defaults=True):
     """What was wrong with a message; the connection stays."""
 
     detail: str
+    v: int | None = None
+    """The view that has no answer, or `r` the request, where there is one."""
+    r: int | None = None
 
 
-_decoder: Final = msgspec.json.Decoder(View | Window)
+def kept(message: Said) -> Said:
+    """What of it somebody may know who is kept to clients: nothing of the machine as a whole."""
+    if isinstance(message, Hello):
+        tables = [table for table in message.tables if table.id == POSITIONS]
+        return msgspec.structs.replace(message, columns=[], tables=tables)
+    return Stats(
+        now_ms=message.now_ms,
+        state=message.state,
+        heartbeat_age_ms=message.heartbeat_age_ms,
+        feed_age_ms=message.feed_age_ms,
+        event_age_ms=message.event_age_ms,
+        doubtful=message.doubtful,
+    )
+
+
+Asked: TypeAlias = View | Window | Values | Find
+_decoder: Final = msgspec.json.Decoder(View | Window | Values | Find)
 _encoder: Final = msgspec.json.Encoder()
 
 
-def decode(text: str | bytes) -> View | Window:
+def decode(text: str | bytes) -> Asked:
     """Raises `BadMessageError`."""
     if isinstance(text, bytes):
         raise BadMessageError("messages are JSON text, not binary")
     try:
-        message: View | Window = _decoder.decode(text)
+        message: Asked = _decoder.decode(text)
     except msgspec.DecodeError as error:
         raise BadMessageError(str(error)) from None
-    if isinstance(message, View) and message.table != "inventory":
-        raise BadMessageError(f"unknown table {message.table!r}; known: inventory")
     return message
 
 

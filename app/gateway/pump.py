@@ -9,11 +9,25 @@ from typing import Any, Final, Protocol
 
 import structlog
 
-from app.gateway import messages, writer
-from app.gateway.messages import ColumnInfo, Hello
+from app.gateway import messages, values, writer
+from app.gateway.messages import ColumnInfo, Hello, TableInfo, Values
+from app.gateway.plans import Place
 from app.gateway.shared import SharedView, SharedWindow, Viewer, Views
 from app.gateway.writer import Attachment
-from engine.views import TEMPERATURES, Membership, Query, QueryError, TornReadError, Word
+from engine.views import (
+    INVENTORY,
+    POSITION_COLUMNS,
+    POSITIONS,
+    TEMPERATURES,
+    InventoryColumns,
+    Membership,
+    Query,
+    QueryError,
+    TornReadError,
+    Version,
+    Wanted,
+    Word,
+)
 
 POLL_S: Final = 0.005
 BUSY_POLL_S: Final = 0.001
@@ -37,6 +51,10 @@ class Session(Viewer, Protocol):
     """A connection: looks at one window at a time and is told the state of the machine."""
 
     window: SharedWindow | None
+    clients: frozenset[str] | None
+    """Whose things it may see; None: everybody's."""
+    listing: bool
+    """Whether a list of values is being made for it."""
 
     def send_text(self, text: bytes) -> None: ...
 
@@ -50,14 +68,15 @@ class Pump:
         self.attachment: Attachment | None = None
         self.sessions: set[Session] = set()
         self.views = Views()
-        self._name = tables_name
+        self.tables_name = tables_name
         self._frame_ms = frame_ms
         self.executor = ThreadPoolExecutor(2, "view")
         """Where whatever takes a pass over all securities is done, beside the loop."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._next_follow_s = self._next_stats_s = 0.0
         self._counted_epoch = -1
-        self._hello: bytes | None = None
+        self.greeting: tuple[bytes, bytes] | None = None
+        """To who sees everything, and to who is kept to clients."""
         self._learning = False
 
     async def run(self) -> None:
@@ -89,25 +108,47 @@ class Pump:
     def join(self, session: Session) -> None:
         """A new connection."""
         self.sessions.add(session)
-        if self._hello is not None:
-            session.send_text(self._hello)
-        session.send_text(messages.encode(self._stats()))
+        if self.greeting is not None:
+            session.send_text(self.greeting[session.clients is not None])
+        stats = self._stats()
+        session.send_text(messages.encode(stats if session.clients is None else messages.kept(stats)))
 
-    def look(self, session: Session, query: Query, v: int, first: int, count: int) -> None:
+    def look(self, session: Session, query: Query, v: int, place: Place) -> None:
         """Let a session look at a window. Raises `QueryError` for a market or a column that there is not."""
         if self.attachment is not None and self.attachment.columns is not None:
-            query.check(self.attachment.tables.markets, self.attachment.columns.by_name)
+            query.check(self.attachment.tables.markets, self.attachment.columns_of(query.table))
         former = session.window
         session.v, session.sent = v, None
-        session.window = self.views.enter(query, first, count, session)
+        session.sent_shape = session.sent_totals = None
+        session.window = self.views.enter(query, place, session)
         if former is not None and former is not session.window:
             self.views.leave(former, session)
 
-    def move(self, session: Session, first: int, count: int) -> None:
+    def move(self, session: Session, place: Place) -> None:
         """Let a session look at other rows of what it looks at. Raises `QueryError` as `look`."""
         if session.window is not None:
-            query = dataclasses.replace(session.window.view.query, columns=session.window.place[0])
-            self.look(session, query, session.v, first, count)
+            query = dataclasses.replace(session.window.view.query, columns=place.columns)
+            self.look(session, query, session.v, place)
+
+    def list_values(self, session: Session, asked: Values, query: Query) -> None:
+        """Tell a session which texts a column has. Raises `QueryError` as `look`; one such request at a time."""
+        if self.attachment is None or self.attachment.columns is None:
+            raise QueryError("table", "there is no engine to ask")
+        query.check(self.attachment.tables.markets, self.attachment.columns_of(query.table))
+        if session.listing:
+            raise QueryError("values", "the last list is still being made")
+        session.listing = True
+        self._start(self._list(self.attachment, session, asked, query))
+
+    async def _list(self, attachment: Attachment, session: Session, asked: Values, query: Query) -> None:
+        try:
+            found = await attachment.run(self.executor, values.of, attachment.inventory, query, asked, writer.now_ns())
+        except (QueryError, TornReadError) as error:
+            session.send_text(messages.encode(messages.Error(str(error), r=asked.r)))
+            return
+        finally:
+            session.listing = False
+        session.send_text(messages.encode(found))
 
     def leave(self, session: Session) -> None:
         """A connection is gone."""
@@ -116,11 +157,10 @@ class Pump:
             self.views.leave(session.window, session)
             session.window = None
 
-    @property
-    def columns(self) -> Collection[str]:
-        """Names of all columns there are; none before the writer is known."""
+    def columns(self, table: str) -> Collection[str]:
+        """Names of all columns there are of a table; none before the writer is known."""
         attachment = self.attachment
-        return () if attachment is None or attachment.columns is None else attachment.columns.by_name
+        return () if attachment is None or attachment.columns is None else attachment.columns_of(table)
 
     @property
     def state(self) -> str:
@@ -142,9 +182,9 @@ class Pump:
         if self.attachment is not None and self.attachment.tables.segment.stale:
             _log.info("writer gone", generation=self.attachment.tables.generation)
             self.attachment.close()
-            self.attachment = self._hello = None
+            self.attachment = self.greeting = None
         if self.attachment is None:
-            self.attachment = writer.attach(self._name)
+            self.attachment = writer.attach(self.tables_name)
             if self.attachment is None:
                 return
             _log.info("writer found", generation=self.attachment.tables.generation)
@@ -173,30 +213,37 @@ class Pump:
         _log.info("rules in force", version=columns.version, columns=len(columns.all))
         for view in self.views.by_selection.values():
             view.problem = ""  # what these rules do not know, those may have known; and the other way round
-        hello = messages.encode(
-            Hello(
-                generation=attachment.tables.generation,
-                frame_ms=self._frame_ms,
-                markets=[market.code for market in attachment.tables.markets],
-                temperatures=list(TEMPERATURES),
-                columns=[ColumnInfo.of(column) for column in columns.all],
-            )
-        )
-        if hello == self._hello:
+        hello = self._greeting(attachment, columns)
+        if hello == self.greeting:
             return
-        self._hello = hello
+        self.greeting = hello
         for session in self.sessions:
-            session.send_text(hello)
+            session.send_text(hello[session.clients is not None])
+
+    def _greeting(self, attachment: Attachment, columns: InventoryColumns) -> tuple[bytes, bytes]:
+        everybody = Hello(
+            generation=attachment.tables.generation,
+            frame_ms=self._frame_ms,
+            markets=[market.code for market in attachment.tables.markets],
+            temperatures=list(TEMPERATURES),
+            columns=[ColumnInfo.of(column) for column in columns.all],
+            tables=[
+                TableInfo(INVENTORY, "Inventory", [ColumnInfo.of(column) for column in columns.all]),
+                TableInfo(POSITIONS, "Positions", [ColumnInfo.of(column) for column in POSITION_COLUMNS]),
+            ],
+        )
+        return messages.encode(everybody), messages.encode(messages.kept(everybody))
 
     def _stats(self) -> messages.Stats:
         now_ns = writer.now_ns()
         return writer.down(now_ns) if self.attachment is None else self.attachment.stats(now_ns)
 
     def _send_stats(self) -> None:
-        stats = messages.encode(self._stats())
+        stats = self._stats()
+        told = messages.encode(stats), messages.encode(messages.kept(stats))
         for session in self.sessions:
             if not session.busy:
-                session.send_text(stats)
+                session.send_text(told[session.clients is not None])
         if self.attachment is not None and self.sessions:
             epoch = self.attachment.tables.count(Word.EPOCH)
             if epoch != self._counted_epoch:
@@ -221,21 +268,26 @@ class Pump:
         period_s = max(RENEW_S, sum(view.cost_s for view in views) / RENEWAL_SHARE)
         if attachment.columns is None:
             return
-        count, rules = attachment.tables.count, attachment.columns.version
-        epoch, version = count(Word.EPOCH), count(Word.REFERENCE)
+        rules, epoch = attachment.columns.version, attachment.tables.count(Word.EPOCH)
         under_way = sum(view.renewing for view in views)
         for view in views:
             if view.renewing or view.problem or under_way >= MAX_RENEWALS:
                 continue
-            outdated = view.membership is None or view.membership.columns.version != rules
+            wanted = view.wanted
+            known = view.membership
+            outdated = known is None or known.sight.rules not in (None, rules) or not wanted.within(known.wanted)
+            version = attachment.inventory.version(view.query.table)
             if outdated or (now_s - view.renewed_s >= period_s and _changed(view, epoch, version, now_s)):
                 view.renewing, view.renewed_s, view.epoch = True, now_s, epoch
                 under_way += 1
-                self._start(self._renewal(attachment, view))
+                self._start(self._renewal(attachment, view, wanted))
 
-    async def _renewal(self, attachment: Attachment, view: SharedView) -> None:
+    async def _renewal(self, attachment: Attachment, view: SharedView, wanted: Wanted) -> None:
         try:
-            membership, view.cost_s = await attachment.run(self.executor, _timed, attachment, view.query)
+            before = view.membership
+            membership, view.cost_s = await attachment.run(
+                self.executor, _timed, attachment, view.query, wanted, before
+            )
             if attachment is self.attachment:
                 view.renewed(membership)
         except QueryError as error:
@@ -247,9 +299,8 @@ class Pump:
             view.renewing = False
 
     def _tell(self, problem: str, sessions: Iterable[Session]) -> None:
-        error = messages.encode(messages.Error(problem))
         for session in sessions:
-            session.send_text(error)
+            session.send_text(messages.encode(messages.Error(problem, v=session.v)))
 
     def _start(self, job: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(job)
@@ -262,17 +313,17 @@ class Pump:
             _log.error("a job of the gateway failed", exc_info=error)
 
 
-def _changed(view: SharedView, epoch: int, version: int, now_s: float) -> bool:
+def _changed(view: SharedView, epoch: int, version: Version, now_s: float) -> bool:
     membership = view.membership
-    if membership is None or membership.reference.version != version:
+    if membership is None or membership.version != version:
         return True
     if view.query.changed_today and now_s - view.renewed_s >= MIDNIGHT_S:
         return True
-    return view.query.moves and view.epoch != epoch
+    return view.epoch != epoch and view.query.moves(membership.sight.by_name)
 
 
-def _timed(attachment: Attachment, query: Query) -> tuple[Membership, float]:
+def _timed(attachment: Attachment, query: Query, wanted: Wanted, before: Membership | None) -> tuple[Membership, float]:
     """A renewal and what it cost, in seconds."""
     started = time.perf_counter()
-    membership = attachment.inventory.membership(query, writer.now_ns())
+    membership = attachment.inventory.membership(query, writer.now_ns(), wanted, before)
     return membership, time.perf_counter() - started

@@ -12,7 +12,8 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
 from app.gateway import sockets
-from app.gateway.export import Exports, InventoryCsv
+from app.gateway.export import ExportFile, ExportProgress
+from app.gateway.exporters import Exporters
 from app.gateway.overview import OverviewHandler, Overviews
 from app.gateway.pump import Pump
 from app.gateway.search import SearchHandler
@@ -41,12 +42,14 @@ class Ready(RequestHandler):
         self.finish({"state": state, "sessions": len(self._pump.sessions)})
 
 
-def application(pump: Pump, secret: str, exports: Exports, currency: str) -> Application:
+def application(pump: Pump, secret: str, exporters: Exporters, currency: str) -> Application:
     """All routes. `currency`: what sums of money are in. A ping that is not answered in time closes its session."""
+    files = {"pump": pump, "secret": secret, "exporters": exporters}
     return Application(
         [
             ("/ws/grid", sockets.GridSocket, {"pump": pump, "secret": secret}),
-            ("/export/inventory.csv", InventoryCsv, {"pump": pump, "secret": secret, "exports": exports}),
+            ("/export/progress", ExportProgress, files),
+            (r"/export/([a-z]+)\.(csv|xlsx|arrow)", ExportFile, files),
             ("/search", SearchHandler, {"pump": pump, "secret": secret}),
             (
                 "/overview",
@@ -83,10 +86,10 @@ class Gateway:
 @asynccontextmanager
 async def serving(settings: Settings, *, port: int | None = None) -> AsyncIterator[Gateway]:
     """The gateway on `port` (that of the settings by default; 0: any free one)."""
-    pump, exports = Pump(f"{settings.instance}.tables", settings.frame_ms), Exports()
+    pump, exporters = Pump(f"{settings.instance}.tables", settings.frame_ms), Exporters()
     bound = bind_sockets(settings.gateway_port if port is None else port, settings.host)
     server = HTTPServer(
-        application(pump, settings.secret, exports, settings.reporting_currency),
+        application(pump, settings.secret, exporters, settings.reporting_currency),
         max_body_size=sockets.MAX_MESSAGE_BYTES,
     )
     server.add_sockets(bound)
@@ -98,7 +101,7 @@ async def serving(settings: Settings, *, port: int | None = None) -> AsyncIterat
         await _stop(beat)
         await _say_goodbye(pump)
         await server.close_all_connections()
-        exports.executor.shutdown()
+        await exporters.close()
         await pump.close()
 
 

@@ -4,13 +4,14 @@ import asyncio
 import socket
 import time
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from tornado.websocket import WebSocketClosedError, WebSocketHandler, WebSocketProtocol13
 
 from app import tickets
 from app.gateway import messages
-from app.gateway.messages import BadMessageError, View
+from app.gateway.messages import BadMessageError
+from app.gateway.origins import host_of
+from app.gateway.plans import Shape, TotalRow
 from app.gateway.pump import Pump
 from app.gateway.shared import Cells, SharedWindow
 from engine.views import QueryError
@@ -27,18 +28,24 @@ class GridSocket(WebSocketHandler):
 
     v: int = 0
     sent: Cells | None = None
+    sent_shape: Shape | None = None
+    sent_totals: TotalRow | None = None
     window: SharedWindow | None = None
 
     def initialize(self, pump: Pump, secret: str) -> None:
         self._pump = pump
         self._secret = secret
         self._outstanding: asyncio.Future[None] | None = None
+        self.clients: frozenset[str] | None = None
+        self.listing = False
 
     async def get(self, *args: Any, **kwargs: Any) -> None:
         """Refuses with 403 without a valid ticket or from a foreign page, with 503 when there are too many sessions."""
-        if not tickets.valid(self._secret, self.get_query_argument("ticket", ""), time.time()):
+        ticket = tickets.read(self._secret, self.get_query_argument("ticket", ""), time.time())
+        if ticket is None:
             self.send_error(403, reason="the ticket is missing, wrong or expired")
             return
+        self.clients = ticket.clients
         origin = self.request.headers.get("Origin")
         if origin is not None and host_of(origin) is None:  # what is no address at all, tornado does not expect
             self.send_error(403, reason="the origin is no address")
@@ -62,12 +69,14 @@ class GridSocket(WebSocketHandler):
 
     def on_message(self, message: str | bytes) -> None:
         """A bad message is answered with what is wrong with it, and changes nothing."""
+        asked: messages.Asked | None = None
         try:
-            self._obey(messages.decode(message))
+            asked = messages.decode(message)
+            self._obey(asked)
         except (BadMessageError, QueryError) as error:
             # a flood of bad messages from someone who does not read must not fill our memory
             if not self.busy:
-                self.send_text(messages.encode(messages.Error(str(error))))
+                self.send_text(messages.encode(messages.Error(str(error), *_of(asked))))
 
     def on_close(self) -> None:
         """Disconnected."""
@@ -84,13 +93,20 @@ class GridSocket(WebSocketHandler):
     def send_text(self, text: bytes) -> None:
         self._send(text, binary=False)
 
-    def _obey(self, message: messages.View | messages.Window) -> None:
-        if isinstance(message, View):
-            self._pump.look(self, message.query(), message.v, message.first, message.count)
+    def _obey(self, message: messages.Asked) -> None:
+        if isinstance(message, messages.View):
+            self._pump.look(self, message.query(self.clients), message.v, message.place())
+            return
+        if isinstance(message, messages.Values):
+            self._pump.list_values(self, message, message.query(self.clients))
             return
         if self.window is None or message.v != self.v:
-            raise BadMessageError(f"there is no view {message.v} to move the window of")
-        self._pump.move(self, message.first, message.count)
+            raise BadMessageError(f"there is no view {message.v} to look at other rows of")
+        if isinstance(message, messages.Find):
+            found = self.window.view.find(self.window.place, message.id)
+            self.send_text(messages.encode(messages.Found(message.r, found)))
+            return
+        self._pump.move(self, message.place(self.window.place))
 
     def _send(self, data: bytes, *, binary: bool) -> None:
         try:
@@ -100,12 +116,11 @@ class GridSocket(WebSocketHandler):
         self._outstanding.add_done_callback(_ignore_closed)
 
 
-def host_of(url: str) -> str | None:
-    """The host name of an address, lower-cased, without port; None if it has none."""
-    try:
-        return urlsplit(url).hostname
-    except ValueError:
-        return None
+def _of(asked: messages.Asked | None) -> tuple[int | None, int | None]:
+    """Which view and which request an error is about."""
+    if isinstance(asked, (messages.Values, messages.Find)):
+        return None, asked.r
+    return (asked.v if asked is not None else None), None
 
 
 def _ignore_closed(sent: asyncio.Future[None]) -> None:

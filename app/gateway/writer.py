@@ -3,18 +3,29 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from typing import Any, Final, ParamSpec, TypeVar
 
 from app.gateway.messages import Stats
 from engine.model import Concern
-from engine.views import FEED_STALE_NS, Inventory, InventoryColumns, SegmentMissingError, Tables, totals
+from engine.views import (
+    FEED_STALE_NS,
+    INVENTORY,
+    POSITION_COLUMNS,
+    Column,
+    Inventory,
+    InventoryColumns,
+    SegmentMissingError,
+    Tables,
+    totals,
+)
 from engine.views_search import Search
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
+POSITIONS_BY_NAME: Final = {column.name: column for column in POSITION_COLUMNS}
 STALE_AFTER_MS: Final = 2_000
 _NS_PER_MS: Final = 1_000_000
 _RATE_OVER_S: Final = 2.0
@@ -34,6 +45,11 @@ class Attachment:
         self._jobs: set[asyncio.Future[Any]] = set()
         self._closing = False
         self._rate: deque[tuple[float, int]] = deque()
+
+    def columns_of(self, table: str) -> Mapping[str, Column]:
+        """What there is to see of a table, by name. The rules must be known (`columns`)."""
+        assert self.columns is not None, "asked for before the rules were known"
+        return self.columns.by_name if table == INVENTORY else POSITIONS_BY_NAME
 
     async def run(self, executor: Executor, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """`function` in a thread; the tables stay mapped until it returns, even if the caller goes away."""

@@ -4,10 +4,12 @@ import asyncio
 import gc
 import signal
 import sys
+import threading
 from collections.abc import Callable
 
 from app.gateway.server import serving
 from app.settings import Settings
+from engine.views import warm
 
 SWITCH_S = 0.001
 """A thread that sorts or writes a file gives the event loop its turn this soon."""
@@ -29,6 +31,8 @@ async def _serve(settings: Settings) -> None:
         gc.collect()
         gc.freeze()
         print("READY", flush=True)  # noqa: T201  the word the supervisor waits for
+        # the first start of a version compiles, which nobody who stops the process should wait for
+        threading.Thread(target=warm, name="warm", daemon=True).start()
         await gateway.until(stop)
 
 

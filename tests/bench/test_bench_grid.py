@@ -1,8 +1,8 @@
-"""The grid's bench at a small size: it measures what it says, and ends."""
+"""The benches of grids and of large tables at a small size: they measure what they say, and end."""
 
 import argparse
 
-from app.bench import grid
+from app.bench import export, grid
 
 
 def test_the_bench_of_grids_gives_its_figures() -> None:
@@ -15,3 +15,13 @@ def test_the_bench_of_grids_gives_its_figures() -> None:
         assert isinstance(figures[name], float)
     assert 0 < float(str(figures["frames_per_s"])) <= 3 * 21
     assert figures["large_rows"] == 1_000
+
+
+def test_the_bench_of_large_tables_gives_its_figures() -> None:
+    parser = argparse.ArgumentParser()
+    export.add(parser)
+    small = "--rows 3000 --lines 1000 --securities 50 --sessions 2 --seconds 1 --runs 1"
+    figures = export.run(parser.parse_args(small.split()))
+    assert figures["rows"] == 3_000
+    for name in ("group_market_cpu_ms", "pivot_cpu_ms", "csv_cpu_s", "xlsx_cpu_s", "arrow_mb", "beside_frame_p99_ms"):
+        assert isinstance(figures[name], float)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from app import world
 from app.bench.synthetic import synthetic_tables
-from engine.model import RATE_UNKNOWN, Fact, Temperature
+from engine.model import RATE_UNKNOWN, Classification, Fact, Temperature
 from engine.records import SECURITY
 from engine.rules import compile_rules
 from engine.tables import Tables, TornReadError, Word
@@ -52,6 +52,7 @@ def fill(tables: Tables, seed: int) -> None:
         records["isin"] = [f"US{i:010}".encode() for i in range(SECURITIES)]
         records["market"] = rng.integers(0, len(MARKETS), SECURITIES)
         records["temperature"] = rng.integers(0, len(Temperature), SECURITIES)
+        records["classification"] = rng.integers(0, len(Classification), SECURITIES)
         records["fee"] = rng.choice([RATE_UNKNOWN, -5, 0, 12_345], SECURITIES)
         records["flags"] = rng.integers(0, 4, SECURITIES)
         array["security"][1:count] = records
@@ -74,6 +75,8 @@ def slow_raw(tables: Tables, column: str, security: int) -> Any:
         return market.code.encode()
     if column == "temperature":
         return Temperature(record["temperature"]).name.encode()
+    if column == "classification":
+        return Classification(record["classification"]).name.encode()
     if COLUMNS[column].is_text:
         return bytes(record[column])
     values, terms = tables.array["values"][security], tables.array["terms"][security]
@@ -151,8 +154,8 @@ def test_a_view_has_the_rows_and_the_order_of_the_plainest_python(tables: Tables
     inventory = Inventory(tables)
     expected = slow_membership(tables, query)
     assert inventory.membership(query, NOW_NS).ids.tolist() == expected
-    snapshot = inventory.snapshot(query, NOW_NS)
-    assert snapshot.columns["id"].tolist() == expected
+    snapshot = inventory.lines(query, NOW_NS)
+    assert snapshot.of("id").tolist() == expected
 
 
 @given(seed=st.integers(0, 2**32))
@@ -164,11 +167,11 @@ def test_every_cell_of_window_and_snapshot_is_the_cell_of_the_tables(tables: Tab
     window = inventory.columns().window(tuple(COLUMNS.values()), ids, inventory.reference())
     raw = tables.read(window.read)
     assert raw.shape == (4, len(NUMBERS))
-    snapshot = inventory.snapshot(Query(ALL), NOW_NS)
+    snapshot = inventory.lines(Query(ALL), NOW_NS)
     for row, security in enumerate(ids.tolist()):
         for name in ALL:
             expected = slow_raw(tables, name, security)
-            cell = snapshot.columns[name][security - 1]
+            cell = snapshot.of(name)[security - 1]
             if COLUMNS[name].is_text:
                 assert cell == expected
                 continue
@@ -238,7 +241,7 @@ def test_an_unknown_column_is_told_with_some_there_are(tables: Tables) -> None:
     with pytest.raises(QueryError, match=r"sort: unknown 'nonsense'; known: name, code, .*, …"):
         inventory.membership(Query(("name",), sort=(("nonsense", "asc"),)), NOW_NS)
     with pytest.raises(QueryError, match="columns: unknown 'nonsense'"):
-        inventory.snapshot(Query(("name", "nonsense")), NOW_NS)
+        inventory.lines(Query(("name", "nonsense")), NOW_NS)
 
 
 def test_new_reference_data_is_seen_at_the_next_renewal(tables: Tables) -> None:
@@ -264,7 +267,7 @@ def test_a_snapshot_of_a_writer_that_never_rests_is_refused(tables: Tables, monk
     impatient = Tables.read
     monkeypatch.setattr(Tables, "read", lambda self, copy, _patience_s=0.0: impatient(self, copy, 0.0))
     with tables.writing(), pytest.raises(TornReadError):
-        inventory.snapshot(Query(ALL), NOW_NS)
+        inventory.lines(Query(ALL), NOW_NS)
 
 
 def test_totals_are_the_counters_of_the_machine(tables: Tables) -> None:

@@ -119,9 +119,9 @@ def test_other_rules_are_other_columns_of_the_same_inventory() -> None:
         assert inventory.columns() is first
         publish(tables, catalogue(calculation("loan", "days"), version=before.version + 1))
         assert inventory.columns() is not first
-        snapshot = inventory.snapshot(Query(("loan.3", "free"), sort=(("loan.3", "desc"),)), time.time_ns())
+        snapshot = inventory.lines(Query(("loan.3", "free"), sort=(("loan.3", "desc"),)), time.time_ns())
         ids = np.argsort(-tables.array["values"][1:21, 0, 3], kind="stable") + 1
-        assert snapshot.columns["loan.3"].tolist() == tables.array["values"][ids, 0, 3].tolist()
+        assert snapshot.of("loan.3").tolist() == tables.array["values"][ids, 0, 3].tolist()
         assert inventory.negative() == sum(
             tables.array["values"][i, 1, tables.markets[tables.array["security"][i]["market"]].settle_days] < 0
             for i in range(1, 21)

@@ -156,7 +156,7 @@ def test_detail_and_grid_show_the_same_numbers(made: Machine) -> None:
     day = detail.market.settle_days
     roles = {Role.POOL_SHORT: day, Role.LEFT_SHORT: day, Role.OVERBORROW: day, Role.UTILISATION: day}
     columns = {role: playing(detail.catalogue, role).name for role in roles}
-    cells = Inventory(made.tables).snapshot(Query(tuple(columns.values())), 0).columns
+    cells = Inventory(made.tables).lines(Query(tuple(columns.values())), 0)
     for role, name in columns.items():
-        assert cells[name][1] == detail.value(role, roles[role])
+        assert cells.of(name)[1] == detail.value(role, roles[role])
     assert detail.value(Role.POOL_SHORT, day) - detail.value(Role.LEFT_SHORT, day) == 1_000

@@ -20,6 +20,7 @@ from app.bench.synthetic import synthetic_tables
 from app.gateway.server import Gateway, serving
 from app.settings import Settings
 from engine.tables import Tables, Word
+from engine.views import POSITION_COLUMNS
 
 COLUMNS = {"name": "text", "market": "text", "price": "number", "remaining": "number", "id": "number"}
 VIEW: dict[str, Any] = {"t": "view", "v": 1, "table": "inventory", "columns": list(COLUMNS), "first": 0, "count": 10}
@@ -42,6 +43,10 @@ class Frame:
     ids: list[int] = field(default_factory=list)
     columns: list[list[Any]] = field(default_factory=list)
     changed: dict[tuple[int, int], float] = field(default_factory=dict)
+    rows: list[int] = field(default_factory=list)
+    level: list[int] = field(default_factory=list)
+    state: list[int] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
 
 
 def padded(size: int) -> int:
@@ -61,17 +66,29 @@ def decode(data: bytes, kinds: list[str]) -> Frame:
         assert len(data) == at + padded(2 * frame.n) + frame.n
         frame.changed = {(int(r), int(c)): float(v) for r, c, v in zip(rows, cells, values, strict=True)}
         return frame
-    frame.ids = np.frombuffer(data, "<i4", frame.count, at).tolist()
-    at += padded(4 * frame.count)
-    for column in kinds:
-        if column == "number":
-            frame.columns.append(np.frombuffer(data, "<f8", frame.count, at).tolist())
-            at += 8 * frame.count
-            continue
+    if kind == 4:
+        frame.columns = [[value] for value in np.frombuffer(data, "<f8", frame.n, at).tolist()]
+        assert len(data) == at + 8 * frame.n
+        return frame
+
+    def taken(dtype: str) -> list[Any]:
+        nonlocal at
+        part = np.frombuffer(data, dtype, frame.count, at)
+        at += padded(part.nbytes)
+        return list(part.tolist())
+
+    def texts() -> list[str]:
+        nonlocal at
         offsets = np.frombuffer(data, "<u4", frame.count + 1, at).tolist()
         at += padded(4 * (frame.count + 1))
-        frame.columns.append([data[at + a : at + b].decode() for a, b in itertools.pairwise(offsets)])
+        found = [data[at + a : at + b].decode() for a, b in itertools.pairwise(offsets)]
         at += padded(offsets[-1])
+        return found
+
+    frame.ids = taken("<i4")
+    if kind == 3:
+        frame.rows, frame.level, frame.state, frame.labels = taken("<u4"), taken("u1"), taken("u1"), texts()
+    frame.columns = [taken("<f8") if column == "number" else texts() for column in kinds]
     assert len(data) == at
     return frame
 
@@ -82,6 +99,7 @@ class Browser:
     def __init__(self, connection: WebSocketClientConnection) -> None:
         self.connection = connection
         self.kinds = list(COLUMNS.values())
+        self.shape: list[str] = []
 
     async def say(self, message: dict[str, Any] | str | bytes) -> None:
         text = json.dumps(message) if isinstance(message, dict) else message
@@ -89,14 +107,22 @@ class Browser:
 
     async def look(self, **changes: Any) -> None:
         message = VIEW | changes
-        self.kinds = [COLUMNS.get(name, "number") for name in message["columns"]]
+        texts = {column.name for column in POSITION_COLUMNS if column.is_text}
+        kinds = COLUMNS if message["table"] == "inventory" else dict.fromkeys(texts, "text")
+        self.kinds = [kinds.get(name, "number") for name in message["columns"]]
         await self.say(message)
 
     async def hear(self) -> dict[str, Any] | Frame:
         message = await self.connection.read_message()
         if message is None:
             raise ConnectionError("the gateway closed the socket")
-        return json.loads(message) if isinstance(message, str) else decode(message, self.kinds)
+        if not isinstance(message, str):
+            return decode(message, self.kinds)
+        told: dict[str, Any] = json.loads(message)
+        if told["t"] == "shape":
+            self.shape = [column["id"] for column in told["columns"]]
+            self.kinds = [column["kind"] for column in told["columns"]]
+        return told
 
     async def text(self, kind: str) -> dict[str, Any]:
         """The next text message of a kind."""
