@@ -12,6 +12,8 @@ from app.listings import listings
 from app.settings import Settings
 from app.simulated import Receiver
 from engine.model import Capacity
+from engine.parties import Parties
+from engine.rule_model import Scope
 from engine.snapshot import Snapshot
 from engine.snapshot_restore import restore
 from engine.state import Machine
@@ -50,6 +52,7 @@ def rehearse(settings: Settings, name: str, securities: int, events: int) -> Non
         receiver.records(simulator.records(simulator.next(events, time.time_ns()), "events", "json"))
         receiver.asides(simulator, simulator.asides())
         receiver.machine.tick(time.time_ns())
+        _limit(receiver.machine)
         again = Machine(f"{name}.again", capacity, world.rule_book(), markets, calendar, generation=name)
         try:
             _restored(receiver.machine, again)
@@ -57,6 +60,13 @@ def rehearse(settings: Settings, name: str, securities: int, events: int) -> Non
             again.close()
     finally:
         receiver.close()
+
+
+def _limit(machine: Machine) -> None:
+    """What the first sell order asks for, and nothing else of the day."""
+    clients = machine.tables.array["book"]["client"]
+    held_by = next(client for client in clients.tolist() if client).decode()
+    Parties(machine.tables).numbers(machine.compiled, Scope.CLIENT, 1, held_by)
 
 
 def _restored(machine: Machine, again: Machine) -> None:

@@ -19,12 +19,16 @@ from engine.model import (
     SecurityFlag,
     Temperature,
 )
-from engine.records import SECURITY
 from engine.rule_model import Role
 from engine.symbols import Symbols
 from engine.tables import FEED_STALE_NS, Tables, Word
 
-_AT: Final = {name: place for place, name in enumerate(SECURITY.names or ())}
+_MOST_ASKED: Final = 200_000
+"""Codes, known or not, that are looked up once only."""
+_KNOWN: Final = "country classification fee flags volume_30d outstanding currency".split()
+_CLASSES: Final = {int(each): each.name for each in Classification}
+_DESIGNATED: Final = int(SecurityFlag.DESIGNATED)
+_THRESHOLD: Final = int(SecurityFlag.THRESHOLD)
 
 
 class Reference(NamedTuple):
@@ -55,12 +59,25 @@ class Inventory:
         self._set_decided = set_decided
         self._market = self._array["security"]["market"]
         self._temperature = self._array["security"]["temperature"]
+        self._known = {name: self._array["security"][name] for name in _KNOWN}
+        self._head = self._array["head"]
         self._kept: tuple[Catalogue | None, list[tuple[str, int]]] = (None, [])
         """Names of the terms that are kept and where, by these rules."""
+        self._roles: tuple[Catalogue | None, dict[Role, int]] = (None, {})
+        """Which calculation plays a role, by these rules."""
+        self._ids: tuple[int, dict[str, int]] = (-1, {})
+        """Where codes lead that were asked for, as of a state of the reference data."""
 
     def security_id(self, code: str) -> int:
         """The security a code or identifier names (ISIN, CUSIP, SEDOL, FIGI, TICKER@MARKET); 0 if none."""
-        return self._symbols.find_one(Namespace.SECURITY, code)
+        reference = self.reference
+        if reference != self._ids[0] or len(self._ids[1]) > _MOST_ASKED:
+            self._ids = reference, {}
+        ids = self._ids[1]
+        found = ids.get(code)
+        if found is None:
+            found = ids[code] = self._symbols.find_one(Namespace.SECURITY, code)
+        return found
 
     def security_ids(self, codes: NDArray[np.bytes_]) -> NDArray[np.int64]:
         """The same of many. Shape of `codes`."""
@@ -72,27 +89,33 @@ class Inventory:
         return self._tables.count(Word.REFERENCE)
 
     def temperature(self, security: int) -> Temperature:
-        return Temperature(int(self._temperature[security]))
+        return Temperature(self._temperature.item(security))
 
     def reference_of(self, security: int) -> Reference:
         """What is known of the security besides its quantities."""
-        record, facts = self._array["security"][security].item(), self._array["head"][security, HEAD_FACTS:]
-        flags, rate = record[_AT["flags"]], record[_AT["fee"]]
+        # field by field: all of a record, most of which nobody asks for, costs as much as a decision
+        known, head = self._known, self._head
+        flags, rate = known["flags"].item(security), known["fee"].item(security)
         return Reference(
-            country=record[_AT["country"]].decode(),
-            classification=Classification(record[_AT["classification"]]).name,
+            country=known["country"].item(security).decode(),
+            classification=_CLASSES[known["classification"].item(security)],
             rate=None if rate == RATE_UNKNOWN else rate,
-            designated=bool(flags & SecurityFlag.DESIGNATED),
-            threshold=bool(flags & SecurityFlag.THRESHOLD),
-            volume_30d=record[_AT["volume_30d"]],
-            outstanding=record[_AT["outstanding"]],
-            currency=record[_AT["currency"]].decode(),
-            price=int(facts[Fact.PRICE]),
-            day_count=int(facts[Fact.DAY_COUNT]),
+            designated=bool(flags & _DESIGNATED),
+            threshold=bool(flags & _THRESHOLD),
+            volume_30d=known["volume_30d"].item(security),
+            outstanding=known["outstanding"].item(security),
+            currency=known["currency"].item(security).decode(),
+            price=head.item(security, HEAD_FACTS + Fact.PRICE),
+            day_count=head.item(security, HEAD_FACTS + Fact.DAY_COUNT),
         )
 
     def market(self, security: int) -> Market:
-        return self._tables.markets[int(self._market[security])]
+        return self._tables.markets[self.market_index(security)]
+
+    def market_index(self, security: int) -> int:
+        """The place of its market among all markets."""
+        index: int = self._market.item(security)
+        return index
 
     def settle_day(self, security: int) -> int:
         """The day on which a short sold today settles."""
@@ -121,7 +144,8 @@ class Inventory:
 
     def decided(self, security: int, what: Decided) -> int:
         """What decisions hold of a security, as the calculations count it."""
-        return int(self._array["decided"][security, what])
+        held: int = self._array["decided"].item(security, what)
+        return held
 
     @property
     def as_of_ns(self) -> int:
@@ -133,10 +157,16 @@ class Inventory:
         """Whether a feed that positions come from has been silent or behind too long, or has not yet handed over what existed
         at start."""
         state = self._tables.state
-        silent_ns = int(state[Word.HEARTBEAT_NS]) - int(state[Word.FEED_NS])
-        late = int(state[Word.STALE]) & Concern.SHARES
-        return bool(not state[Word.READY] or late or silent_ns > FEED_STALE_NS)
+        silent_ns = state.item(Word.HEARTBEAT_NS) - state.item(Word.FEED_NS)
+        late = state.item(Word.STALE) & Concern.SHARES
+        return bool(not state.item(Word.READY) or late or silent_ns > FEED_STALE_NS)
 
     def _value(self, security: int, role: Role) -> int:
-        calculation = self._tables.catalogue.playing(role)
-        return int(self._array["values"][security, calculation, self.settle_day(security)])
+        catalogue = self._tables.catalogue
+        if self._roles[0] is not catalogue:
+            self._roles = catalogue, {}
+        roles = self._roles[1]
+        if role not in roles:
+            roles[role] = catalogue.playing(role)
+        value: int = self._array["values"].item(security, roles[role], self.settle_day(security))
+        return value

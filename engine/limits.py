@@ -17,6 +17,7 @@ from engine.rules import Compiled
 from engine.symbols import Symbols
 from engine.tables import Tables
 
+_MOST_UNITS: Final = 100_000
 _ROLES: Final = {
     (Scope.CLIENT, Side.LONG): Role.CLIENT_LONG,
     (Scope.CLIENT, Side.SHORT): Role.CLIENT_SHORT,
@@ -44,6 +45,10 @@ class InventoryLimits:
         self._locates = locates
         self._parties = Parties(tables)
         self._symbols = Symbols(tables.array["symbols"])
+        self._playing: tuple[Compiled | None, dict[tuple[Scope, Side], int]] = (None, {})
+        """Which calculation is a limit, by these rules."""
+        self._units: tuple[int, dict[tuple[str, int], str | None]] = (-1, {})
+        """Units of books by market, as of a state of the reference data."""
 
     def security_id(self, code: str) -> int:
         return self._inventory.security_id(code)
@@ -56,12 +61,21 @@ class InventoryLimits:
 
     def unit_of(self, book: str, security: int) -> str | None:
         """The aggregation unit of a book in the security's market; None where the book is unknown or has none."""
+        reference, market = self._inventory.reference, self._inventory.market_index(security)
+        if reference != self._units[0] or len(self._units[1]) > _MOST_UNITS:
+            self._units = reference, {}
+        units = self._units[1]
+        if (book, market) not in units:
+            units[book, market] = self._unit(book, market)
+        return units[book, market]
+
+    def _unit(self, book: str, market: int) -> str | None:
         if len(book.encode()) > SYMBOL_BYTES:
             return None
         array, number = self._tables.array, self._symbols.find_one(Namespace.BOOK, book)
         if not number:
             return None
-        unit = int(array["book_unit"][number, array["security"][security]["market"]])
+        unit = int(array["book_unit"][number, market])
         name = array["unit"][unit]["code"] if unit else array["book"][number]["aggregation_unit"]
         return bytes(name).decode() or None
 
@@ -104,10 +118,11 @@ class InventoryLimits:
         self, scope: Scope, security: int, owner: str, request: OrderRequest, decided: Mapping[Decided, int]
     ) -> int | None:
         compiled = self._compiled()
-        catalogue = compiled.catalogue
-        name = catalogue.calculations[catalogue.playing(_ROLES[scope, request.side])].name
+        if self._playing[0] is not compiled:
+            catalogue = compiled.catalogue
+            self._playing = compiled, {which: catalogue.playing(role) for which, role in _ROLES.items()}
+        calculation, day = self._playing[1][scope, request.side], self._inventory.settle_day(security)
         try:
-            numbers = self._parties.numbers(compiled, scope, security, owner, decided)
+            return self._parties.number(compiled, scope, security, owner, decided, calculation, day)
         except KeyError:
             return None
-        return int(numbers[name][self._inventory.settle_day(security)])

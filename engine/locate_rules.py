@@ -168,11 +168,20 @@ class LocateRules(Struct, frozen=True, kw_only=True):
 
     def decision(self, subject: Subject) -> DecisionRule:
         """The rule that decides; `NO_DECISION` where none matches."""
-        return next((rule for rule in self.decisions if rule.matches(subject)), NO_DECISION)
+        market = subject.market
+        for rule in self.decisions:
+            # most rules are another market's: that is seen without a call
+            if (not rule.markets or market in rule.markets) and rule.matches(subject):
+                return rule
+        return NO_DECISION
 
     def decrement(self, subject: Subject) -> DecrementRule:
         """The rule that says what is taken; `NO_RATIO` where none matches."""
-        return next((rule for rule in self.decrements if rule.matches(subject)), NO_RATIO)
+        market = subject.market
+        for rule in self.decrements:
+            if (not rule.markets or market in rule.markets) and rule.matches(subject):
+                return rule
+        return NO_RATIO
 
 
 def local_date(market: Market, now_ns: int) -> dt.date:

@@ -5,7 +5,7 @@ these sums. Numbers of the whole security that such a calculation uses are the s
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numba as nb
 import numpy as np
@@ -24,9 +24,36 @@ _JIT: Final[dict[str, Any]] = {"cache": True, "nogil": True}
 _LOW: Final = np.int64(0xFFFFFFFF)
 _MOST_SUMS: Final = 63
 """Bits of HEAD_TOUCHED that can be asked for."""
-_ONE: Final = np.zeros(1, np.int32)
 _COLUMN: Final = {Scope.CLIENT: "client", Scope.AU: "aggregation_unit"}
 _TITLE: Final = {Scope.CLIENT: "client", Scope.AU: "aggregation unit"}
+
+
+class _Rows(NamedTuple):
+    """The machine's rows, and what those of a class feed."""
+
+    first_in_security: NDArray[np.int32]
+    position: NDArray[np.int64]
+    row_class: NDArray[np.uint16]
+    entries: NDArray[np.int64]
+    counts: NDArray[np.int64]
+
+
+class _Seen(NamedTuple):
+    """What is seen of whole securities and their markets."""
+
+    market: NDArray[np.uint8]
+    values: NDArray[np.int64]
+    head: NDArray[np.int64]
+    clock: NDArray[np.int64]
+
+
+class _Room(NamedTuple):
+    """For one owner's numbers. `one`: the place of the only one."""
+
+    terms: NDArray[np.int64]
+    head: NDArray[np.int64]
+    values: NDArray[np.int64]
+    one: NDArray[np.int32]
 
 
 class Parties:
@@ -36,6 +63,15 @@ class Parties:
         array = tables.array
         self._tables = tables
         self._position = array["position"].view("<i8").reshape(len(array["position"]), -1)
+        self._market = array["security"]["market"]
+        self._rows = _Rows(
+            array["first_in_security"],
+            self._position,
+            array["row_class"],
+            array["class_entries"],
+            array["class_counts"],
+        )
+        self._seen = _Seen(self._market, array["values"], array["head"], array["clock"])
         self._compiled: Compiled | None = None
         self._reference = -1
         self._scopes: dict[Scope, _Scoped] = {}
@@ -49,37 +85,52 @@ class Parties:
 
         Raises KeyError for a security that there is not, or an owner that no book has.
         """
+        made = self._make(compiled, scope, security, owner, decided)
+        return {name: made.values[0, at * DAYS : (at + 1) * DAYS].copy() for name, at in made.names.items()}
+
+    def number(
+        self,
+        compiled: Compiled,
+        scope: Scope,
+        security: int,
+        owner: str,
+        decided: Mapping[Decided, int],
+        calculation: int,
+        day: int,
+    ) -> int:
+        """One calculation of the scope, by its place in the catalogue, on one day. Raises as `numbers`."""
+        return int(self._make(compiled, scope, security, owner, decided).values[0, calculation * DAYS + day])
+
+    def _make(
+        self, compiled: Compiled, scope: Scope, security: int, owner: str, decided: Mapping[Decided, int] | None
+    ) -> "_Scoped":
+        """Everything of the scope, for one owner in one security."""
         tables = self._tables
         if not 0 < security <= tables.count(Word.SECURITIES):
             raise KeyError(f"no security has id {security}")
         if compiled is not self._compiled:
             self._scopes = {of: _Scoped(compiled, of) for of in _COLUMN}
             self._compiled = compiled
-        number, owner_of = self._owner(scope, owner, int(tables.array["security"]["market"][security]))
-        array, made = tables.array, self._scopes[scope]
-        made.terms[:] = 0
-        _sum(
+        number, owner_of = self._owner(scope, owner, int(self._market[security]))
+        made = self._scopes[scope]
+        made.shares.fill(0)
+        for what, shares in (decided or {}).items():
+            for place in made.counted.get(what, ()):
+                made.shares[place] = shares
+        _calculate(
             security,
             number,
             owner_of,
-            array["first_in_security"],
-            self._position,
-            array["row_class"],
-            array["class_entries"],
-            array["class_counts"],
-            made.terms,
+            self._rows,
+            self._seen,
+            made.decided,
+            made.shares,
+            made.whole,
+            made.programs,
+            made.room,
+            made.market,
         )
-        for component, what in made.decided:
-            made.terms[0, component * TERM_WORDS : component * TERM_WORDS + DAYS] = (decided or {}).get(what, 0)
-        for component, calculation in made.whole:
-            made.terms[0, component * TERM_WORDS : component * TERM_WORDS + DAYS] = array["values"][
-                security, calculation
-            ]
-        made.head[0] = array["head"][security]
-        made.head[0, HEAD_TOUCHED] = -1
-        made.market[0] = array["security"][security]["market"]
-        recalculate(_ONE, made.market, made.programs, made.terms, made.head, array["clock"], made.values)
-        return {name: made.values[0, at * DAYS : (at + 1) * DAYS].copy() for name, at in made.names.items()}
+        return made
 
     def _owner(self, scope: Scope, owner: str, market: int) -> tuple[int, NDArray[np.int32]]:
         """The number of an owner, and the owner of every book in a market."""
@@ -138,17 +189,20 @@ class _Scoped:
         place = {calculation: first + i for i, calculation in enumerate(sorted(used))}
         if first + len(place) > _MOST_SUMS:
             raise ValueError(f"more than {_MOST_SUMS} sums and numbers for calculations of a {_TITLE[scope]}")
-        self.whole = tuple((component, calculation) for calculation, component in place.items())
-        self.decided = tuple(
-            (term.component, Decided[(term.source or term.name).upper()])
-            for term in catalogue.terms
-            if term.measure == Measure.DECIDED.name.lower()
-        )
+        self.whole = np.array([(at, calculation) for calculation, at in place.items()], np.int64).reshape(-1, 2)
+        """Components that are numbers of the whole security, and of which calculation."""
+        decided = [term for term in catalogue.terms if term.measure == Measure.DECIDED.name.lower()]
+        self.decided = np.array([term.component for term in decided], np.int64)
+        """Components that decisions are counted in, and how many shares."""
+        self.shares = np.zeros(len(decided), np.int64)
+        self.counted: dict[Decided, list[int]] = {}
+        for at, term in enumerate(decided):
+            self.counted.setdefault(Decided[(term.source or term.name).upper()], []).append(at)
         programs = [[_given(program, place) for program in of_market] for of_market in compiled.programs]
         self.programs: Programs = programs_of(programs, chosen, compiled.day_weights)
-        self.terms = np.zeros((1, (first + len(place)) * TERM_WORDS), np.int64)
         self.values = np.zeros((1, len(catalogue.calculations) * DAYS), np.int64)
-        self.head = np.zeros((1, HEAD_WORDS), np.int64)
+        terms = np.zeros((1, (first + len(place)) * TERM_WORDS), np.int64)
+        self.room = _Room(terms, np.zeros((1, HEAD_WORDS), np.int64), self.values, np.zeros(1, np.int32))
         self.market = np.zeros(1, np.uint8)
 
 
@@ -157,6 +211,37 @@ def _given(program: Program, place: Mapping[int, int]) -> Program:
         (Code.TERM, place[argument]) if code == Code.CALCULATION and argument in place else (code, argument)
         for code, argument in program
     )
+
+
+@nb.njit(**_JIT)
+def _calculate(
+    security: int,
+    owner: int,
+    owner_of: NDArray[np.int32],
+    rows: _Rows,
+    seen: _Seen,
+    decided: NDArray[np.int64],
+    shares: NDArray[np.int64],
+    whole: NDArray[np.int64],
+    programs: Programs,
+    room: _Room,
+    market: NDArray[np.uint8],
+) -> None:
+    """Everything of a scope for one owner in one security, into `room.values`: one step, because each costs its arguments."""
+    terms, head = room.terms, room.head
+    terms[:] = 0
+    first, position, row_class, entries, counts = rows
+    _sum(security, owner, owner_of, first, position, row_class, entries, counts, terms)
+    for i in range(decided.size):
+        for day in range(DAYS):
+            terms[0, decided[i] * TERM_WORDS + day] = shares[i]
+    for i in range(whole.shape[0]):
+        for day in range(DAYS):
+            terms[0, whole[i, 0] * TERM_WORDS + day] = seen.values[security, whole[i, 1], day]
+    head[0] = seen.head[security]
+    head[0, HEAD_TOUCHED] = -1
+    market[0] = seen.market[security]
+    recalculate(room.one, market, programs, terms, head, seen.clock, room.values)
 
 
 @nb.njit(**_JIT)

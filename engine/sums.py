@@ -1,7 +1,7 @@
 """Rules, the classes of rows under them, and the sums that rows feed: what all of the machine's doors stand on."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from engine.row import KEY
 from engine.rule_model import Measure, RuleBook, RulesError, Scope
 from engine.rules import Compiled, compile_rules
 from engine.tables import CALENDAR_DAYS, Tables, Word, no_room
+
+_TOUCHED: Final = [int(np.uint64(1 << component).astype(np.int64)) for component in range(64)]
+"""The bit of each component in `HEAD_TOUCHED`."""
 
 
 class Sums:
@@ -97,6 +100,9 @@ class Sums:
             for info in compiled.catalogue.terms
             if info.measure == Measure.DECIDED.name.lower() and compiled.maintained[info.component]
         ]
+        self._counted: dict[Decided, list[int]] = {}
+        for component, what in self._decided:
+            self._counted.setdefault(what, []).append(component)
         self._look_up_classes()
         self.tables.publish(compiled.catalogue)
 
@@ -160,14 +166,13 @@ class Sums:
 
     def _place_decision(self, security: int, what: Decided, quantity: int) -> bool:
         """The same of one security and one sort of decision: there are thousands a second. Whether any sum has it."""
-        terms, head, anywhere = self.tables.array["terms"], self._book.head, False
-        for component, of in self._decided:
-            if of == what:
-                anywhere = True
-                terms[security, component] = quantity
-                if quantity:
-                    head[security, HEAD_TOUCHED] |= np.uint64(1 << component).astype(np.int64)
-        return anywhere
+        terms, head = self.tables.array["terms"], self._book.head
+        components = self._counted.get(what, ())
+        for component in components:
+            terms[security, component] = quantity
+            if quantity:
+                head[security, HEAD_TOUCHED] |= _TOUCHED[component]
+        return bool(components)
 
     def _changed_securities(self, ids: NDArray[np.int32]) -> None:
         self._book.market_of[ids] = self.tables.array["security"]["market"][ids]

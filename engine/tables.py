@@ -1,8 +1,7 @@
 """The shared tables: their layout, the owner's side and the readers' side (one writer, many readers, an even/odd epoch)."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
 from typing import Any, Final, Self, TypeVar
 
@@ -175,6 +174,31 @@ def no_room(catalogue: Catalogue, capacity: Capacity) -> tuple[Problem, ...]:
     return tuple(Problem("rules", 0, 0, message) for message in told)
 
 
+_EPOCH: Final = int(Word.EPOCH)
+"""A plain number: numpy looks twice at an enum."""
+
+
+class _Writing:
+    """See `Tables.writing`; made once, because a decision opens the door a few times."""
+
+    def __init__(self, tables: "Tables") -> None:
+        self._tables = tables
+        self._inner = 0
+
+    def __enter__(self) -> None:
+        state = self._tables.state
+        if state.item(_EPOCH) % 2:
+            self._inner += 1
+        else:
+            state[_EPOCH] += 1
+
+    def __exit__(self, *_error: object) -> None:
+        if self._inner:
+            self._inner -= 1
+        else:
+            self._tables.state[_EPOCH] += 1
+
+
 class Tables:
     """The arrays by name, for the owner (`create`) or a reader (`attach`).
 
@@ -200,6 +224,7 @@ class Tables:
             "updated_ns": head[:, HEAD_UPDATED],
         }
         self.state: NDArray[np.int64] = segment.arrays["state"]
+        self._writing = _Writing(self)
         self._catalogue: tuple[int, Catalogue] | None = None
         self.markets: tuple[Market, ...] = tuple(msgspec.convert(segment.meta["markets"], list[Market]))
         self.base_date: int = segment.meta["base_date"]
@@ -254,19 +279,11 @@ class Tables:
         self._catalogue = catalogue.version, catalogue
 
     def count(self, word: Word) -> int:
-        return int(self.state[word])
+        return self.state.item(word)
 
-    @contextmanager
-    def writing(self) -> Iterator[None]:
+    def writing(self) -> "_Writing":
         """The owner's door: readers that overlap it try again. A door within a door is the same epoch."""
-        if self.state[Word.EPOCH] % 2:
-            yield
-            return
-        self.state[Word.EPOCH] += 1
-        try:
-            yield
-        finally:
-            self.state[Word.EPOCH] += 1
+        return self._writing
 
     def read(self, copy: Callable[[], T], patience_s: float = 2.0) -> T:
         """What `copy` returns, all of one epoch. It must copy, and may run more than once. Raises `TornReadError`."""

@@ -15,7 +15,9 @@ from app.api.service import ApiService
 from app.bench.services import free_port
 from app.settings import Settings
 from engine.model import Temperature
+from engine.parties import Parties
 from engine.ring import Message
+from engine.rule_model import Scope
 from engine.state import Machine
 from engine.tables import Word
 from tests.engine.machines import MARKETS, TODAY, events, machine, security_records
@@ -54,6 +56,13 @@ def fill(made: Machine, shares: int = 1_000) -> None:
 def set_ready(made: Machine) -> None:
     for word, value in ((Word.READY, 1), (Word.FEED_NS, NOON_NS), (Word.HEARTBEAT_NS, NOON_NS)):
         made.tables.state[word] = value
+
+
+def compile_limits(made: Machine) -> None:
+    """What the first order would have to wait for."""
+    owners = [client.decode() for client in made.tables.array["book"]["client"].tolist() if client]
+    if owners:
+        Parties(made.tables).numbers(made.compiled, Scope.CLIENT, 1, owners[0])
 
 
 class Api:
@@ -121,6 +130,7 @@ async def serving(
     settings = Settings(instance=instance, port=free_port(), data=str(folder), database=database)
     with machine(instance, securities=0) as made:
         prepare(made)
+        compile_limits(made)
         service = ApiService(settings, made, clock=lambda: NOON_NS)
         await service.start()
         try:
