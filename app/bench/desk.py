@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
 
+import psutil
+
 from app.bench import services
 from app.bench.measure import PeakMemory, medians
 from app.settings import Settings
@@ -47,12 +49,12 @@ def add(parser: argparse.ArgumentParser, *, requests: int, runs: int = 3) -> Non
 
 def run(args: argparse.Namespace, what: str) -> dict[str, object]:
     """Median figures of `runs`. `what`: locates or orders; every one is on disk before it is answered."""
-    with tempfile.TemporaryDirectory(prefix="ims-bench-") as data, _service(args, data) as settings:
+    with tempfile.TemporaryDirectory(prefix="ims-bench-") as data, _service(args, data) as (settings, engine):
         tables = Tables.attach(f"{settings.instance}.tables")
         try:
-            _measure(settings, args, what, tables, _WARM_S)
+            _measure(settings, args, what, tables, engine, _WARM_S)
             with PeakMemory() as peak:
-                figures = medians(lambda: _measure(settings, args, what, tables, args.seconds), args.runs)
+                figures = medians(lambda: _measure(settings, args, what, tables, engine, args.seconds), args.runs)
                 figures |= medians(lambda: _long_lists(settings, args, what), args.runs)
                 figures |= medians(lambda: _saturate(settings, args, what), args.runs)
         finally:
@@ -69,13 +71,21 @@ def run(args: argparse.Namespace, what: str) -> dict[str, object]:
 
 
 def _measure(
-    settings: Settings, args: argparse.Namespace, what: str, tables: Tables, seconds: float
+    settings: Settings, args: argparse.Namespace, what: str, tables: Tables, engine: psutil.Process, seconds: float
 ) -> dict[str, float]:
-    before, began = tables.count(Word.EVENTS), time.monotonic()
+    """`engine_cores`: what the engine used of cores while it decided and applied events."""
+    before, used_s, began = tables.count(Word.EVENTS), _used_s(engine), time.monotonic()
     figures = _clients(settings, args, what, seconds, args.requests)
     spent_s = time.monotonic() - began
+    figures["engine_cores"] = (_used_s(engine) - used_s) / spent_s
     decided = {f"{what}_per_s": figures["requests_per_s"] * args.lines}
     return figures | decided | {"events_per_s": (tables.count(Word.EVENTS) - before) / spent_s}
+
+
+def _used_s(process: psutil.Process) -> float:
+    """Seconds of a core."""
+    used = process.cpu_times()
+    return used.user + used.system
 
 
 def _long_lists(settings: Settings, args: argparse.Namespace, what: str) -> dict[str, float]:
@@ -124,7 +134,7 @@ def _database(args: argparse.Namespace) -> Iterator[str | None]:
 
 
 @contextmanager
-def _service(args: argparse.Namespace, data: str) -> Iterator[Settings]:
+def _service(args: argparse.Namespace, data: str) -> Iterator[tuple[Settings, psutil.Process]]:
     """An engine process and its feed, ready, on free ports."""
     with _database(args) as database:
         settings = Settings(
@@ -134,14 +144,14 @@ def _service(args: argparse.Namespace, data: str) -> Iterator[Settings]:
             database=database,
             capacity=Capacity(securities=args.securities, books=256, depots=8, sources=4, rows=210 * args.securities),
         )
-        with _running(settings, args) as log:
+        with _running(settings, args) as (log, engine):
             _wait_ready(settings.instance, log)
-            yield settings
+            yield settings, engine
 
 
 @contextmanager
-def _running(settings: Settings, args: argparse.Namespace) -> Iterator[Path]:
-    """The log of an engine that serves, and of its feed. Raises `RuntimeError` with its end if it does not start."""
+def _running(settings: Settings, args: argparse.Namespace) -> Iterator[tuple[Path, psutil.Process]]:
+    """The log of an engine that serves and of its feed, and the engine. Raises `RuntimeError` with the log's end instead."""
     log = settings.folder / "engine.log"
     with log.open("wb") as errors:
         engine = _start([sys.executable, "-m", "app.child", "engine"], settings, errors)
@@ -152,7 +162,7 @@ def _running(settings: Settings, args: argparse.Namespace) -> Iterator[Path]:
             assert engine.stdout is not None
             if engine.stdout.readline().strip() != b"READY":
                 raise RuntimeError(f"the engine did not start: {log.read_text()[-2_000:]}")
-            yield log
+            yield log, psutil.Process(engine.pid)
         finally:
             for process in (feed, engine):
                 process.terminate()
