@@ -11,7 +11,7 @@ import queue
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 import msgspec
 import sqlalchemy as sa
@@ -50,6 +50,10 @@ class JournalError(RuntimeError):
     """What was to be written is not written, and has not happened."""
 
 
+Told: TypeAlias = Callable[[JournalError | None], None]
+"""Hears what became of what was written: None where it is on disk."""
+
+
 class Query(Struct, frozen=True, kw_only=True):
     """Which locates to list, newest first; None asks for all. `before`: sequence numbers below it only."""
 
@@ -70,15 +74,15 @@ class Transition(Struct, frozen=True):
 
 
 class _Entry:
-    """What one caller waits for."""
+    """What one caller waits for; `told`: called with what became of it."""
 
-    __slots__ = ("answer", "changes", "done", "forget_ns")
+    __slots__ = ("answer", "changes", "forget_ns", "told")
 
-    def __init__(self, changes: Sequence[AnyChange], answer: Answer | None, forget_ns: int = 0) -> None:
+    def __init__(self, changes: Sequence[AnyChange], answer: Answer | None, told: Told, forget_ns: int = 0) -> None:
         self.changes = changes
         self.answer = answer
+        self.told = told
         self.forget_ns = forget_ns
-        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
 
 class Journal:
@@ -103,6 +107,8 @@ class Journal:
         self._queue: queue.SimpleQueue[list[_Entry] | None] = queue.SimpleQueue()
         self._outgoing: list[_Entry] = []
         self._next_s = 0.0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        """That of whoever writes."""
         self._readers = ThreadPoolExecutor(2, "journal-read")
         self._writer = threading.Thread(target=self._write_all, name="journal-write", daemon=True)
         self._writer.start()
@@ -112,14 +118,16 @@ class Journal:
             self._carrier.start()
 
     def write(self, changes: Sequence[AnyChange], answer: Answer | None = None) -> asyncio.Future[None]:
-        """Done once everything is on disk, or failed with `JournalError`: all of it is, or nothing.
+        """Done once everything is on disk, or failed with `JournalError`: all of it is, or nothing."""
+        done, told = _future()
+        self.hand_over(changes, answer, told)
+        return done
 
-        Not to be cancelled; one who may be awaits a shield of it.
-        """
-        entry = _Entry(changes, answer)
+    def hand_over(self, changes: Sequence[AnyChange], answer: Answer | None, told: Told) -> None:
+        """The same; `told` is called on the loop once everything is on disk, or with why nothing is, which may be at once."""
         if self._waiting >= MAX_WAITING:
-            entry.done.set_exception(JournalError(f"{self._waiting:,} requests wait for the journal already"))
-            return entry.done
+            told(JournalError(f"{self._waiting:,} requests wait for the journal already"))
+            return
         if answer is not None and self._known is not None:
             self._known.add(hash((answer.scope, answer.key)))
             if len(self._known) > MAX_KNOWN:
@@ -129,11 +137,13 @@ class Journal:
             self._known_orders.update(hash(order.request.order) for order in begun if isinstance(order, Order))
             if len(self._known_orders) > MAX_KNOWN:
                 self._known_orders = None
-        return self._enqueue(entry)
+        self._enqueue(_Entry(changes, answer, told))
 
     async def forget_answers(self, before_ns: int) -> None:
         """Drop the answers to keys used before that time."""
-        await self._enqueue(_Entry((), None, before_ns))
+        done, told = _future()
+        self._enqueue(_Entry((), None, told, before_ns))
+        await done
 
     def load_open(self) -> tuple[list[Locate], int]:
         """Locates that hold something or wait, oldest first, and the newest sequence number ever used (0: none)."""
@@ -226,7 +236,7 @@ class Journal:
 
     def close(self) -> None:
         """Write what waits, then let go. Blocks for as long as that takes."""
-        self._hand_over()
+        self._send_out()
         self._queue.put(None)
         self._writer.join()
         self._closing.set()
@@ -242,19 +252,18 @@ class Journal:
             known = {hash(tuple(row) if len(row) > 1 else row[0]) for row in connection.execute(chosen)}
         return known if len(known) <= MAX_KNOWN else None
 
-    def _enqueue(self, entry: _Entry) -> asyncio.Future[None]:
+    def _enqueue(self, entry: _Entry) -> None:
         """With all others of the next two milliseconds: the writer wakes once for them."""
         self._waiting += 1
         self._outgoing.append(entry)
         if len(self._outgoing) == 1:
-            loop = asyncio.get_running_loop()
-            loop.call_at(max(self._next_s, loop.time()), self._hand_over)
-        return entry.done
+            loop = self._loop = asyncio.get_running_loop()
+            loop.call_at(max(self._next_s, loop.time()), self._send_out)
 
-    def _hand_over(self) -> None:
-        if self._outgoing:
+    def _send_out(self) -> None:
+        if self._outgoing and self._loop is not None:
             self._queue.put(self._outgoing)
-            self._next_s = self._outgoing[0].done.get_loop().time() + COMMIT_EVERY_S
+            self._next_s = self._loop.time() + COMMIT_EVERY_S
             self._outgoing = []
 
     async def _read(self, run: Callable[[sa.Connection], T]) -> T:
@@ -362,14 +371,33 @@ class Journal:
         self._together(lambda cursor: self._statements.run(cursor, taken_back, ()))
 
     def _report(self, entries: list[_Entry], error: Exception | None) -> None:
+        failure = None
+        if error is not None:
+            failure = JournalError(f"the locate journal cannot be written: {error}")
+            failure.__cause__ = error
+
         def tell() -> None:
             self._waiting -= len(entries)
             for entry in entries:
-                if error is None:
-                    entry.done.set_result(None)
-                else:
-                    failure = JournalError(f"the locate journal cannot be written: {error}")
-                    failure.__cause__ = error
-                    entry.done.set_exception(failure)
+                try:
+                    entry.told(failure)
+                except Exception:
+                    log.exception("what was written could not be told")
 
-        entries[0].done.get_loop().call_soon_threadsafe(tell)
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(tell)
+
+
+def _future() -> tuple[asyncio.Future[None], Told]:
+    """One that is done when it is told."""
+    done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def told(error: JournalError | None) -> None:
+        if done.done():
+            return  # whoever waited has given up
+        if error is None:
+            done.set_result(None)
+        else:
+            done.set_exception(error)
+
+    return done, told

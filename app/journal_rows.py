@@ -1,5 +1,6 @@
 """Locates, orders, their changes and answers as rows, and the statements of a commit."""
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
@@ -10,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 from sqlalchemy.engine.interfaces import DBAPICursor
 
-from app.journal_schema import HISTORY, IDEMPOTENCY, LOCATES, ORDER_HISTORY, ORDERS, Statement
+from app.journal_schema import HISTORY, IDEMPOTENCY, LOCATES, ORDER_HISTORY, ORDERS, Row, Statement
 from engine.locates import Change, Locate, State
 from engine.orders import Order, OrderChange, OrderState
 
@@ -22,7 +23,10 @@ _VOID: Final = "taken back: the journal could not confirm it and it was never an
 
 
 class Answer(Struct, frozen=True):
-    """An answer kept under the key of its request. `body_hash`: SHA-256 of path and body, in hexadecimal."""
+    """An answer kept under the key of its request: a row of `IDEMPOTENCY`.
+
+    `body_hash`: SHA-256 of path and body, in hexadecimal.
+    """
 
     scope: str
     key: str
@@ -32,33 +36,39 @@ class Answer(Struct, frozen=True):
     created_ns: int
 
 
-def _locate_row(locate: Any) -> dict[str, Any]:
+def _locate_row(locate: Any, document: str) -> Row:
+    """In the order of the columns of `LOCATES`, as `Form.row` is."""
     request = locate.request
-    return {
-        "state": locate.state.value,
-        "security": request.security,
-        "client": request.client,
-        "type": request.type.value,
-        "requested": request.quantity,
-        "approved": locate.approved,
-        "decrement": locate.decrement,
-        "used": locate.used,
-        "received_ns": locate.received_ns,
-    }
+    return (
+        locate.sequence,
+        locate.state.value,
+        request.security,
+        request.client,
+        request.type.value,
+        request.quantity,
+        locate.approved,
+        locate.decrement,
+        locate.used,
+        locate.received_ns,
+        document,
+    )
 
 
-def _order_row(order: Any) -> dict[str, Any]:
+def _order_row(order: Any, document: str) -> Row:
+    """In the order of the columns of `ORDERS`."""
     request = order.request
-    return {
-        "order_id": request.order,
-        "state": order.state.value,
-        "security": request.security,
-        "client": request.client,
-        "side": request.side.value,
-        "quantity": order.quantity,
-        "executed": order.executed,
-        "received_ns": order.received_ns,
-    }
+    return (
+        order.sequence,
+        request.order,
+        order.state.value,
+        request.security,
+        request.client,
+        request.side.value,
+        order.quantity,
+        order.executed,
+        order.received_ns,
+        document,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +78,7 @@ class Form:
     kind: type[Kept]
     table: sa.Table
     history: sa.Table
-    row: Callable[[Any], dict[str, Any]]
+    row: Callable[[Any, str], Row]
     changing: tuple[str, ...]
     """Columns that a step may change, the document apart."""
     void: Callable[[Any], Any]
@@ -114,15 +124,21 @@ class Statements:
     """What a commit runs."""
 
     def __init__(self, engine: sa.Engine) -> None:
+        self._server = engine.dialect.name != "sqlite"
         self._of = {kind: _Prepared(form, engine) for kind, form in FORMS.items()}
         self._answer = Statement(sa.insert(IDEMPOTENCY), IDEMPOTENCY.c.keys(), engine)
 
     def run(self, cursor: DBAPICursor, changes: Sequence[AnyChange], answers: Sequence[Answer]) -> None:
         """The state of each thing, a line of history each, and the answers."""
-        for kind, prepared in self._of.items():
-            if mine := [change for change in changes if type(change.after) is kind]:
-                prepared.run(cursor, mine)
-        self._answer.run(cursor, [msgspec.structs.asdict(answer) | {"answer": answer.body} for answer in answers])
+        with self._in_one_go(cursor):
+            for kind, prepared in self._of.items():
+                if mine := [change for change in changes if type(change.after) is kind]:
+                    prepared.run(cursor, mine)
+            self._answer.run(cursor, [msgspec.structs.astuple(answer) for answer in answers])
+
+    def _in_one_go(self, cursor: Any) -> contextlib.AbstractContextManager[object]:
+        """Where a statement is a message to a server, all are sent before the first is answered."""
+        return cursor.connection.pipeline() if self._server else contextlib.nullcontext()
 
 
 class _Prepared:
@@ -131,25 +147,27 @@ class _Prepared:
     def __init__(self, form: Form, engine: sa.Engine) -> None:
         table, history = form.table, form.history
         self._form = form
-        self._changed = (*form.changing, "document")
+        self._changed = (*form.changing, "document", "sequence")
+        self._places = [table.c.keys().index(name) for name in self._changed]
         changing = sa.update(table).where(table.c.sequence == sa.bindparam("which"))
-        changing = changing.values({name: sa.bindparam(name) for name in self._changed})
+        changing = changing.values({name: sa.bindparam(name) for name in self._changed[:-1]})
         self._insert = Statement(sa.insert(table), table.c.keys(), engine)
-        self._change = Statement(changing, (*self._changed, "which"), engine)
+        self._change = Statement(changing, (*self._changed[:-1], "which"), engine)
         remembered = [column.name for column in history.c if column.name != "entry"]
         self._remember = Statement(sa.insert(history).inline(), remembered, engine)
 
     def run(self, cursor: DBAPICursor, changes: Sequence[AnyChange]) -> None:
-        rows = [
-            self._form.row(change.after)
-            | {"sequence": change.after.sequence, "document": _ENCODE.encode(change.after).decode()}
-            for change in changes
-        ]
-        pairs = list(zip(changes, rows, strict=True))
-        self._insert.run(cursor, [row for change, row in pairs if change.before is None])
-        changed = [row for change, row in pairs if change.before is not None]
-        self._change.run(cursor, [{n: row[n] for n in self._changed} | {"which": row["sequence"]} for row in changed])
-        self._remember.run(cursor, [_history_row(change, row) for change, row in pairs])
+        begun: list[Row] = []
+        changed: list[Row] = []
+        steps: list[Row] = []
+        for change in changes:
+            after = change.after
+            document = _ENCODE.encode(after).decode()
+            (begun if change.before is None else changed).append(self._form.row(after, document))
+            steps.append(_history_row(change, document))
+        self._insert.run(cursor, begun)
+        self._change.run(cursor, [tuple(row[place] for place in self._places) for row in changed])
+        self._remember.run(cursor, steps)
 
 
 def locate_of(document: str) -> Locate:
@@ -162,8 +180,10 @@ def order_of(document: str) -> Order:
     return msgspec.json.decode(document, type=Order)
 
 
-def _history_row(change: AnyChange, row: Mapping[str, Any]) -> dict[str, Any]:
-    step = {name: row[name] for name in ("sequence", "state", "document")} | {"at_ns": change.after.updated_ns}
+def _history_row(change: AnyChange, document: str) -> Row:
+    """In the order of the columns of the form's history, but its `entry`."""
+    after = change.after
+    step = after.sequence, after.updated_ns, after.state.value, document
     if isinstance(change, Change):
-        step["evidence"] = _ENCODE.encode(change.evidence).decode() if change.evidence else None
+        return (*step, _ENCODE.encode(change.evidence).decode() if change.evidence else None)
     return step

@@ -1,16 +1,19 @@
 """The tables of the locate journal, the same on SQLite and PostgreSQL."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from itertools import chain
+from typing import Any, Final, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import DBAPICursor
 
+Row: TypeAlias = tuple[Any, ...]
+"""A value per column of a statement."""
 METADATA: Final = sa.MetaData()
 _TOGETHER: Final = 256
 """Rows of one insert at most; a power of two."""
-_FEW: Final = 32
-"""Up to so many rows go in at once."""
+_FEW: Final = {"sqlite": 32, "postgresql": 1}
+"""Up to so many rows go in at once: psycopg keeps a hundred statements prepared, so it gets powers of two only."""
 _KEY: Final = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 """SQLite numbers rows itself only in a column of this very type."""
 
@@ -103,31 +106,33 @@ class Statement:
     """
 
     def __init__(self, statement: sa.Insert | sa.Update, columns: Sequence[str], engine: sa.Engine) -> None:
-        compiled = statement.compile(engine, column_keys=list(columns))
+        # by place, whatever the driver's own style: a dictionary for every row costs as much as the row
+        style = {"sqlite": "qmark", "postgresql": "format"}[engine.dialect.name]
+        dialect = type(engine.dialect)(paramstyle=style)  # type: ignore[call-arg]  # one of the two that there are
+        compiled = statement.compile(dialect=dialect, column_keys=list(columns))
         self._text = str(compiled)
-        self._order = compiled.positiontup
+        if compiled.positiontup != list(columns):
+            raise ValueError(f"columns in another order than {compiled.positiontup}")
         self._inserts = isinstance(statement, sa.Insert)
+        self._few = _FEW[engine.dialect.name]
 
-    def run(self, cursor: DBAPICursor, rows: Sequence[dict[str, Any]]) -> None:
-        """Execute for every row, a value per column; nothing for none."""
+    def run(self, cursor: DBAPICursor, rows: Sequence[Row]) -> None:
+        """Execute for every row; nothing for none."""
         if not rows:
             return
-        order = self._order
-        if order is None:
+        if not self._inserts:
             cursor.executemany(self._text, rows)
-        elif not self._inserts:
-            cursor.executemany(self._text, [tuple(row[name] for name in order) for row in rows])
         else:
-            self._insert(cursor, rows, order)
+            self._insert(cursor, rows)
 
-    def _insert(self, cursor: DBAPICursor, rows: Sequence[dict[str, Any]], order: Sequence[str]) -> None:
+    def _insert(self, cursor: DBAPICursor, rows: Sequence[Row]) -> None:
         values = self._text[self._text.rindex("(") :]
         at = 0
         while at < len(rows):
             left = len(rows) - at
-            size = left if left <= _FEW else min(_TOGETHER, 1 << left.bit_length() - 1)
+            size = left if left <= self._few else min(_TOGETHER, 1 << left.bit_length() - 1)
             text = self._text + f", {values}" * (size - 1)
-            cursor.execute(text, [row[name] for row in rows[at : at + size] for name in order])
+            cursor.execute(text, list(chain.from_iterable(rows[at : at + size])))
             at += size
 
 

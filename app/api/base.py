@@ -1,6 +1,5 @@
 """What every resource of the API has in common: token, limits of the body, and problem documents for all that fails."""
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
@@ -11,12 +10,12 @@ from tornado.http1connection import HTTP1Connection
 
 from app.analyst.client import Past
 from app.api import problems
-from app.api.access import Access, AccessError
+from app.api.access import Access
+from app.api.admission import KEY, MAX_BODY_BYTES, Posted, admitted, check_media_type
 from app.api.decisions import Decisions
 from app.api.metrics import Metrics
 from app.api.order_decisions import OrderDecisions
-from app.api.problems import Fault, ProblemError
-from app.api.recording import Key
+from app.api.problems import ProblemError
 from app.api.securities import Securities
 from app.api.server import Waits
 from app.api.throttle import Throttle
@@ -34,9 +33,6 @@ from app.views_store import ViewStore
 from app.webhooks import Webhooks
 
 log = structlog.get_logger()
-MAX_BODY_BYTES: Final = 1 << 20
-_KEY: Final = "Idempotency-Key"
-_MAX_KEY: Final = 128
 DRAIN_BYTES: Final = 64 << 20
 """A body up to this size is read to its end and dropped, so that its sender gets to see the 413."""
 
@@ -108,7 +104,7 @@ class Base(web.RequestHandler):
     def prepare(self) -> None:
         headers = self.request.headers
         if self.guarded:
-            self.refusal = self._unauthorized(headers.get("Authorization", ""))
+            self._admit(headers.get("Authorization", ""))
         self.stream = self.request.connection.stream if isinstance(self.request.connection, HTTP1Connection) else None
         self.context.waits.body(self.stream)
         length = headers.get("Content-Length", "0")
@@ -130,48 +126,27 @@ class Base(web.RequestHandler):
         self.body.clear()
         self.refusal = self.refusal or ProblemError(413, "too-large", f"at most {MAX_BODY_BYTES:,} bytes")
 
-    def _unauthorized(self, given: str) -> ProblemError | None:
+    def _admit(self, authorization: str) -> None:
+        access, throttle = self.context.access, self.context.throttle
+        wanted = self.roles.get(self.request.method or "")
         try:
-            self.identity = self.context.access.identity(given)
-        except AccessError as error:
-            challenge = {"WWW-Authenticate": 'Bearer realm="ims"'}
-            return ProblemError(401, "unauthorized", str(error), headers=challenge)
-        if wait_s := self.context.throttle.wait_s(self.context.access.scope(self.identity)):
-            return ProblemError(
-                429, "too-many", "this token asks more often than it may", headers={"Retry-After": str(wait_s)}
-            )
-        if self.identity.clients is not None and not self.for_clients:
-            return ProblemError(403, "forbidden", "this is not shown to a token for some clients only")
-        roles = self.roles.get(self.request.method or "")
-        if roles is None or self.identity.may(roles):
-            return None
-        return ProblemError(403, "forbidden", f"this takes the role {' or '.join(sorted(roles))}")
+            self.identity = admitted(access, throttle, authorization, wanted, for_clients=self.for_clients)
+        except ProblemError as refusal:
+            self.refusal = refusal
 
     def checked_body(self) -> bytes:
         """The body, if this request may be served. Raises `ProblemError`."""
         self.context.waits.nothing(self.stream)
         if self.refusal:
             raise self.refusal
-        kind = self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        if self.body and kind not in self.media_types:
-            expected = " or ".join(self.media_types)
-            raise ProblemError(415, "media-type", f"expected {expected}, got {kind or 'no Content-Type'}")
+        if self.body:
+            check_media_type(self.request.headers.get("Content-Type", ""), self.media_types)
         return bytes(self.body)
 
-    def idempotency_key(self, body: bytes) -> Key:
-        """The header's key with the fingerprint of what came with it.
-
-        Raises a `ProblemError`: 400 where there is none, 422 for one that cannot be used.
-        """
-        text = self.request.headers.get(_KEY)
-        if text is None:
-            fault = Fault("Missing: a new key for every new request, the same when it is sent again", header=_KEY)
-            raise ProblemError(400, "key-missing", "send an Idempotency-Key", (fault,))
-        if not 0 < len(text) <= _MAX_KEY or not all("!" <= letter <= "~" for letter in text):
-            fault = Fault(f"Expected 1 to {_MAX_KEY} visible ASCII characters", header=_KEY)
-            raise ProblemError(422, "invalid", "the Idempotency-Key cannot be used", (fault,))
-        asked = f"{self.request.method} {self.request.path}\n".encode()
-        return Key(self.context.access.scope(self.identity), text, hashlib.sha256(asked + body).hexdigest())
+    def posted(self) -> Posted:
+        """The whole request, if it may be served. Raises `ProblemError`."""
+        body = self.checked_body()
+        return Posted(self.identity, body, self.request.headers.get(KEY))
 
     def answer(self, body: bytes, status: int = 200, media_type: str = "application/json") -> None:
         self.set_status(status)

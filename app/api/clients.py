@@ -6,6 +6,7 @@ from typing import Protocol
 from app.api.base import Base
 from app.api.parameters import sequence_or_missing
 from app.api.problems import Fault, ProblemError, pointer
+from app.identity import Identity
 
 
 class Line(Protocol):
@@ -15,14 +16,14 @@ class Line(Protocol):
     def client(self) -> str: ...
 
 
-def own_lines(handler: Base, lines: Sequence[Line], *, single: bool) -> None:
+def own_lines(identity: Identity, lines: Sequence[Line], *, single: bool) -> None:
     """Raises a 403 that names every line for a client that is not his."""
-    if handler.identity.clients is None:
+    if identity.clients is None:
         return
     faults = tuple(
         Fault("This token does not act for this client", pointer=pointer(*([] if single else [number]), "client"))
         for number, line in enumerate(lines)
-        if not handler.identity.sees(line.client)
+        if not identity.sees(line.client)
     )
     if faults:
         raise ProblemError(403, "forbidden", "the token does not act for this client", faults)

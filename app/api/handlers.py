@@ -1,6 +1,5 @@
 """The resources of the API, one class each."""
 
-import time
 from typing import Any, ClassVar, Final
 
 import msgspec
@@ -17,6 +16,7 @@ from app.api import (
     master,
     orders,
     positions,
+    posting,
     quotes,
     reviews,
     rules,
@@ -26,15 +26,15 @@ from app.api import (
 )
 from app.api.answers import HistoryAnswer, locate_answer, transition_answer
 from app.api.base import Base, Context
-from app.api.clients import own_lines, own_locate
+from app.api.clients import own_locate
 from app.api.explain import Explain
 from app.api.lists import list_locates
 from app.api.metrics import MEDIA_TYPE as METRICS_TYPE
 from app.api.parameters import sequence_or_missing
 from app.api.problems import ProblemError
-from app.api.requests import end_request, lines
+from app.api.requests import end_request
 from app.identity import WRITERS
-from engine.locates import LocateRequest, State
+from engine.locates import State
 
 _JSON: Final = msgspec.json.Encoder()
 
@@ -42,20 +42,13 @@ _JSON: Final = msgspec.json.Encoder()
 class Locates(Base):
     """/api/v1/locates: ask for one or many, list them."""
 
-    roles: ClassVar = {"POST": WRITERS}
+    roles: ClassVar = {"POST": posting.LOCATES.roles}
     for_clients = True
 
     async def post(self) -> None:
         """Decide. 200, 202 where all is pending, 207 where lines went different ways."""
-        began = time.perf_counter()
-        body = self.checked_body()
-        asked, single = lines(body, LocateRequest)
-        own_lines(self, asked, single=single)
-        reply = await self.context.decisions.submit(
-            asked, single=single, key=self.idempotency_key(body), by=self.identity.user
-        )
+        reply = await posting.LOCATES.serve(self.context, self.posted())
         self.answer(reply.body, reply.status)
-        self.context.metrics.latency(time.perf_counter() - began)
 
     async def get(self) -> None:
         """List, newest first."""
@@ -180,7 +173,7 @@ def make_app(context: Context) -> web.Application:
     documents = "|".join(path.replace(".", r"\.") for path in context.documents)
     return web.Application(
         [
-            (r"/api/v1/locates", Locates, given),
+            (posting.LOCATES.path, Locates, given),
             *(
                 (pattern, handler, given)
                 for pattern, handler in (*reviews.RESOURCES, *quotes.RESOURCES, *lists.RESOURCES)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from app.api.answers import Shares, time_of
+from app.api.answers import Shares, kept_time_of, time_of
 from app.api.explain_answers import ExplainAnswer
 from engine.orders import LimitSeen, Order, OrderReason, OrderState, Side
 
@@ -63,7 +63,7 @@ class LimitAnswer(Struct, frozen=True, kw_only=True):
 
 def order_answer(order: Order) -> OrderAnswer:
     """What a program is told of an order."""
-    request = order.request
+    request, received = order.request, time_of(order.received_ns)
     return OrderAnswer(
         order=request.order,
         state=order.state,
@@ -81,11 +81,11 @@ def order_answer(order: Order) -> OrderAnswer:
         open=order.working,
         client_limit=order.client_limit,
         au_limit=order.unit_limit,
-        as_of=time_of(order.as_of_ns) if order.as_of_ns > 0 else None,
-        received_at=time_of(order.received_ns),
-        updated_at=time_of(order.updated_ns),
+        as_of=kept_time_of(order.as_of_ns) if order.as_of_ns > 0 else None,
+        received_at=received,
+        updated_at=received if order.updated_ns == order.received_ns else time_of(order.updated_ns),
         took_us=(order.decided_ns - order.received_ns) // 1_000,
-        expires_at=time_of(order.expires_ns) if order.open else None,
+        expires_at=kept_time_of(order.expires_ns) if order.open else None,
         requested_by=request.requested_by,
         comment=request.comment,
         changed_by=order.changed_by,

@@ -1,8 +1,7 @@
 """Sell orders from request to answer: the desk decides, the journal writes, and only then is anything said."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -13,7 +12,7 @@ from app.api.closing import Closing
 from app.api.naming import Found, Naming, every
 from app.api.order_answers import order_answer
 from app.api.problems import Fault, ProblemError, pointer
-from app.api.recording import Key, Once, Recorder, Reply, unavailable
+from app.api.recording import Key, Once, Recorder, Reply, Written, unavailable
 from app.api.securities import Securities
 from app.journal import Journal, JournalError
 from app.journal_rows import AnyChange
@@ -60,7 +59,7 @@ class OrderDecisions:
         self._naming = naming
         self._expires = expires
         self._once = Once(journal)
-        self._asking: dict[str, asyncio.Future[None]] = {}
+        self._asking: dict[str, Written] = {}
         self._recorder = recorder
 
     @property
@@ -136,22 +135,18 @@ class OrderDecisions:
         single: bool,  # noqa: FBT001
         key: Key | None,
     ) -> Reply:
-        async with self._alone({request.order for request in requests}):
-            return await self._decided(requests, received_ns, single, key)
-
-    @asynccontextmanager
-    async def _alone(self, orders: set[str]) -> AsyncIterator[None]:
         """Nobody else asks about these orders meanwhile: all are claimed at once, so nobody waits for one who waits."""
-        while others := {self._asking[order] for order in orders & self._asking.keys()}:
-            await asyncio.wait(others)
-        mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        orders = {request.order for request in requests}
+        while others := orders & self._asking.keys():
+            await self._asking[others.pop()].wait()
+        mine = Written()
         self._asking.update(dict.fromkeys(orders, mine))
         try:
-            yield
+            return await self._decided(requests, received_ns, single, key)
         finally:
             for order in orders:
                 del self._asking[order]
-            mine.set_result(None)
+            mine.tell(None)
 
     async def _decided(
         self,
@@ -160,7 +155,8 @@ class OrderDecisions:
         single: bool,  # noqa: FBT001
         key: Key | None,
     ) -> Reply:
-        first = [await self._first_answer(request) for request in requests]
+        known = self.journal.may_know_order
+        first = [await self._first_answer(request) if known(request.order) else None for request in requests]
         found = every(requests, self._naming.find, single=single)
         changes: list[OrderChange] = []
         orders: list[Order] = []
@@ -182,11 +178,12 @@ class OrderDecisions:
         return reply
 
     async def _first_answer(self, request: OrderRequest) -> Order | None:
-        """What the id got when it first came; None for a new one. Raises `ProblemError` for an id that meant something else."""
-        if not self.journal.may_know_order(request.order):
-            return None
-        while (moving := self._recorder.moving.get(request.order)) is not None:
-            await asyncio.wait([moving])
+        """What an id that may be known got when it first came; None for a new one.
+
+        Raises `ProblemError` for an id that meant something else.
+        """
+        while request.order in self._recorder.moving:
+            await self._recorder.wait(request.order)
         try:
             kept = await self.journal.order(request.order)
             first = None if kept is None else (await self.journal.order_history(kept.sequence))[0]

@@ -7,19 +7,19 @@ from typing import Annotated, Any, ClassVar, Final
 import msgspec
 from msgspec import Meta, Struct
 
+from app.api import posting
 from app.api.base import Base
-from app.api.clients import own_lines, own_order
+from app.api.clients import own_order
 from app.api.explain_answers import explain_answer
 from app.api.lists import list_orders
 from app.api.order_answers import LimitAnswer, OrderLife, order_answer
 from app.api.order_decisions import Step
 from app.api.problems import ProblemError
-from app.api.requests import lines, typed
+from app.api.requests import typed
 from app.identity import WRITERS
 from engine.explain import OwnerError, explain
 from engine.locates import LIMIT, Name, Quantity, Remark
 from engine.model import Decided
-from engine.orders import OrderRequest
 from engine.rule_model import Role
 from engine.tables import Tables, TornReadError
 
@@ -51,17 +51,12 @@ class CancelRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class Orders(Base):
     """/api/v1/orders: ask whether one or many may be sold."""
 
-    roles: ClassVar = {"POST": WRITERS}
+    roles: ClassVar = {"POST": posting.ORDERS.roles}
     for_clients = True
 
     async def post(self) -> None:
         """Decide. 200, 207 where lines went different ways."""
-        body = self.checked_body()
-        orders = self.context.orders
-        received_ns = orders.clock()
-        requests, single = lines(body, OrderRequest)
-        own_lines(self, requests, single=single)
-        reply = await orders.submit(requests, received_ns, single=single, key=self.idempotency_key(body))
+        reply = await posting.ORDERS.serve(self.context, self.posted())
         self.answer(reply.body, reply.status)
 
     async def get(self) -> None:
@@ -196,7 +191,7 @@ def _security(handler: Base, text: str) -> tuple[int, str]:
 
 
 RESOURCES: Final[tuple[tuple[str, type[Base]], ...]] = (
-    (r"/api/v1/orders", Orders),
+    (posting.ORDERS.path, Orders),
     (r"/api/v1/orders/([^/]+)", OneOrder),
     (r"/api/v1/orders/([^/]+)/(amend|executed|cancel)", OrderStep),
     (r"/api/v1/limits/au/([^/]+)/([^/]+)", UnitLimit),

@@ -24,7 +24,7 @@ class Quotes(Base):
         """An answer for each line, each as if it came alone."""
         body = self.checked_body()
         asked, single = lines(body, LocateRequest)
-        own_lines(self, asked, single=single)
+        own_lines(self.identity, asked, single=single)
         decisions = self.context.decisions
         quoted = await decisions.quote(asked, single=single)
         now_ns = decisions.clock()

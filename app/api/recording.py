@@ -77,6 +77,31 @@ class Desk(Protocol[C_contra]):
     def undo(self, change: C_contra) -> None: ...
 
 
+class Written:
+    """What becomes of changes, for all who wait for it: any of them may give up, and the others wait on."""
+
+    __slots__ = ("_waiting", "done", "error")
+
+    def __init__(self) -> None:
+        self.done = False
+        self.error: JournalError | None = None
+        self._waiting: list[asyncio.Future[None]] = []
+
+    def tell(self, error: JournalError | None) -> None:
+        """They are on disk, or could not be written."""
+        self.done, self.error = True, error
+        for waiting in self._waiting:
+            if not waiting.done():
+                waiting.set_result(None)
+
+    async def wait(self) -> None:
+        """Returns once it is told."""
+        if not self.done:
+            waiting = asyncio.get_running_loop().create_future()
+            self._waiting.append(waiting)
+            await waiting
+
+
 class Recorder(Generic[C]):
     """Writes changes, then settles them; or undoes all of them, whether or not the one who waits is still there.
 
@@ -95,7 +120,8 @@ class Recorder(Generic[C]):
     ) -> None:
         self.broken: Exception | None = None
         """Set when the desk no longer agrees with the inventory: nothing is decided any more."""
-        self.moving: dict[Hashable, asyncio.Future[None]] = {}
+        self.moving: dict[Hashable, Written] = {}
+        """What is being written."""
         self._desk = desk
         self._journal = journal
         self._named = named
@@ -104,25 +130,25 @@ class Recorder(Generic[C]):
 
     async def record(self, changes: Sequence[C], answer: Answer | None = None) -> None:
         """Raises a `ProblemError` where nothing of it could be kept, or the desk's invariant error."""
-        written = self._journal.write(changes, answer)
-        self.moving.update((self._named(change), written) for change in changes)
-        written.add_done_callback(lambda _written: self._finish(changes, written.exception()))
-        try:
-            await asyncio.shield(written)
-        except JournalError as error:
-            raise unavailable(error) from error
+        written = Written()
+        for change in changes:
+            self.moving[self._named(change)] = written
+        self._journal.hand_over(changes, answer, lambda error: self._finish(changes, written, error))
+        await written.wait()
+        if written.error:
+            raise unavailable(written.error) from written.error
         if self.broken:
             raise self.broken
 
     async def wait(self, name: Hashable) -> None:
         """Until a change of it is settled, or once round the loop where it is not being written yet."""
         written = self.moving.get(name)
-        await (asyncio.sleep(0) if written is None else asyncio.wait([written]))
+        await (asyncio.sleep(0) if written is None else written.wait())
 
     async def quiet(self) -> None:
         """Returns once everything decided is written and those who asked have had a turn to answer."""
         while self.moving:
-            await asyncio.wait(set(self.moving.values()))
+            await next(iter(self.moving.values())).wait()
         for _ in range(5):
             await asyncio.sleep(0)
 
@@ -131,7 +157,7 @@ class Recorder(Generic[C]):
         if self.broken:
             raise ProblemError(503, "unavailable", "decisions and inventory do not agree: the desk has stopped")
 
-    def _finish(self, changes: Sequence[C], error: BaseException | None) -> None:
+    def _finish(self, changes: Sequence[C], written: Written, error: JournalError | None) -> None:
         """Called once the journal has said what became of them, before anybody who waits goes on."""
         for change in changes:
             del self.moving[self._named(change)]
@@ -145,6 +171,8 @@ class Recorder(Generic[C]):
                     self._desk.undo(change)
         except self._invariant as broken:
             self.broken = broken
+        finally:
+            written.tell(error)
 
 
 def unavailable(error: JournalError) -> ProblemError:

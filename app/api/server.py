@@ -4,7 +4,9 @@ A timer for each header and each body costs a third of what the server spends on
 """
 
 import time
-from typing import Any, Final
+from collections.abc import Callable
+from socket import socket
+from typing import Any, Final, Protocol
 
 from tornado.httpserver import HTTPServer
 from tornado.iostream import IOStream
@@ -15,23 +17,46 @@ BODY_S: Final = 30.0
 """How long a body may take."""
 
 
+class Connection(Protocol):
+    """What may be waited for."""
+
+    def closed(self) -> bool: ...
+    def close(self) -> None: ...
+
+
+class Begun(IOStream):
+    """A connection of which something has been read already."""
+
+    def __init__(self, connection: socket, begun: bytes) -> None:
+        self._begun = memoryview(begun)
+        super().__init__(connection)
+
+    def read_from_fd(self, buf: bytearray | memoryview) -> int | None:
+        """First what was read before."""
+        if not self._begun:
+            return super().read_from_fd(buf)
+        count = min(len(buf), len(self._begun))
+        buf[:count], self._begun = self._begun[:count], self._begun[count:]
+        return count
+
+
 class Waits:
     """Until when each connection is waited for, in seconds of `time.monotonic`."""
 
     def __init__(self) -> None:
-        self._until: dict[IOStream, float] = {}
+        self._until: dict[Connection, float] = {}
 
-    def request(self, stream: IOStream | None) -> None:
+    def request(self, stream: Connection | None) -> None:
         """It may send its next request."""
         if stream is not None:
             self._until[stream] = time.monotonic() + IDLE_S
 
-    def body(self, stream: IOStream | None) -> None:
+    def body(self, stream: Connection | None) -> None:
         """It has sent a header and must send the body."""
         if stream is not None:
             self._until[stream] = time.monotonic() + BODY_S
 
-    def nothing(self, stream: IOStream | None) -> None:
+    def nothing(self, stream: Connection | None) -> None:
         """It waits for us."""
         if stream is not None:
             self._until.pop(stream, None)
@@ -47,6 +72,9 @@ class Waits:
 class Server(HTTPServer):
     """Tells `waits` of every connection; `max_body_size` in bytes."""
 
+    greet: Callable[[socket, Any], None] | None = None
+    """Who gets new connections first, if somebody does; see `app.api.front`."""
+
     def initialize(self, *arguments: Any, **options: Any) -> None:
         """Called by tornado with what the constructor was given."""
         self._waits: Waits = options.pop("waits")
@@ -54,6 +82,17 @@ class Server(HTTPServer):
         self.conn_params.header_timeout = None
 
     def handle_stream(self, stream: IOStream, address: Any) -> None:
-        """A new connection."""
+        """A new connection, of which nothing has been read."""
+        stream.set_nodelay(True)
+        if self.greet is not None:
+            self.greet(stream.socket, address)
+        else:
+            self._serve(stream, address)
+
+    def take(self, connection: socket, address: Any, begun: bytes) -> None:
+        """A connection that somebody else has begun to read."""
+        self._serve(Begun(connection, begun), address)
+
+    def _serve(self, stream: IOStream, address: Any) -> None:
         self._waits.request(stream)
         super().handle_stream(stream, address)

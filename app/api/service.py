@@ -18,6 +18,7 @@ from app.api.both_desks import BothDesks, recorder_of
 from app.api.closing import Closing
 from app.api.decisions import Decisions
 from app.api.feed_metrics import FeedMetrics
+from app.api.front import Front
 from app.api.handlers import make_app
 from app.api.metrics import Metrics
 from app.api.naming import Naming
@@ -151,6 +152,8 @@ class ApiService:
             past=self._analyst.asof if settings.archive else None,
         )
         self._server = Server(make_app(context), waits=self._waits, max_body_size=DRAIN_BYTES)
+        self._front = Front(context, self._server.take)
+        self._server.greet = self._front.greet
         self._count()
 
     async def start(self) -> None:
@@ -184,6 +187,7 @@ class ApiService:
         self._server.stop()
         await self.decisions.quiet()
         await self.orders.quiet()
+        self._front.close()
         await self._server.close_all_connections()
         self._overdrawn.cancel()
         await asyncio.gather(self._overdrawn, return_exceptions=True)

@@ -46,6 +46,8 @@ log = structlog.get_logger()
 IDLE_S: Final = 0.002
 """How long the writer rests when the rings are empty: a tenth of the time between two frames of a grid."""
 TICK_S: Final = 0.25
+YOUNG: Final = 10_000
+"""New objects among which cycles are searched: a millisecond's work."""
 SETTLE_S: Final = 300.0
 """How often all of the heap is searched for cycles; between that only what is new since the last tick."""
 
@@ -190,6 +192,10 @@ class Engine:
         while not self._stopping.is_set():
             used = self.intake.drain()
             copying = self.snapshots is not None and self.snapshots.turn()
+            if gc.get_count()[0] > YOUNG:
+                gc.collect(
+                    0
+                )  # in small parts: of a quarter of a second's objects it would stop the loop for milliseconds
             # a turn for requests after every batch; a rest only when there is nothing to do
             await asyncio.sleep(0 if used or copying else IDLE_S)
 

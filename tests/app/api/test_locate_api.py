@@ -305,13 +305,11 @@ async def test_locates_are_held_before_their_securities_are_known_again(
 
 
 async def test_what_cannot_be_written_is_not_granted(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_given: Any) -> asyncio.Future[None]:
-        written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        asyncio.get_running_loop().call_soon(written.set_exception, JournalError("the disk is full"))
-        return written
+    def broken(_changes: Any, _answer: Any, told: Any) -> None:
+        asyncio.get_running_loop().call_soon(told, JournalError("the disk is full"))
 
     kept = await api.locate(quantity=100)
-    monkeypatch.setattr(api.service.journal, "write", broken)
+    monkeypatch.setattr(api.service.journal, "hand_over", broken)
     refused = await api.post({"security": "S1", "client": "FUND1", "quantity": 600}, Idempotency_Key="k1")
     assert (refused.code, refused.headers["Retry-After"]) == (503, "1")
     assert "the disk is full" in read(refused)["detail"]

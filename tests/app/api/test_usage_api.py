@@ -108,15 +108,13 @@ async def test_what_orders_are_working_on_is_not_released(api: Api) -> None:
 
 
 async def test_an_execution_that_cannot_be_written_changes_neither(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_given: Any) -> asyncio.Future[None]:
-        written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        asyncio.get_running_loop().call_soon(written.set_exception, JournalError("the disk is full"))
-        return written
+    def broken(_changes: Any, _answer: Any, told: Any) -> None:
+        asyncio.get_running_loop().call_soon(told, JournalError("the disk is full"))
 
     made = await api.locate("S2", quantity=500)
     await _sell(api, "O1", 500)
     before = await _locate(api, made)
-    monkeypatch.setattr(api.service.journal, "write", broken)
+    monkeypatch.setattr(api.service.journal, "hand_over", broken)
     assert (await _executed(api, "O1", 500))[0] == 503
     assert await _locate(api, made) == before
     assert api.service.orders.desk.get("O1").executed == api.service.desk.get(1).used == 0
