@@ -53,6 +53,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What is applied is on disk so much later at the latest, if the disk takes it."""
     archive_ring_mb: int = 256
     """How much the archive may be behind before it has a gap: at 300,000 events a second 13 s."""
+    history_s: float = 60.0
+    """Every so many seconds the numbers that differ are written down, where there is an archive; 0: never."""
+    history_days: int = 30
+    """How long they are kept."""
+    history_gb: float = 20.0
+    """The oldest days of them go earlier where all of it is larger than this."""
     snapshot_s: float = 30.0
     """Seconds between two snapshots of what Kafka has given; 0: none, and a restart reads Kafka from its beginning."""
     api_rate: int = 10_000

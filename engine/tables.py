@@ -331,5 +331,11 @@ class Reader:
             self._tables = Tables.attach(self.name)
         return self._tables
 
+    def close(self) -> None:
+        """Leave the writer's memory."""
+        if self._tables is not None:
+            self._tables.close()
+            self._tables = None
+
 
 __all__ = ["HISTORY_ROLES", "HISTORY_SLOTS", "Reader", "SegmentMissingError", "Tables", "TornReadError", "Word"]

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -22,21 +23,31 @@ class DamagedError(RuntimeError):
     """A file of the archive is not what was written."""
 
 
-def write(path: Path, tables: Sequence[pa.Table]) -> int:
-    """Tables of one schema, each a row group, as a file that is on disk when this returns; its size in bytes.
+def write(path: Path, tables: Iterable[pa.Table], few: Sequence[str] = (), near: Sequence[str] = ()) -> int:
+    """Tables of one schema, at least one, each a row group, as a file that is on disk when this returns; its size in bytes.
+
+    `few`: columns of numbers in which the same ones come again and again; `near`: those in which neighbours differ by little.
 
     Raises OSError: then there is no such file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(path.name + _DRAFT)
-    schema = tables[0].schema
+    parts = iter(tables)
+    first = next(parts)
+    schema = first.schema
     words = [field.name for field in schema if pa.types.is_dictionary(field.type)]
+    packed = dict.fromkeys(near, "DELTA_BINARY_PACKED") or None
     try:
         with draft.open("wb") as file:
             with pq.ParquetWriter(
-                file, schema, compression="zstd", compression_level=_LEVEL, use_dictionary=words
+                file,
+                schema,
+                compression="zstd",
+                compression_level=_LEVEL,
+                use_dictionary=[*words, *few],
+                column_encoding=packed,
             ) as writer:
-                for table in tables:
+                for table in chain((first,), parts):
                     writer.write_table(table.cast(schema) if table.schema != schema else table)
             file.flush()
             os.fsync(file.fileno())

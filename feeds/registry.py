@@ -18,6 +18,7 @@ from feeds import contracts, corporate_actions, fx, json_events, orders, positio
 from feeds.json_events import Permitted
 from feeds.master_door import Door
 from feeds.quarantine import Decoded, Origin
+from feeds.topic_names import NAMES, topics
 
 
 class Decode(Protocol):
@@ -163,6 +164,7 @@ FEEDS: Final[tuple[Feed, ...]] = (
         reader=Reader.ENGINE,
     ),
 )
+assert tuple(feed.name for feed in FEEDS) == NAMES, "feeds.topic_names has other names than there are feeds"
 EVENTS: Final = 0
 REFERENCE: Final = 1
 AVAILABILITY: Final = 2
@@ -177,12 +179,15 @@ def feed_named(name: str) -> Feed:
     raise KeyError(name)
 
 
-def topics(events: str = "ims.events", reference: str = "ims.reference") -> tuple[str, ...]:
-    """The topic of every feed, by its number. All but the two given are named after the first: `ims.events` -> `ims.prices`."""
-    prefix = events.removesuffix(".events")
-    named = [f"{prefix}.{feed.name.replace('_', '-')}" for feed in FEEDS]
-    named[EVENTS], named[REFERENCE] = events, reference
-    named[feed_named("locates").index] = f"{prefix}.locates.requests"
-    named[feed_named("order_requests").index] = f"{prefix}.orders.requests"
-    named[AVAILABILITY] = "availability"
-    return tuple(named)
+__all__ = [
+    "AVAILABILITY",
+    "EVENTS",
+    "FEEDS",
+    "POSITIONS",
+    "REFERENCE",
+    "Decode",
+    "Feed",
+    "Reader",
+    "feed_named",
+    "topics",
+]

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, TypeAlias
 
 import msgspec
+from msgspec import Struct
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError
 
 from app.analyst.asof import AsOfRequest
@@ -14,6 +15,8 @@ from app.identity import MACHINE, issue_token
 from app.settings import Settings
 from engine.rule_model import Document, Problem, RulesError
 
+Told: TypeAlias = Callable[[str, Struct], Awaitable[bytes]]
+"""`Analyst.told`."""
 Past: TypeAlias = Callable[[AsOfRequest], Awaitable[bytes]]
 """`Analyst.asof`."""
 LONGEST_S: Final = 30.0
@@ -58,6 +61,10 @@ class Analyst:
     async def asof(self, request: AsOfRequest) -> bytes:
         """What was, as JSON (`app.archive_answer.answer`). Raises `NotKnownError`, `AnalystError`."""
         return await self._ask("/asof", msgspec.json.encode(request))
+
+    async def told(self, path: str, request: Struct) -> bytes:
+        """The answer to one of `app.analyst.history`, in the form asked for. Raises `NotKnownError`, `AnalystError`."""
+        return await self._ask(path, msgspec.json.encode(request))
 
     async def _ask(self, path: str, body: bytes) -> bytes:
         token = issue_token(self._settings.secret, MACHINE, _TOKEN_S, time.time())

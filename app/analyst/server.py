@@ -15,6 +15,7 @@ from app.analyst.asof import AsOfHandler
 from app.analyst.attachment import Attachment, NoEngineError
 from app.analyst.dry_run import DryRunHandler
 from app.analyst.handlers import Context, Live, Ready
+from app.analyst.history import HANDLERS
 from app.analyst.impact import ImpactHandler, warm
 from app.analyst.jobs import GoneError, Jobs
 from app.settings import Settings
@@ -42,6 +43,7 @@ def application(context: Context) -> Application:
             ("/impact", ImpactHandler, {"context": context}),
             ("/asof", AsOfHandler, {"context": context}),
             ("/dry-run", DryRunHandler, {"context": context}),
+            *((path, handler, {"context": context}) for path, handler in HANDLERS),
             ("/health/live", Live),
             ("/health/ready", Ready, {"context": context}),
         ],

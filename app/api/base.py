@@ -8,7 +8,7 @@ import structlog
 from tornado import web
 from tornado.http1connection import HTTP1Connection
 
-from app.analyst.client import Past
+from app.analyst.client import Past, Told
 from app.api import problems
 from app.api.access import Access
 from app.api.admission import KEY, MAX_BODY_BYTES, Posted, admitted, check_media_type
@@ -73,6 +73,10 @@ class Context:
     """Views that people have saved; None where none are kept."""
     past: Past | None = None
     """What was; None where nothing is archived."""
+    reporting_currency: str = "USD"
+    """What values of all securities can be added up in."""
+    told: Told | None = None
+    """Numbers over time and what happened; None where nothing is archived."""
 
 
 class Base(web.RequestHandler):

@@ -11,6 +11,8 @@ from app.api import (
     breaks,
     feeds,
     files,
+    history,
+    latencies,
     limit_list,
     lists,
     master,
@@ -20,6 +22,7 @@ from app.api import (
     quotes,
     reviews,
     rules,
+    scarcity,
     stream,
     views,
     webhooks,
@@ -186,6 +189,9 @@ def make_app(context: Context) -> web.Application:
                 (pattern, handler, given)
                 for pattern, handler in (
                     *asof.RESOURCES,
+                    *history.RESOURCES,
+                    *scarcity.RESOURCES,
+                    *latencies.RESOURCES,
                     *availability.RESOURCES,
                     *positions.RESOURCES,
                     *breaks.RESOURCES,

@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from app.latencies import Latencies
 from engine.locates import Change, Reason, State
 from engine.tables import Tables, Word
 
@@ -73,10 +74,15 @@ class Metrics:
             registry=self._registry,
         )
         self._answers = Counter("ims_api_answers", "Answers by status.", ["status"], registry=self._registry)
-        self.latency = self._latency.observe
+        self.latencies = Latencies()
         # looking a label up costs as much as a request's JSON
         self._by_state: dict[tuple[State, Reason | None], Counter] = {}
         self._by_status: dict[int, Counter] = {}
+
+    def latency(self, seconds: float) -> None:
+        """A POST of locates was answered in so long."""
+        self._latency.observe(seconds)
+        self.latencies.observe(seconds)
 
     def changed(self, changes: Sequence[Change]) -> None:
         """Count settled changes by state and reason."""

@@ -12,6 +12,7 @@ from app.api.explain_answers import ExplainAnswer
 from app.api.openapi_breaks import BREAK_TYPES, break_paths
 from app.api.openapi_feeds import FEED_TYPES, feed_paths
 from app.api.openapi_files import FILE_TYPES, file_paths
+from app.api.openapi_history import HISTORY_TYPES, history_paths
 from app.api.openapi_lists import LIST_TYPES, list_paths
 from app.api.openapi_master import MASTER_TYPES, master_paths
 from app.api.openapi_orders import ORDER_TYPES, order_paths
@@ -43,6 +44,7 @@ _TYPES: Final = (
     *SCHEMA_TYPES,
     *MASTER_TYPES,
     *FILE_TYPES,
+    *HISTORY_TYPES,
     *ORDER_TYPES,
     *QUOTE_TYPES,
     *LIST_TYPES,
@@ -115,6 +117,7 @@ def openapi() -> dict[str, Any]:
         | master_paths()
         | asof_paths()
         | break_paths()
+        | history_paths()
         | stream_paths()
         | view_paths(),
         "components": {

@@ -150,6 +150,8 @@ class ApiService:
             breaks=self.breaks,
             views=self._views,
             past=self._analyst.asof if settings.archive else None,
+            reporting_currency=settings.reporting_currency,
+            told=self._analyst.told if settings.archive else None,
         )
         self._server = Server(make_app(context), waits=self._waits, max_body_size=DRAIN_BYTES)
         self._front = Front(context, self._server.take)
@@ -170,6 +172,7 @@ class ApiService:
         """Expire, try again, forget old keys, put rules in force. Raises `LocateInvariantError`: the process must then stop."""
         self._waits.sweep()
         self.rules.tick()
+        self._metrics.latencies.tick(now_ns)
         self.master.tick(now_ns)
         self.breaks.books.tick(now_ns)
         await self.decisions.tick(now_ns)

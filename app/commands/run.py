@@ -53,6 +53,13 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--archive-gb", type=float, help="the oldest days go earlier where they are larger than this (20)"
     )
     parser.add_argument(
+        "--history-s", type=float, metavar="S", help="seconds between two samples of every number; 0: none (60)"
+    )
+    parser.add_argument("--history-days", type=int, help="how long these are kept (30)")
+    parser.add_argument(
+        "--history-gb", type=float, help="the oldest days go earlier where they are larger than this (20)"
+    )
+    parser.add_argument(
         "--snapshot-s", type=float, metavar="S", help="seconds between two snapshots, with Kafka; 0: none (30)"
     )
     parser.add_argument("--rows", type=int, help=f"capacity in position rows ({capacity.rows:,})")

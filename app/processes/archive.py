@@ -1,4 +1,7 @@
-"""The archive process: from the engine's ring to Parquet files, until SIGTERM. The engine never waits for it."""
+"""The archive process: from the engine's ring to Parquet files, and every minute what differs of its numbers, until SIGTERM.
+
+The engine never waits for it.
+"""
 
 import os
 import signal
@@ -118,14 +121,21 @@ def main(settings: Settings) -> None:
 
     pa.set_cpu_count(1)
     archive = Archive(settings)
-    keeper = threading.Thread(target=upkeep, args=(archive, settings, stopping), name="upkeep")
-    keeper.start()
+    from app.history_recorder import record  # noqa: PLC0415  see `Archive`
+
+    beside = [
+        threading.Thread(target=upkeep, args=(archive, settings, stopping), name="upkeep"),
+        threading.Thread(target=record, args=(settings, stopping), name="history"),
+    ]
+    for thread in beside:
+        thread.start()
     try:
         while not stopping.is_set():
             if not archive.step():
                 stopping.wait(archive.pause_s)
     finally:
         stopping.set()
-        keeper.join()
+        for thread in beside:
+            thread.join()
         archive.close()
         log.info("archive stopped")

@@ -48,6 +48,9 @@ async def test_the_inventory_of_a_moment_is_answered_and_what_nobody_knows_is_sa
                 told = read(was)
                 assert (told["security"]["code"], [row["td"] for row in told["rows"]]) == ("S2", [1_000])
                 assert told["exact"]
+                now = read(await api.get("/api/v1/asof?security=S2&time=now"))
+                assert [row["td"] for row in now["rows"]] == [1_007]
+                assert set(now) == set(told)
                 for query, status in (
                     ({"security": "S2", "time": "2001-01-01T00:00"}, 404),
                     ({"security": "NOBODY", "time": then}, 404),

@@ -38,7 +38,16 @@ CHECKS: list[CheckFunction] = [
 ]
 EXAMPLES = 6
 KNOWN = {"security": "L1", "client": "FUND1"}
-ANSWERED_BY_OTHERS = ("/asof", "/dry-run", "/test", "/impact")
+ANSWERED_BY_OTHERS = (
+    "/asof",
+    "/dry-run",
+    "/test",
+    "/impact",
+    "/history/{security}",
+    "/marks",
+    "/utilisation",
+    "/events/{security}",
+)
 """What the analyst answers, which does not run here: 503 is then the right answer."""
 
 
