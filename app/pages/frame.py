@@ -16,6 +16,7 @@ PAGES: Final = (
     ("/locates", "Locates"),
     ("/limits", "Limits"),
     ("/rules", "Rules"),
+    ("/history", "History"),
     ("/feeds", "Health"),
 )
 """Address and name, in the order of the bar."""

@@ -25,6 +25,7 @@ from app.pages.stream import PATH, StreamProxy
 from app.settings import Settings
 from app.users_store import FILE, Users
 from engine.views import Reader
+from feeds.topic_names import topics
 
 if TYPE_CHECKING:
     from panel.io.server import Server
@@ -34,10 +35,17 @@ log = structlog.get_logger()
 API_CLIENTS = 256
 SHARED = ("frame/", "grid/dom.js", "grid/formats.js", "grid/pages.js", "grid/status.js", "page/")
 """What pages of text and tables take from scripts that are not their own."""
-SCRIPTED = {"/overview": "overview", "/locates": "locates", "/limits": "limits", "/rules": "rules", "/feeds": "health"}
+SCRIPTED = {
+    "/overview": "overview",
+    "/locates": "locates",
+    "/limits": "limits",
+    "/rules": "rules",
+    "/history": "history",
+    "/feeds": "health",
+}
 """Address of each of them, and the name of its folder in the assets, `NAME_page`."""
-BORROWED = {"overview": ("health_page/words.js", "locates_page/words.js")}
-"""Scripts of one page that another takes."""
+BORROWED = {"overview": ("health_page/words.js", "locates_page/words.js"), "history": ("charts/",)}
+"""Scripts that some pages take from others, and from what draws charts."""
 GRIDS = {"/inventory": "inventory", "/positions": "positions"}
 """Address of each page of a table, and the table."""
 FORWARDED = r"/(?:api|health)/.*|/metrics"
@@ -60,7 +68,8 @@ def make(settings: Settings) -> "Server":
 
     guard()
     reader = Reader(f"{settings.instance}.tables")
-    lookup = Lookup(Reader(f"{settings.instance}.tables"), settings.reporting_currency)
+    named = topics(settings.events_topic, settings.reference_topic)
+    lookup = Lookup(Reader(f"{settings.instance}.tables"), settings.reporting_currency, named)
     desk = _desk(settings)
 
     def grid(table: str, path: str) -> Callable[[], "Template"]:
