@@ -109,7 +109,7 @@ def _chosen(table: pa.Table, first: int, last: int, wanted: Wanted) -> pa.Chunke
     return chosen
 
 
-TROUBLE: Final[tuple[type[Exception], ...]] = (archive_files.DamagedError, sqlite3.Error)
+TROUBLE: Final[tuple[type[Exception], ...]] = (archive_files.DamagedError, sqlite3.Error, OSError)
 NOTHING: Final[tuple[type[Exception], ...]] = (NothingError, FileNotFoundError)
 
 

@@ -19,7 +19,7 @@ class Stretch(NamedTuple):
     """Answers of ten seconds from `at_ns` on, seconds each."""
 
     at_ns: int
-    count: int
+    answers: int
     p50_s: float
     p99_s: float
     max_s: float
@@ -45,7 +45,7 @@ class Latencies:
         at_ns = now_ns // EVERY_NS * EVERY_NS
         if at_ns == self._at_ns:
             return
-        if self._at_ns and (self._max_s or (self._told and self._told[-1].count)):
+        if self._at_ns and (self._max_s or (self._told and self._told[-1].answers)):
             self._told.append(self._stretch())
         self._counts[:] = 0
         self._max_s, self._at_ns = 0.0, at_ns

@@ -48,8 +48,12 @@ class RecentEvent:
     trade_date: date | None
     settle_date: date | None
     flags: int
+    topic: int
+    """The number of its feed."""
     partition: int
     offset: int
+    received_ns: int
+    """When its record came; 0 where that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,8 +222,10 @@ def _recent_event(tables: Tables, event: np.void) -> RecentEvent:
         trade_date=_date(int(event["trade_date"])),
         settle_date=_date(int(event["settle_date"])),
         flags=int(event["flags"]),
+        topic=int(event["topic"]),
         partition=int(event["partition"]),
         offset=int(event["offset"]),
+        received_ns=int(event["received_ns"]),
     )
 
 

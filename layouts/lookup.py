@@ -1,6 +1,7 @@
 """One security's details by its code, out of whatever engine is there at the moment."""
 
 import threading
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -12,8 +13,10 @@ EVENTS_SHOWN = 60
 class Lookup:
     """Details for all sessions of a page process. Safe to use from several threads; one reads at a time."""
 
-    def __init__(self, reader: Reader, reporting_currency: str = "") -> None:
+    def __init__(self, reader: Reader, reporting_currency: str = "", topics: Sequence[str] = ()) -> None:
+        """`topics`: of feeds by their numbers."""
         self._reader = reader
+        self.topics = tuple(topics)
         self.reporting_currency = reporting_currency
         self._ids: dict[tuple[str, str], int] = {}
         self._turn = threading.Lock()

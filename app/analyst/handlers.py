@@ -35,6 +35,9 @@ class Context:
 
     settings: Settings
     jobs: Jobs
+    """What may take seconds, one at a time."""
+    reads: Jobs
+    """What takes a fraction of one, beside these."""
     engine: Attachment
 
 
@@ -88,10 +91,10 @@ class Guarded(RequestHandler):
     def on_connection_close(self) -> None:
         self.gone = True
 
-    async def answer(self, job: Callable[[], bytes]) -> None:
-        """The JSON that `job` makes in the jobs' thread. Raises `Refusal`."""
+    async def answer(self, job: Callable[[], bytes], turns: Jobs | None = None) -> None:
+        """What `job` makes in the thread of `turns` (that of the heavy jobs). Raises `Refusal`."""
         try:
-            body = await self.context.jobs.run(job, lambda: not self.gone)
+            body = await (turns or self.context.jobs).run(job, lambda: not self.gone)
         except BusyError as error:
             raise Refusal(429, str(error)) from error
         except NoEngineError as error:

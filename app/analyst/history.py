@@ -96,7 +96,7 @@ class _Asked(Guarded):
             asked = msgspec.json.decode(self.request.body, type=self.kind)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Refusal(400, str(error)) from error
-        await self.answer(partial(_told, self.made, self.context.settings, asked))
+        await self.answer(partial(_told, self.made, self.context.settings, asked), self.context.reads)
 
     def made(self, settings: Settings, asked: Any) -> bytes:
         """The body. Raises `Refusal`, OSError, `DamagedError`."""
@@ -111,7 +111,7 @@ def _told(made: Callable[[Settings, T], bytes], settings: Settings, asked: T) ->
         return made(settings, asked)
     except NOTHING as error:
         raise Refusal(404, str(error)) from error
-    except (*TROUBLE, OSError) as error:
+    except TROUBLE as error:
         raise Refusal(503, str(error)) from error
 
 

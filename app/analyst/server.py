@@ -25,6 +25,8 @@ log = structlog.get_logger()
 HOST: Final = "127.0.0.1"
 """Whatever the pages listen on: only processes of this machine ask the analyst."""
 MAX_BODY_BYTES: Final = 16 << 20
+MOST_READS: Final = 64
+"""Questions about the history that may wait: people have pages open that ask now and then."""
 _LOOK_S: Final = 0.5
 
 
@@ -54,8 +56,8 @@ def application(context: Context) -> Application:
 @asynccontextmanager
 async def serving(settings: Settings, *, port: int | None = None) -> AsyncIterator[Analyst]:
     """The analyst on `port` (that of the settings by default; 0: any free one)."""
-    jobs = Jobs()
-    context = Context(settings, jobs, Attachment(settings.instance, lambda: jobs.stopping))
+    jobs, reads = Jobs(), Jobs(MOST_READS)
+    context = Context(settings, jobs, reads, Attachment(settings.instance, lambda: jobs.stopping))
     bound = bind_sockets(settings.analyst_port if port is None else port, HOST)
     server = HTTPServer(application(context), max_body_size=MAX_BODY_BYTES)
     server.add_sockets(bound)
@@ -64,6 +66,7 @@ async def serving(settings: Settings, *, port: int | None = None) -> AsyncIterat
     finally:
         server.stop()
         jobs.stop()
+        reads.stop()
         await server.close_all_connections()
 
 

@@ -47,7 +47,7 @@ class LatencyList(Over):
 
 def _point(stretch: Stretch) -> LatencyPoint:
     p50, p99, longest = (round(seconds * 1e3, 3) for seconds in stretch[2:])
-    return LatencyPoint(at=time_of(stretch.at_ns), count=stretch.count, p50_ms=p50, p99_ms=p99, max_ms=longest)
+    return LatencyPoint(at=time_of(stretch.at_ns), count=stretch.answers, p50_ms=p50, p99_ms=p99, max_ms=longest)
 
 
 RESOURCES: Final[tuple[tuple[str, type[RequestHandler]], ...]] = ((r"/api/v1/latencies", LatencyList),)

@@ -25,6 +25,7 @@ BENCHES: Final = {
     "recovery": "kill -9 at two million rows to serving again; the writer's pause while a snapshot is taken",
     "faults": "killed, cut off, damaged, set wrong under load: afterwards whole tables are what they would have been",
     "archive": "write down ten million events, and ask what was",
+    "history": "write down every number once a minute, and draw one security",
     "start": "from `ims run` to first data on the page",
     "export": "renewals of two million rows, files of a million lines, and frames beside them",
     "grid": "a hundred grids that look at a table of which every row changes",

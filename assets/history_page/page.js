@@ -9,8 +9,9 @@ import { besides } from "./beside.js";
 import { moment, range } from "./range.js";
 
 const VIEWS = [["security", "Security"], ["markets", "Utilisation by market"], ["answers", "Locate response times"]];
-/** The recorder looks once a minute: nobody needs to ask each second. */
-const POLLS = 5;
+/** The recorder looks once a minute: nobody needs to ask each second. What happened is looked for in all events of the time. */
+const POLLS = 10;
+const MARKS_MS = 60_000;
 const UNITS = { shares: "shares", money: "own currency", reporting: "reporting currency", basis_points: "%" };
 const KINDS = { action: "Corporate action", trade: "Trade", rules: "Rules", day: "Day", decision: "Decision", stale: "Late feeds", gap: "Not recorded" };
 const ASK = "Name a security above: its numbers over time are drawn here, with what happened meanwhile. A click on the chart puts that moment beside now.";
@@ -69,8 +70,10 @@ export class HistoryPage extends LivePage {
     const { sec, num, day } = this.state;
     const asked = { from: moment(shown.from), to: moment(shown.to) };
     if (changed && !this.chart) this.#waiting();
-    const [history, marks] = await Promise.all([this.api.history(sec, { ...asked, calculation: num, day }), this.api.marks(sec, asked)]);
+    const known = !changed && performance.now() - this.marksAt < MARKS_MS ? this.marksKnown : this.api.marks(sec, asked);
+    const [history, marks] = await Promise.all([this.api.history(sec, { ...asked, calculation: num, day }), known]);
     if (!newest()) return;
+    if (marks !== this.marksKnown) [this.marksKnown, this.marksAt] = [marks, performance.now()];
     this.titles = new Map(history.lines.map((line) => [line.calculation, line]));
     this.choices = history.choices;
     this.filters.offer(history.choices, history.lines.map(({ calculation }) => calculation));

@@ -56,3 +56,10 @@ def test_archive_knows_what_it_wrote(capsys: pytest.CaptureFixture[str]) -> None
     report = _bench(capsys, "archive", *"--events 40000 --books 20 --securities 60 --rows 2000".split())
     assert report["busiest_events"] > 0
     assert report["bytes_per_event"] > 0
+
+
+def test_history_draws_what_it_wrote(capsys: pytest.CaptureFixture[str]) -> None:
+    report = _bench(capsys, "history", *"--securities 200 --minutes 62 --part 0.5".split())
+    assert report["line_points"] > 1
+    assert report["files"] == 1 + 2
+    assert report["bytes_per_row"] > 0

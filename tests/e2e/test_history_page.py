@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from app.settings import Settings
+from tests.e2e.accessible import findings
 from tests.e2e.desk_page import DeskPage
 from tests.e2e.page_server import CONTRASTS
 from tests.e2e.scripted_api import serving
@@ -46,6 +47,7 @@ def test_a_moment_is_put_beside_now_and_the_back_button_takes_it_away(
     assert "at=" in page.url
     desk.picture(f"history-{theme}")
     assert desk.value(CONTRASTS) == []
+    assert findings(page) == []
     page.go_back()
     expect(page.locator("#history")).to_have_attribute("data-beside", "closed")
     page.go_forward()
