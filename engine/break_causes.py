@@ -54,6 +54,8 @@ class Candidate:
     opposite: Place | None = None
     pair: tuple[int, int] | None = None
     """(row, bucket) of a second amount: both together explain it."""
+    together: int = 0
+    """How many events, of which `event` is the last, explain it together; 0: that one alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +66,6 @@ class Around:
     events: EventArray
     event_date: int
     today: int
-    stated_ns: int = 0
-    """When the other side last said something; 0 where that is not known."""
 
 
 def candidates(found: Found, around: Around, opposites: Opposites) -> list[Candidate]:
@@ -79,8 +79,15 @@ def candidates(found: Found, around: Around, opposites: Opposites) -> list[Candi
     }
     some = [one for search in searches.get(found.kind, ()) for one in search(found, around)]
     some += _mapped_elsewhere(found, opposites)
-    some.sort(key=lambda one: (abs(found.quantity - one.quantity), _ORDER.index(one.cause), one.bucket))
+    some.sort(key=lambda one: (abs(found.quantity - one.quantity), _likelihood(found, one), one.bucket))
     return some[:_MOST]
+
+
+def _likelihood(found: Found, one: Candidate) -> int:
+    """Less comes first: the same security in two depots is seldom chance, the same quantity of two securities often is."""
+    if one.opposite is not None and one.opposite.security != found.place.security:
+        return len(_ORDER)
+    return _ORDER.index(one.cause)
 
 
 def _mine(found: Found, rows: NDArray[np.void]) -> list[int]:
@@ -126,13 +133,21 @@ def _pair(quantity: int, amounts: Sequence[tuple[int, int, int]]) -> list[Candid
 
 
 def _instructions(found: Found, around: Around) -> list[Candidate]:
-    """What was confirmed to us as settled after the custodian's statement, or does not stand in it."""
-    some = []
+    """What was confirmed to us as settled after the custodian's statement: one movement, or all of them together."""
+    since: list[tuple[int, int]] = []
     for at, event in _events_about(found, around.events):
-        sign = STOCK[int(event["kind"])] * _way(event, _SETTLES)
-        if sign and int(event["time_ns"]) >= around.stated_ns and -sign * int(event["quantity"]) == found.quantity:
-            some.append(Candidate(Cause.UNMATCHED_INSTRUCTION, found.quantity, event=at))
-    return some[-2:]
+        if int(event["kind"]) == Kind.DEPOT and int(event["op"]) == Op.SET:
+            since = []
+        elif sign := STOCK[int(event["kind"])] * _way(event, _SETTLES):
+            since.append((at, sign * int(event["quantity"])))
+    whole = [
+        Candidate(Cause.UNMATCHED_INSTRUCTION, found.quantity, event=at)
+        for at, moved in since
+        if moved == -found.quantity
+    ]
+    if not whole and len(since) > 1 and sum(moved for _, moved in since) == -found.quantity:
+        return [Candidate(Cause.UNMATCHED_INSTRUCTION, found.quantity, event=since[-1][0], together=len(since))]
+    return whole[-2:]
 
 
 def _trades(found: Found, around: Around) -> list[Candidate]:

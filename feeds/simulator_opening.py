@@ -55,6 +55,8 @@ _BROKEN: Final = 0.002
 """The part of positions whose contractual quantity a source states wrongly."""
 _MISSTATED: Final = 0.003
 """The part of custodians' statements that do not agree with the books."""
+_EARLY: Final = 0.01
+"""The part of statements in which a movement stands that has not settled with us."""
 _DAYS_TO_RECALL: Final = 6
 _STOCK: Final = np.array(STOCK, np.int64)
 EXPIRY_DAYS: Final = 15
@@ -284,7 +286,7 @@ def stock_of(universe: Universe, rows: Rows) -> NDArray[np.int64]:
 
 
 def _statements(maker: _Maker, rows: Rows) -> Rows:
-    """What custodians say lies with them: what should, but for a few."""
+    """What custodians say lies with them: what should, but for a few; some have booked already what is still due with us."""
     universe, random = maker.universe, maker.random
     stock = stock_of(universe, rows)
     security, place = np.nonzero(stock > 0)
@@ -293,8 +295,20 @@ def _statements(maker: _Maker, rows: Rows) -> Rows:
     made["depot"] = universe.depot_of[universe.securities["market"][security], place]
     made["book"] = universe.custody[made["depot"]]
     off = universe.trade[security] * (random.random(security.size) < _MISSTATED)
-    made["quantity"] = stock[security, place] + off
+    early = random.random(security.size) < _EARLY
+    off = np.where(off == 0, _due(universe, rows)[security, place] * early, off)
+    made["quantity"] = np.maximum(0, stock[security, place] + off)
     return made
+
+
+def _due(universe: Universe, rows: Rows) -> NDArray[np.int64]:
+    """What one row of each security and depot of its market expects: shape (securities, 2), below 0 what goes."""
+    moving = rows[(rows["due"] != 0) & (_STOCK[rows["kind"]] != 0)]
+    due = np.zeros((universe.securities.size, 2), np.int64)
+    market = universe.securities["market"][moving["security"]]
+    place = (moving["depot"] != universe.depot_of[market, 0]).astype(np.int64)
+    due[moving["security"], place] = _STOCK[moving["kind"]] * moving["due"]
+    return due
 
 
 def _external(maker: _Maker) -> list[Rows]:

@@ -141,6 +141,9 @@ class Namer:
             book, depot = self.code("book", int(event["book"])), self.code("depot", int(event["depot"]))
             text = f"{Op(int(event['op'])).name} of {amount} in book {book}, number {int(event['seq'])} of its source"
             on = day_of(int(event["settle_date"]))
+            if one.together:
+                text = f"{one.together} settlements since the statement, which come to {amount} together"
+                book = ""
         elif one.opposite is not None:
             other = self.subject(one.opposite)
             security, depot, book, key = other.security, other.depot, other.book, key_of(found.kind, other)
@@ -235,8 +238,8 @@ def day_of(days: int) -> dt.date | None:
     return _EPOCH + dt.timedelta(days=days) if days > 0 else None
 
 
-def around_of(tables: Tables, security: int, rows: Any, events: Any, stated_ns: int = 0) -> Around:
+def around_of(tables: Tables, security: int, rows: Any, events: Any) -> Around:
     """What a security looks like, for the search of causes."""
     record = tables.array["security"][security]
     today = int(tables.array["today"][int(record["market"])])
-    return Around(rows, events, int(record["event_date"]), today, stated_ns)
+    return Around(rows, events, int(record["event_date"]), today)

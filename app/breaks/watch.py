@@ -193,7 +193,7 @@ class Watch:
         security = found.place.security
         _, rows = rows_of(self.tables, security)
         stated_ns = stated_at(found, events)
-        around = around_of(self.tables, security, rows, events, stated_ns)
+        around = around_of(self.tables, security, rows, events)
         told = [self.namer.cause(found, one, around) for one in candidates(found, around, opposites)]
         return tuple(told + self._late_files(found, stated_ns, now_ns))
 

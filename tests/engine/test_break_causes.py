@@ -35,8 +35,7 @@ def likeliest(
     one: Found, rows: list[Any], happened: EventArray | None = None, others: list[Found] | None = None, **more: int
 ) -> Candidate | None:
     records = np.array(rows, POSITION) if rows else np.zeros(0, POSITION)
-    around = Around(records, events()[:0] if happened is None else happened, more.get("event_date", 0), TODAY,
-                    more.get("stated_ns", 0))  # fmt: skip
+    around = Around(records, events()[:0] if happened is None else happened, more.get("event_date", 0), TODAY)
     some = candidates(one, around, opposites_of([one, *(others or [])]))
     return some[0] if some else None
 
@@ -75,16 +74,22 @@ def test_what_is_not_of_that_size_sign_and_depot_is_not(rows: list[Any]) -> None
     assert likeliest(found(-300), rows) is None
 
 
+STATEMENT: dict[str, Any] = {"depot": 1, "kind": Kind.DEPOT, "op": Op.SET, "quantity": 700}
+SETTLED: dict[str, Any] = {"depot": 1, "op": Op.SETTLE_RECEIPT, "quantity": 300}
+TAKEN: dict[str, Any] = SETTLED | {"op": Op.SETTLE_DELIVERY}
+
+
 def test_a_settlement_that_the_custodian_has_not_stated_yet_is_an_unmatched_instruction() -> None:
-    settled = events(
-        {"depot": 1, "op": Op.SETTLE_RECEIPT, "quantity": 300, "time_ns": 50},
-        {"depot": 1, "op": Op.SETTLE_DELIVERY, "quantity": 300, "time_ns": 60},
-    )
-    one = likeliest(found(-300), [], settled, stated_ns=40)
-    assert one == Candidate(Cause.UNMATCHED_INSTRUCTION, -300, event=0)
-    assert likeliest(found(-300), [], settled, stated_ns=55) is None, "that statement has it"
-    reversed_one = events({"depot": 1, "op": Op.SETTLE_DELIVERY, "quantity": 300, "flags": Flag.CANCEL})
-    assert likeliest(found(-300), [], reversed_one) == Candidate(Cause.UNMATCHED_INSTRUCTION, -300, event=0)
+    one = likeliest(found(-300), [], events(STATEMENT, SETTLED, TAKEN))
+    assert one == Candidate(Cause.UNMATCHED_INSTRUCTION, -300, event=1)
+    assert likeliest(found(-300), [], events(SETTLED, STATEMENT, TAKEN)) is None, "that statement has it"
+    assert likeliest(found(-300), [], events(STATEMENT, TAKEN | {"flags": Flag.CANCEL})) == one
+
+
+def test_several_settlements_since_the_statement_explain_a_difference_together() -> None:
+    happened = events(STATEMENT, SETTLED | {"quantity": 500}, TAKEN | {"quantity": 150}, TAKEN | {"quantity": 50})
+    assert likeliest(found(-300), [], happened) == Candidate(Cause.UNMATCHED_INSTRUCTION, -300, event=3, together=3)
+    assert likeliest(found(-299), [], happened) is None
 
 
 def test_the_same_quantity_the_other_way_round_elsewhere_is_a_wrong_mapping() -> None:
@@ -97,6 +102,13 @@ def test_the_same_quantity_the_other_way_round_elsewhere_is_a_wrong_mapping() ->
     )
     assert likeliest(found(-300), [], others=[found(300, Place(security=5, depot=3))]) is None
     assert likeliest(found(-300), [], others=[found(-300, there)]) is None
+    due = [row(deliver={1: 300})]
+    assert likeliest(found(-300), due, others=[found(300, other)]) == Candidate(
+        Cause.UNSETTLED_TRADE, -300, row=0, bucket=1
+    ), "the same quantity of another security may be chance"
+    assert likeliest(found(-300), due, others=[found(300, there)]) == Candidate(
+        Cause.WRONG_MAPPING, -300, opposite=there
+    )
 
 
 def test_a_corporate_action_that_is_near_is_named_though_it_explains_nothing_yet() -> None:
