@@ -1,7 +1,7 @@
 """What all securities come to, by market and temperature: every number of shares that the rules show, and what it is worth.
 
 Money is a sum of float64 in whole units of the reporting currency: it is looked at, and nothing is decided on it. Shares are
-int64, exact. At 50,000 securities a pass costs some ten milliseconds of a core.
+int64, exact. At 50,000 securities a pass costs 24 ms of a busy core.
 """
 
 from dataclasses import dataclass

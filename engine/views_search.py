@@ -1,6 +1,6 @@
 """Securities by what a person types: any identifier, TICKER@MARKET, or words of a name; the likeliest first.
 
-At 50,000 securities a search costs one to three milliseconds.
+At 50,000 securities a search costs some ten milliseconds, the first after a change of reference data a hundred.
 """
 
 from collections.abc import Sequence

@@ -30,6 +30,7 @@ export class MarketsView {
 
   #table(measures, currency) {
     const lend = measures.findIndex(({ role }) => role === "lend");
+    const left = measures.find(({ role }) => role === "left_short")?.column ?? "";
     const money = measures.map((measure, at) => ({
       id: measure.column, title: measure.title, tip: `${measure.tip} (${day(measure)}, ${currency})`, num: true,
       cell: (row, td) => this.#money(td, row, row.money[at], { sort: `${measure.column}:desc` }, at),
@@ -37,10 +38,10 @@ export class MarketsView {
     const hard = { id: "hard", title: "HTB", tip: `${measures[lend]?.title} of what is hard to borrow (${currency})`, num: true, cell: (row, td) => this.#money(td, row, row.hard[lend], { t: "HTB", sort: `${measures[lend].column}:desc` }) };
     const columns = [
       { id: "market", title: "Market", cell: (row, td) => void link(td, { href: inventory({ m: row.name === ALL ? "" : row.name }), text: row.name }) },
-      { id: "securities", title: "Securities", num: true, cell: (row) => whole(row.securities) },
+      { id: "securities", title: "Securities", num: true, cell: (row, td) => count(td, row, row.securities, {}) },
       ...money.slice(0, lend + 1), ...(lend < 0 ? [] : [hard]), ...money.slice(lend + 1),
-      { id: "negative", title: "Below 0", tip: "Securities of which more is promised than there is", num: true, cell: (row, td) => count(td, row.negative, "bad") },
-      { id: "unpriced", title: "Unpriced", tip: "Securities whose shares no money stands for: no price, or no rate into the reporting currency", num: true, cell: (row, td) => count(td, row.unpriced, "warn") },
+      { id: "negative", title: "Below 0", tip: "Securities of which more is promised than there is", num: true, cell: (row, td) => count(td, row, row.negative, { f: BELOW(left), sort: `${left}:asc` }, "bad") },
+      { id: "unpriced", title: "Unpriced", tip: "Securities whose shares no money stands for: no price, or no rate into the reporting currency", num: true, cell: (row, td) => count(td, row, row.unpriced, { sort: "price:asc" }, "warn") },
     ];
     return new LiveTable({ label: "By market", columns, key: (row) => row.name, mark: (tr, row) => tr.classList.toggle("sum", row.name === ALL) });
   }
@@ -53,9 +54,11 @@ export class MarketsView {
 
 const ALL = "All";
 
-function count(td, value, tone) {
-  td.className = value ? `num ${tone}` : "num zero";
-  return whole(value);
+/** A condition of the grid's: what is below zero. */
+const BELOW = (column) => column && JSON.stringify([[column, "<", 0]]);
+
+function count(td, row, value, asked, tone = "") {
+  link(td, { href: inventory({ m: row.name === ALL ? "" : row.name, ...asked }), text: whole(value), tone: value ? tone : "zero" });
 }
 
 const added = (rows, values) => rows.reduce((sum, row) => sum + values(row), 0);

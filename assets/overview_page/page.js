@@ -5,6 +5,7 @@ import { verdict } from "../health_page/words.js";
 import { LivePage } from "../page/live.js";
 import { Activity } from "./activity.js";
 import { MarketsView } from "./markets_view.js";
+import { Scarcity } from "./scarcity.js";
 import { Side } from "./side.js";
 import { Source } from "./source.js";
 import { Tiles } from "./tiles.js";
@@ -14,13 +15,14 @@ const NEWEST = 30;
 const LATE_MS = 5000;
 
 export class OverviewPage extends LivePage {
-  /** `parts`: elements root, verdict, notice, facts, tiles, markets (its part), byMarket, activity, side. */
+  /** `parts`: elements root, verdict, notice, facts, tiles, marketsPart, byMarket, scarcityPart, scarcity, activity, side. */
   constructor(api, parts, chip, address) {
     super(api, parts, chip, address);
     this.tiles = new Tiles(parts.tiles);
     this.markets = new MarketsView(parts.byMarket);
     this.activity = new Activity(parts.activity, this);
     this.side = new Side(parts.side);
+    this.scarcity = new Scarcity(parts.scarcityPart, parts.scarcity);
     this.pages = new Set([...document.querySelectorAll(".pages a")].map((link) => link.getAttribute("href")));
     const stands = (path, source) => (this.pages.has(path) ? source : null);
     this.sources = {
@@ -31,8 +33,14 @@ export class OverviewPage extends LivePage {
       orders: new Source(async () => (await api.orders(NEWEST)).orders, 2000),
       breaks: stands("/breaks", new Source(() => api.breaks(), 5000)),
       newBreaks: stands("/breaks", new Source(async () => (await api.newBreaks(NEWEST)).breaks, 5000)),
-      alerts: document.getElementById("alerts")?.firstChild ? new Source(() => api.alerts(), 5000) : null,
+      scarcity: stands("/history", new Source(() => api.scarcity(), 5000)),
+      alerts: document.querySelector("script[src*='page/alerts.js']") ? new Source(() => api.alerts(), 5000) : null,
     };
+  }
+
+  /** What the page borrows of others, where they are there. */
+  async begin() {
+    if (this.sources.scarcity) await this.scarcity.begin();
   }
 
   /** The day that locates are counted by. */
@@ -65,6 +73,7 @@ export class OverviewPage extends LivePage {
     this.side.health(status, sums.answer);
     this.side.locates(pending.answer, today.answer, this.date);
     this.side.trouble(alerts?.answer ?? null, breaks?.answer ?? null);
+    this.scarcity.show(this.sources.scarcity?.answer ?? null);
     this.activity.show(locates.answer ?? [], orders.answer ?? [], newBreaks?.answer ?? [], this.pages.has("/breaks"));
     const { text, level } = status ? verdict(status) : { text: "", level: "" };
     this.parts.verdict.dataset.level = level;

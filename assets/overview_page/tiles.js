@@ -45,7 +45,7 @@ function tilesOf({ currency, measures, markets }) {
     tiles.push({
       key: measure.column, title: measure.title, when: day(measure), money, currency, tip: `${measure.tip}. ${currency} ${whole(money)}, ${whole(shares)} shares`,
       sub: negative ? `▲ ${whole(negative)} below zero` : `${briefer(shares)} shares`, bad: negative > 0,
-      href: inventory({ sort: `${measure.column}:${negative ? "asc" : "desc"}` }),
+      href: inventory(negative ? { f: JSON.stringify([[measure.column, "<", 0]]), sort: `${measure.column}:asc` } : { sort: `${measure.column}:desc` }),
     });
     if (measure.role !== LEND) return;
     const hard = total(markets, (market) => market.hard[at]);

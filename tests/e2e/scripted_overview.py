@@ -14,6 +14,12 @@ def now(seconds_ago: float = 0) -> str:
     return (dt.datetime.now(dt.UTC) - dt.timedelta(seconds=seconds_ago)).isoformat()
 
 
+def scarce(market: str, group: str, utilisation: float) -> dict[str, Any]:
+    """A field of the heat map."""
+    told = {"securities": 40, "hot": 2, "pool": 1_000, "remaining": 400, "remaining_value": 4e6, "short_of_stock": 1}
+    return {"market": market, "group": group, "utilisation": utilisation} | told
+
+
 class Overview(Answers):
     """Status, locates, orders, and names that only the security master knows."""
 
@@ -34,6 +40,16 @@ class Overview(Answers):
             case ("GET", "securities"):
                 code = script.names.get(self.asked("name").upper())
                 return {"securities": [code] if code else []}
+            case ("GET", "breaks", "summary"):
+                return {"by_kind": script.breaks, "unowned": len(script.breaks)}
+            case ("GET", "breaks"):
+                return {"breaks": [], "next_cursor": None}
+            case ("GET", "alerts"):
+                return {"alerts": script.alerts}
+            case ("GET", "alerts", "events"):
+                return {"events": [], "next_cursor": None}
+            case ("GET", "scarcity"):
+                return {"cells": script.cells, "by": "classification", "currency": "USD", "as_of": now()}
         raise Refusal(404, "there is nothing here")
 
     def _mine(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -61,6 +77,11 @@ class OverviewScript(Script):
     status: dict[str, Any] = field(default_factory=good)
     locates: list[dict[str, Any]] = field(default_factory=list)
     orders: list[dict[str, Any]] = field(default_factory=list)
+    breaks: list[dict[str, Any]] = field(default_factory=lambda: [{"kind": "depot", "critical": 1, "high": 2}])
+    alerts: list[dict[str, Any]] = field(default_factory=list)
+    cells: list[dict[str, Any]] = field(
+        default_factory=lambda: [scarce("JP", "EQUITY", 36.6), scarce("JP", "ETF", 91.2)]
+    )
     names: dict[str, str] = field(default_factory=lambda: {"QBS.OQ": "SEC00000006"})
 
     def decide(self, number: int, state: str = "approved", **change: Any) -> None:
