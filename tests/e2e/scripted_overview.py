@@ -40,6 +40,8 @@ class Overview(Answers):
             case ("GET", "securities"):
                 code = script.names.get(self.asked("name").upper())
                 return {"securities": [code] if code else []}
+            case ("GET", "views"):
+                return {"views": [], "default": None}
             case ("GET", "breaks", "summary"):
                 return {"by_kind": script.breaks, "unowned": len(script.breaks)}
             case ("GET", "breaks"):
