@@ -25,6 +25,8 @@ export class LiveCell {
     this.id = 0;
     this.sign = "";
     this.chip = "";
+    this.value = undefined;
+    this.floor = false;
     this.look = "";
     this.share = "";
     this.indent = "";
@@ -47,6 +49,7 @@ export class LiveCell {
 
   /** The row has nothing to say here: a group, in a column that is not summed. */
   blank() {
+    this.value = undefined;
     this.#mark("");
     this.#colour("");
     this.dress("");
@@ -61,6 +64,10 @@ export class LiveCell {
 
   /** `floor`: the number is a lower bound. */
   number(value, floor) {
+    // a window that comes while scrolling says again most of what is on screen: formatting it anew would cost more than all else
+    if (Object.is(value, this.value) && floor === this.floor) return;
+    this.value = value;
+    this.floor = floor;
     const text = this.column.show(value);
     this.#write(floor ? `≥ ${text}` : text);
     const { hot } = this.column;

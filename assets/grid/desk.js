@@ -354,6 +354,7 @@ export class Desk {
     const isText = (id) => kinds.get(id) === "text";
     state.where = state.where.filter((each) => kinds.has(each.column) && soundCondition(each, kinds.get(each.column)));
     state.groups = [...new Set(state.groups.filter(isText))];
+    state.changedToday &&= this.table.today;
     if (!isText(state.pivot) || !this.grouped || state.groups.includes(state.pivot)) state.pivot = "";
     if (!state.pivot) state.sort = state.sort.filter(([id]) => kinds.has(id) || (id === "rows" && this.grouped));
   }

@@ -3,8 +3,11 @@
 
 /** The tallest space. Firefox ends at 17.8 million, Chromium at 33.5. */
 export const MOST_PX = 8_000_000;
-/** A scroll by more than this many screens was the thumb: it says how far of the whole. */
+/** A scroll by more than this many screens, while no hand was at the wheel, was the thumb: it says how far of the whole. */
 const NEAR_SCREENS = 4;
+/** How long a wheel and a finger go on moving what they have set in motion. */
+const WHEEL_MS = 400;
+const FINGER_MS = 1500;
 /** So many screens at either end are as tall as they are: there the first and the last row must be reached exactly. */
 const END_SCREENS = 8;
 
@@ -20,6 +23,10 @@ export class Runway {
     this.real = 0;
     this.shift = 0;
     this.last = 0;
+    this.handUntil = 0;
+    const hand = (ms) => () => (this.handUntil = performance.now() + ms);
+    scroller.addEventListener("wheel", hand(WHEEL_MS), { passive: true });
+    for (const touch of ["touchmove", "touchend"]) scroller.addEventListener(touch, hand(FINGER_MS), { passive: true });
   }
 
   /** Pixels from the first row's top to what is at the top of the screen. */
@@ -62,7 +69,8 @@ export class Runway {
     this.last = real;
     if (!this.tall) return false;
     const { shift } = this;
-    if (Math.abs(by) > NEAR_SCREENS * this.view) this.shift = Math.round(this.#topOf(real) - real);
+    const thumb = Math.abs(by) > NEAR_SCREENS * this.view && performance.now() > this.handUntil;
+    if (thumb) this.shift = Math.round(this.#topOf(real) - real);
     else if (real < this.#end || real > this.#most(this.real) - this.#end) this.go(this.top);
     return this.shift !== shift;
   }
