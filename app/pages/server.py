@@ -54,7 +54,7 @@ FORWARDED = r"/(?:api|health)/.*|/metrics"
 def import_pages(settings: Settings) -> None:
     """Everything that `make` and its pages import: more than a second, of which a process that waits has enough."""
     _prepare_bokeh(settings.secret)
-    for module in ("panel.io.server", "app.pages.door", "layouts.inventory", "layouts.scripted"):
+    for module in ("panel.io.server", "app.pages.door", "layouts.grid_page", "layouts.scripted"):
         importlib.import_module(module)
 
 
