@@ -23,36 +23,22 @@ from engine.model import Namespace
 from engine.ring import Message
 from engine.symbols import Symbols
 from feeds import arrow_kernels
+from feeds.arrow_forms import (
+    CODES,
+    CORRECTS,
+    DATES,
+    MAX_ROWS,
+    NUMBERS,
+    SCHEMA_ERRORS,
+    TYPES,
+    FaultError,
+    check_schema,
+    scanned,
+)
 from feeds.json_events import ANYTHING, Permitted, with_corrections
 from feeds.quarantine import Decoded, Origin, Reason, Unreadable
 
-MAX_ROWS: Final = 1 << 16
-"""Of one record."""
 _FIRST_ROWS: Final = 5
-_TEXT: Final = (pa.utf8(), pa.dictionary(pa.int32(), pa.utf8()))
-_TYPES: Final[dict[str, tuple[pa.DataType, ...]]] = {
-    "src": _TEXT,
-    "sec": _TEXT,
-    "book": _TEXT,
-    "depot": _TEXT,
-    "op": (pa.uint8(),),
-    "kind": (pa.uint8(),),
-    "seq": (pa.int64(),),
-    "ts": (pa.int64(),),
-    "qty": (pa.int64(),),
-    "trade": (pa.date32(),),
-    "settle": (pa.date32(),),
-    "flags": (pa.uint8(),),
-}
-_NUMBERS: Final = (("seq", "<i8"), ("ts", "<i8"), ("qty", "<i8"), ("op", "u1"), ("kind", "u1"), ("flags", "u1"))
-_CODES: Final = (
-    ("src", Namespace.SOURCE),
-    ("sec", Namespace.SECURITY),
-    ("book", Namespace.BOOK),
-    ("depot", Namespace.DEPOT),
-)
-_DATES: Final = ("trade", "settle")
-_CORRECTS: Final = "corrects"
 _VERDICTS: Final = {
     arrow_kernels.INVALID: (Reason.INVALID, None),
     arrow_kernels.FORBIDDEN: (Reason.INVALID, None),
@@ -62,15 +48,6 @@ _VERDICTS: Final = {
     arrow_kernels.NO_DEPOT: (Reason.UNKNOWN_DEPOT, "depot"),
 }
 _OPTIONS: Final = pa.ipc.IpcReadOptions(use_threads=False)
-_SCHEMA_ERRORS: Final = (pa.ArrowException, OSError, ValueError, MemoryError, EOFError)
-
-
-class _FaultError(ValueError):
-    """A record that cannot be used, as a whole."""
-
-    def __init__(self, reason: Reason, detail: str) -> None:
-        super().__init__(detail)
-        self.reason = reason
 
 
 class _NullsError(ValueError):
@@ -79,6 +56,20 @@ class _NullsError(ValueError):
 
 def decode(values: Sequence[bytes], symbols: Symbols, origin: Origin, permitted: Permitted = ANYTHING) -> Decoded:
     """The events of all records, in the order given. Never raises for what is in a record."""
+    unreadable: list[Unreadable] = []
+    parts: list[Decoded] = []
+    for first, end, events in scanned(values, symbols, origin, permitted.bits):
+        if events is not None:
+            parts.append(Decoded(events))
+            continue
+        left = strictly(values[first:end], symbols, origin.take(np.arange(first, end)), permitted)
+        unreadable += left.unreadable
+        parts.append(replace(left, unreadable=[]))
+    return _joined_parts(parts, unreadable)
+
+
+def strictly(values: Sequence[bytes], symbols: Symbols, origin: Origin, permitted: Permitted = ANYTHING) -> Decoded:
+    """The same, of records of every form, and of what is wrong with each."""
     unreadable: list[Unreadable] = []
     parts: list[Decoded] = []
     run: list[tuple[int, pa.RecordBatch]] = []
@@ -92,7 +83,7 @@ def decode(values: Sequence[bytes], symbols: Symbols, origin: Origin, permitted:
     for number, value in enumerate(values):
         try:
             batch = _read(value, schema)
-        except _FaultError as fault:
+        except FaultError as fault:
             unreadable.append(origin.unreadable(number, fault.reason, str(fault), value))
             continue
         if run and not batch.schema.equals(schema):
@@ -119,36 +110,24 @@ def _joined_parts(parts: Sequence[Decoded], unreadable: list[Unreadable]) -> Dec
 
 
 def _read(value: bytes, schema: pa.Schema | None) -> pa.RecordBatch:
-    """The batch of a record. `schema`: one that is known to be good. Raises `_FaultError`."""
+    """The batch of a record. `schema`: one that is known to be good. Raises `FaultError`."""
     try:
         with pa.ipc.open_stream(value, options=_OPTIONS) as stream:
             if schema is None or not stream.schema.equals(schema):
-                _check_schema(stream.schema)
+                check_schema(stream.schema)
             batch = stream.read_next_batch()
             if next(stream, None) is not None:
-                raise _FaultError(Reason.MALFORMED, "more than one batch in a record")
+                raise FaultError(Reason.MALFORMED, "more than one batch in a record")
         batch.validate()  # that buffers are as long as they must be; what they hold is checked where it is used
-    except _FaultError:
+    except FaultError:
         raise
     except StopIteration:
-        raise _FaultError(Reason.MALFORMED, "no batch in the record") from None
-    except _SCHEMA_ERRORS as error:
-        raise _FaultError(Reason.MALFORMED, str(error) or type(error).__name__) from error
+        raise FaultError(Reason.MALFORMED, "no batch in the record") from None
+    except SCHEMA_ERRORS as error:
+        raise FaultError(Reason.MALFORMED, str(error) or type(error).__name__) from error
     if batch.num_rows > MAX_ROWS:
-        raise _FaultError(Reason.INVALID, f"{batch.num_rows:,} events in a record, at most {MAX_ROWS:,}")
+        raise FaultError(Reason.INVALID, f"{batch.num_rows:,} events in a record, at most {MAX_ROWS:,}")
     return batch
-
-
-def _check_schema(schema: pa.Schema) -> None:
-    """The columns of `_TYPES`, and perhaps `corrects`. Raises `_FaultError` naming the first that is not as it must be."""
-    names = [name for name in schema.names if name != _CORRECTS]
-    if len(schema.names) - len(names) > 1 or (names != list(_TYPES) and sorted(names) != sorted(_TYPES)):
-        missing, more = sorted(_TYPES.keys() - set(names)), sorted(set(names) - _TYPES.keys())
-        raise _FaultError(Reason.INVALID, f"columns missing: {missing}, unknown: {more}, of {schema.names}")
-    for name, kind in zip(schema.names, schema.types, strict=True):
-        wanted = _TYPES.get(name, (pa.int64(),))
-        if kind not in wanted:
-            raise _FaultError(Reason.INVALID, f"column {name} is {kind}, not {' or '.join(map(str, wanted))}")
 
 
 def _decode_run(
@@ -194,9 +173,9 @@ def _decode_run(
 
 def _corrected(batches: Sequence[pa.RecordBatch], verdicts: NDArray[np.uint8]) -> NDArray[np.int64] | None:
     """What each row corrects, 0 for nothing; a number that none can have makes the row invalid. None: no such column."""
-    if _CORRECTS not in batches[0].schema.names:
+    if CORRECTS not in batches[0].schema.names:
         return None
-    column = pa.chunked_array([batch.column(_CORRECTS) for batch in batches])
+    column = pa.chunked_array([batch.column(CORRECTS) for batch in batches])
     corrects = _numbers(column, "<i8").copy()
     if column.null_count:
         known = np.concatenate([_valid(chunk) for chunk in column.chunks])
@@ -219,9 +198,9 @@ def _valid(column: pa.Array) -> NDArray[np.bool_]:
 
 def _nulls(batch: pa.RecordBatch) -> str:
     """What is wrong with the nulls of a record; empty where nothing is."""
-    for name in _TYPES:
+    for name in TYPES:
         column = batch.column(name)
-        if name not in _DATES and column.null_count:
+        if name not in DATES and column.null_count:
             return f"column {name} has {column.null_count:,} nulls"
         if isinstance(column, pa.DictionaryArray) and column.dictionary.null_count:
             return f"the dictionary of column {name} has a null"
@@ -242,10 +221,10 @@ def _fill(
     Raises `_NullsError` for a null where none may be.
     """
     table = pa.Table.from_batches(batches)
-    if any(table.column(name).null_count for name in _TYPES if name not in _DATES):
+    if any(table.column(name).null_count for name in TYPES if name not in DATES):
         raise _NullsError
-    numbers = tuple(_numbers(table.column(name), dtype) for name, dtype in _NUMBERS)
-    codes = tuple(_ids(table.column(name), ends, symbols, namespace) for name, namespace in _CODES)
+    numbers = tuple(_numbers(table.column(name), dtype) for name, dtype in NUMBERS)
+    codes = tuple(_ids(table.column(name), ends, symbols, namespace) for name, namespace in CODES)
     dates = (*_days(table.column("trade")), *_days(table.column("settle")))
     place = (ends, origin.partitions, origin.offsets, origin.topic_index, origin.received_ns)
     return int(arrow_kernels.fill(numbers, codes, dates, place, permitted, events, verdicts))
@@ -332,7 +311,7 @@ def _shown(batch: pa.RecordBatch, column: str | None) -> str:
         row = batch.slice(0, 1).to_pylist()[0]
     except (ValueError, OverflowError, pa.ArrowException) as error:
         return f"cannot be shown ({error})"
-    return f"{column} {row[column]!r}" if column else str({name: row[name] for name in _TYPES})
+    return f"{column} {row[column]!r}" if column else str({name: row[name] for name in TYPES})
 
 
 def _encoded(batch: pa.RecordBatch) -> bytes:
@@ -347,9 +326,11 @@ def warm(symbols: Symbols) -> None:
     plain, coded = (
         {
             name: pa.array([], kinds[0] if name not in ("src", "sec", "book", "depot") else kinds[form])
-            for name, kinds in _TYPES.items()
+            for name, kinds in TYPES.items()
         }
         for form in (0, 1)
     )
     for columns in (plain, coded):
-        decode([_encoded(pa.record_batch(columns))], symbols, Origin.of("", 1))
+        value = _encoded(pa.record_batch(columns))
+        decode([value], symbols, Origin.of("", 1))
+        strictly([value], symbols, Origin.of("", 1))

@@ -82,7 +82,7 @@ def take(indices: Any, ends: Any, named: Any, named_ends: Any, ids: Any) -> None
 
 
 @nb.njit(**_JIT)
-def _verdict(
+def verdict_of(
     op: int, kind: int, flags: int, dates: Any, source: int, security: int, book: int, depot: int, permitted: Any
 ) -> int:
     """What is wrong with an event; ids as `name_all` gives them. The rules are those of JSON events."""
@@ -129,7 +129,7 @@ def fill(numbers: Any, codes: Any, dates: Any, place: Any, permitted: Any, event
         # a date before 1970 must not be taken for none
         trade_date = (trade[i] if trade[i] >= 0 else NO_DATE - 1) if trades else NO_DATE
         settle_date = (settle[i] if settle[i] >= 0 else NO_DATE - 1) if settles else NO_DATE
-        verdict = _verdict(
+        verdict = verdict_of(
             op[i],
             kind[i],
             flags[i],

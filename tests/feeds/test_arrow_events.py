@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from engine.model import NO_DATE, QUOTES, SYMBOL_BYTES, WIRE_FLAGS, Kind, Namespace, Op
 from engine.symbols import Symbols, slots_for
-from feeds import arrow_events, json_events, quarantine
+from feeds import arrow_events, arrow_forms, json_events, quarantine
+from feeds.json_events import ANYTHING
 from feeds.quarantine import Decoded, Origin, Reason
 
 SECURITIES = ("US0378331005", "TW0002330008", "X" * SYMBOL_BYTES, "Ünïcode")
@@ -230,6 +231,36 @@ def test_no_damage_to_a_record_breaks_the_feed(data: st.DataObject) -> None:
     decoded = _decode(bytes(raw[: data.draw(st.integers(len(raw) // 2, len(raw)) | st.just(len(raw)))]))
     assert (decoded.events["security"] <= len(SECURITIES)).all()
     assert (decoded.events["seq"] >= 1).all()
+
+
+@settings(max_examples=600)
+@given(st.data())
+def test_what_the_compiled_reader_accepts_the_strict_one_accepts_too_with_the_same_events(data: st.DataObject) -> None:
+    rows = data.draw(st.lists(events(), min_size=1, max_size=12))
+    raw = bytearray(_stream(_batch(rows, dictionary=data.draw(st.booleans()))))
+    for _ in range(data.draw(st.integers(0, 2))):
+        raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    values, origin = [bytes(raw)], Origin.of("ims.events", 1, first=7, partition=2)
+    scanned = [part for _, _, part in arrow_forms.scanned(values, SYMBOLS, origin, ANYTHING.bits) if part is not None]
+    if scanned:
+        strict = arrow_events.strictly(values, SYMBOLS, origin)
+        assert strict.unreadable == []
+        np.testing.assert_array_equal(scanned[0], strict.events)
+
+
+@pytest.mark.parametrize("dictionary", [False, True])
+def test_records_as_clients_write_them_are_read_by_the_compiled_reader(dictionary: bool) -> None:
+    good, bad = (
+        _stream(_batch([_event(seq=1), _event(seq=2, sec=code)], dictionary=dictionary))
+        for code in (*SECURITIES[:1], "?")
+    )
+    values = [good, good, bad, good]
+    found = list(arrow_forms.scanned(values, SYMBOLS, Origin.of("ims.events", 4), ANYTHING.bits))
+    assert [(first, end, None if part is None else len(part)) for first, end, part in found] == [
+        (0, 2, 4),
+        (2, 3, None),
+        (3, 4, 2),
+    ]
 
 
 @given(st.binary(max_size=300))
