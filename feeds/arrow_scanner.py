@@ -40,8 +40,10 @@ _CONTINUES: Final = 0xFFFFFFFF
 _VERSION: Final = 4
 _SCHEMA, _DICTIONARY, _BATCH = 1, 2, 3
 _WORD, _ALIGN = 8, 8
-_STRUCT: Final = 16
-"""Bytes of a node, and of a buffer."""
+_0, _1, _2, _3, _4 = (np.int64(number) for number in range(5))
+_BYTE, _SHORT, _INT, _LONG, _STRUCT = (np.int64(size) for size in (1, 2, 4, 8, 16))
+"""Numbers of fields and sizes, of one type: for literals a kernel would be compiled again with each of them. A node is a
+struct, and so is a buffer."""
 
 
 @nb.njit(**_JIT)
@@ -58,15 +60,15 @@ def _field(data: Any, table: int, number: int, width: int, begin: int, end: int)
     """Where a field of a flatbuffer's table stands; 0: it is not there; -1: outside of `begin` to `end`."""
     if table < begin or table + 4 > end:
         return -1
-    vtable = table - (_read(data, table, 4) ^ 0x80000000) + 0x80000000  # signed
+    vtable = table - (_read(data, table, _INT) ^ 0x80000000) + 0x80000000  # signed
     if vtable < begin or vtable + 4 > end:
         return -1
-    size = _read(data, vtable, 2)
+    size = _read(data, vtable, _SHORT)
     if vtable + size > end:
         return -1
     if 6 + 2 * number > size:
         return 0
-    offset = _read(data, vtable + 4 + 2 * number, 2)
+    offset = _read(data, vtable + 4 + 2 * number, _SHORT)
     if offset == 0:
         return 0
     return table + offset if table + offset + width <= end else -1
@@ -77,36 +79,36 @@ def _followed(data: Any, at: int, end: int) -> int:
     """Where a field that is an offset leads; -1 where it is not there, or leads outside."""
     if at <= 0:
         return -1
-    to = at + _read(data, at, 4)
+    to = at + _read(data, at, _INT)
     return to if to + 4 <= end else -1
 
 
 @nb.njit(**_JIT)
 def _vector(data: Any, table: int, number: int, width: int, begin: int, end: int) -> tuple[int, int]:
     """Where the elements of a vector begin, and how many there are; -1 where they are not whole."""
-    at = _followed(data, _field(data, table, number, 4, begin, end), end)
+    at = _followed(data, _field(data, table, number, _INT, begin, end), end)
     if at < 0:
         return -1, -1
-    count = _read(data, at, 4)
+    count = _read(data, at, _INT)
     return (at + 4, count) if at + 4 + width * count <= end else (-1, -1)
 
 
 @nb.njit(**_JIT)
 def _message(data: Any, begin: int, end: int) -> Any:
     """What a message is, where its table is, and how many bytes of body follow; kind 0 where it cannot be read here."""
-    root = begin + _read(data, begin, 4)
-    version, kind = _field(data, root, 0, 2, begin, end), _field(data, root, 1, 1, begin, end)
-    header, length = _field(data, root, 2, 4, begin, end), _field(data, root, 3, 8, begin, end)
+    root = begin + _read(data, begin, _INT)
+    version, kind = _field(data, root, _0, _SHORT, begin, end), _field(data, root, _1, _BYTE, begin, end)
+    header, length = _field(data, root, _2, _INT, begin, end), _field(data, root, _3, _LONG, begin, end)
     table = _followed(data, header, end)
-    if version <= 0 or kind <= 0 or table < 0 or length < 0 or _read(data, version, 2) != _VERSION:
+    if version <= 0 or kind <= 0 or table < 0 or length < 0 or _read(data, version, _SHORT) != _VERSION:
         return 0, 0, 0
-    return np.int64(data[kind]), table, _read(data, length, 8) if length else np.int64(0)
+    return np.int64(data[kind]), table, _read(data, length, _LONG) if length else np.int64(0)
 
 
 @nb.njit(**_JIT)
 def _buffer(data: Any, buffers: int, number: int, least: int, body: int, length: int) -> int:
     """Where a buffer of at least so many bytes begins; -1 where it is shorter, outside, or not aligned."""
-    offset, size = _read(data, buffers + _STRUCT * number, 8), _read(data, buffers + _STRUCT * number + 8, 8)
+    offset, size = _read(data, buffers + _STRUCT * number, _LONG), _read(data, buffers + _STRUCT * number + 8, _LONG)
     inside = 0 <= offset <= length and 0 <= size <= length - offset
     return body + offset if inside and size >= least and offset % _ALIGN == 0 else -1
 
@@ -114,25 +116,25 @@ def _buffer(data: Any, buffers: int, number: int, least: int, body: int, length:
 @nb.njit(**_JIT)
 def dictionaries_of(data: NDArray[np.uint8], ids: NDArray[np.int64]) -> bool:
     """The dictionary of each field of a schema message, -1 for none; False where it cannot be read here."""
-    begin, end = 8, data.shape[0]
+    begin, end = _LONG, data.shape[0]
     kind, table, _ = _message(data, begin, end)
-    endianness = _field(data, table, 0, 2, begin, end) if kind == _SCHEMA else -1
-    if endianness < 0 or (endianness and _read(data, endianness, 2) != 0):
+    endianness = _field(data, table, _0, _SHORT, begin, end) if kind == _SCHEMA else -1
+    if endianness < 0 or (endianness and _read(data, endianness, _SHORT) != 0):
         return False
-    fields, count = _vector(data, table, 1, 4, begin, end)
+    fields, count = _vector(data, table, _1, _INT, begin, end)
     if count != ids.shape[0]:
         return False
     for number in range(count):
         field = _followed(data, fields + 4 * number, end)
-        encoding = _field(data, field, 4, 4, begin, end)
+        encoding = _field(data, field, _4, _INT, begin, end)
         if encoding < 0:
             return False
         ids[number] = -1
         if encoding:
-            at = _field(data, _followed(data, encoding, end), 0, 8, begin, end)
+            at = _field(data, _followed(data, encoding, end), _0, _LONG, begin, end)
             if at < 0:
                 return False
-            ids[number] = _read(data, at, 8) if at else 0
+            ids[number] = _read(data, at, _LONG) if at else 0
     return True
 
 
@@ -161,9 +163,9 @@ def _laid_out(data: Any, at: int, end: int, fields: Any, dictionaries: Any, most
     found[:, ENTRIES] = -1
     rows = np.int64(LEFT)
     while at < end:
-        if at + 8 > end or _read(data, at, 4) != _CONTINUES:
+        if at + 8 > end or _read(data, at, _INT) != _CONTINUES:
             return LEFT
-        size = _read(data, at + 4, 4)
+        size = _read(data, at + 4, _INT)
         if size == 0:
             at += 8
             break
@@ -188,20 +190,20 @@ def _laid_out(data: Any, at: int, end: int, fields: Any, dictionaries: Any, most
 
 @nb.njit(**_JIT)
 def _dictionary(data: Any, table: int, begin: int, body: int, length: int, dictionaries: Any, found: Any) -> bool:
-    number, delta = _field(data, table, 0, 8, begin, body), _field(data, table, 2, 1, begin, body)
-    inner = _followed(data, _field(data, table, 1, 4, begin, body), body)
-    if number < 0 or delta < 0 or (delta and data[delta]) or inner < 0 or _field(data, inner, 3, 4, begin, body):
+    number, delta = _field(data, table, _0, _LONG, begin, body), _field(data, table, _2, _BYTE, begin, body)
+    inner = _followed(data, _field(data, table, _1, _INT, begin, body), body)
+    if number < 0 or delta < 0 or (delta and data[delta]) or inner < 0 or _field(data, inner, _3, _INT, begin, body):
         return False
-    nodes, many = _vector(data, inner, 1, _STRUCT, begin, body)
-    buffers, parts = _vector(data, inner, 2, _STRUCT, begin, body)
-    if many != 1 or parts != 3 or _read(data, nodes + 8, 8) != 0:  # noqa: PLR2004  validity, cuts, texts
+    nodes, many = _vector(data, inner, _1, _STRUCT, begin, body)
+    buffers, parts = _vector(data, inner, _2, _STRUCT, begin, body)
+    if many != 1 or parts != 3 or _read(data, nodes + 8, _LONG) != 0:  # noqa: PLR2004  validity, cuts, texts
         return False
-    count = _read(data, nodes, 8)
+    count = _read(data, nodes, _LONG)
     if not 0 <= count <= length:
         return False
-    wanted, known = _read(data, number, 8) if number else np.int64(0), False
-    cuts = _buffer(data, buffers, 1, 4 * (count + 1) if count else 0, body, length)
-    texts = _buffer(data, buffers, 2, 0, body, length)
+    wanted, known = _read(data, number, _LONG) if number else np.int64(0), False
+    cuts = _buffer(data, buffers, _1, 4 * (count + 1) if count else _0, body, length)
+    texts = _buffer(data, buffers, _2, _0, body, length)
     if cuts < 0 or texts < 0:
         return False
     for column in range(CODES):
@@ -209,7 +211,7 @@ def _dictionary(data: Any, table: int, begin: int, body: int, length: int, dicti
             if found[column, ENTRIES] >= 0:
                 return False
             found[column, ENTRIES], found[column, CUTS] = count, cuts
-            found[column, TEXTS], found[column, SIZE] = texts, _read(data, buffers + 2 * _STRUCT + 8, 8)
+            found[column, TEXTS], found[column, SIZE] = texts, _read(data, buffers + 2 * _STRUCT + 8, _LONG)
             known = True
     return known
 
@@ -226,21 +228,21 @@ def _batch(
     most: int,
     found: Any,
 ) -> Any:
-    at = _field(data, table, 0, 8, begin, body)
-    compression, variadic = _field(data, table, 3, 4, begin, body), _field(data, table, 4, 4, begin, body)
-    nodes, many = _vector(data, table, 1, _STRUCT, begin, body)
-    buffers, parts = _vector(data, table, 2, _STRUCT, begin, body)
+    at = _field(data, table, _0, _LONG, begin, body)
+    compression, variadic = _field(data, table, _3, _INT, begin, body), _field(data, table, _4, _INT, begin, body)
+    nodes, many = _vector(data, table, _1, _STRUCT, begin, body)
+    buffers, parts = _vector(data, table, _2, _STRUCT, begin, body)
     if at < 0 or compression or variadic or many != fields.shape[0]:
         return LEFT
-    rows = _read(data, at, 8) if at else np.int64(0)
+    rows = _read(data, at, _LONG) if at else np.int64(0)
     if not 0 <= rows <= most:
         return LEFT
     part = 0
     for field in range(fields.shape[0]):
         column = fields[field]
-        nulls = _read(data, nodes + _STRUCT * field + 8, 8)
+        nulls = _read(data, nodes + _STRUCT * field + 8, _LONG)
         plain = column < CODES and dictionaries[column] < 0
-        if part + (3 if plain else 2) > parts or _read(data, nodes + _STRUCT * field, 8) != rows:
+        if part + (3 if plain else 2) > parts or _read(data, nodes + _STRUCT * field, _LONG) != rows:
             return LEFT
         if nulls < 0 or (nulls and column < COLUMNS - 2):  # dates may be unknown
             return LEFT
@@ -253,8 +255,8 @@ def _batch(
         found[column, DATA] = values
         if plain:
             found[column, DATA], found[column, ENTRIES], found[column, CUTS] = -1, rows, values
-            found[column, TEXTS] = _buffer(data, buffers, part + 2, 0, body, length)
-            found[column, SIZE] = _read(data, buffers + _STRUCT * (part + 2) + 8, 8)
+            found[column, TEXTS] = _buffer(data, buffers, part + 2, _0, body, length)
+            found[column, SIZE] = _read(data, buffers + _STRUCT * (part + 2) + 8, _LONG)
             if found[column, TEXTS] < 0:
                 return LEFT
         if column < CODES and found[column, ENTRIES] < 0:
