@@ -149,8 +149,8 @@ class _Maker:
             self._process.kill()
 
     async def ended(self) -> None:
-        """Wait for its end."""
-        await self._process.wait()
+        """Wait for its end, and take what it still had to say: its pipes are closed then."""
+        await self._process.communicate()
 
 
 def _follow(progress: Progress, told: Told) -> None:

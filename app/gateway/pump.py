@@ -18,6 +18,7 @@ from engine.views import (
     INVENTORY,
     POSITION_COLUMNS,
     POSITIONS,
+    TABLES,
     TEMPERATURES,
     InventoryColumns,
     Membership,
@@ -269,6 +270,7 @@ class Pump:
         if attachment.columns is None:
             return
         rules, epoch = attachment.columns.version, attachment.tables.count(Word.EPOCH)
+        versions = {table: attachment.inventory.version(table) for table in TABLES}
         under_way = sum(view.renewing for view in views)
         for view in views:
             if view.renewing or view.problem or under_way >= MAX_RENEWALS:
@@ -276,8 +278,8 @@ class Pump:
             wanted = view.wanted
             known = view.membership
             outdated = known is None or known.sight.rules not in (None, rules) or not wanted.within(known.wanted)
-            version = attachment.inventory.version(view.query.table)
-            if outdated or (now_s - view.renewed_s >= period_s and _changed(view, epoch, version, now_s)):
+            table = view.query.table
+            if outdated or (now_s - view.renewed_s >= period_s and _changed(view, epoch, versions[table], now_s)):
                 view.renewing, view.renewed_s, view.epoch = True, now_s, epoch
                 under_way += 1
                 self._start(self._renewal(attachment, view, wanted))

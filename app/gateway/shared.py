@@ -86,10 +86,20 @@ class SharedView:
     """Why the query has no answer."""
     _groups: dict[tuple[bytes, ...], int] = field(default_factory=dict)
     _outlines: dict[Opening, Outline] = field(default_factory=dict)
+    _wanted: Wanted | None = None
 
     @property
     def wanted(self) -> Wanted:
-        """What its windows look at."""
+        """What its windows look at; asked at every poll, and made anew when a window came or went."""
+        if self._wanted is None:
+            self._wanted = self._all_wanted()
+        return self._wanted
+
+    def changed_windows(self) -> None:
+        """A window came or went."""
+        self._wanted = None
+
+    def _all_wanted(self) -> Wanted:
         places = [window.place for window in self.windows.values()]
         totals = any(place.totals for place in places)
         if not self.query.groups and not totals:
@@ -294,6 +304,7 @@ class Views:
         window = view.windows.get(place.key)
         if window is None:
             window = view.windows[place.key] = SharedWindow(view, place)
+            view.changed_windows()
         window.viewers.add(viewer)
         return window
 
@@ -303,5 +314,6 @@ class Views:
         view = window.view
         if not window.viewers:
             view.windows.pop(window.place.key, None)
+            view.changed_windows()
         if not view.windows:
             self.by_selection.pop(view.query.selection, None)

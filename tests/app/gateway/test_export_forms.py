@@ -4,31 +4,28 @@ import asyncio
 import csv
 import io
 import json
-import re
 import time
-import zipfile
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
-from xml.etree import ElementTree as ET
 
-import numpy as np
 import pyarrow as pa
 import pytest
+import pytest_asyncio
 from tornado.httpclient import AsyncHTTPClient, HTTPResponse
 
 from app import tickets
 from app.bench.synthetic import synthetic_positions, synthetic_tables
-from app.export import cells, csv_form, xlsx_form
+from app.export import cells
 from app.gateway.server import Gateway, serving
 from app.settings import Settings
 from engine.tables import Tables, Word
-from engine.views import Condition, Inventory, Query
+from tests.app.gateway.workbooks import workbook
 from tests.engine.plain_tables import COLUMNS, Row, plain_rows, plain_sum
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 Fetch = Callable[..., Awaitable[HTTPResponse]]
 NASTY = [
     "=1+1",
@@ -43,8 +40,6 @@ NASTY = [
     "<&>_x0041_ \x01",
 ]
 NAME = "export-forms"
-_CELL = re.compile(r"_x([0-9A-F]{4})_")
-_S = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +58,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Tables, Se
     tables.close()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def served(world: tuple[Tables, Settings, list[Row]]) -> Any:
     """A gateway, and a way to ask it."""
     tables, settings, _ = world
@@ -79,30 +74,6 @@ async def served(world: tuple[Tables, Settings, list[Row]]) -> Any:
         while (await get("/health/ready")).code != 200:
             tables.state[Word.HEARTBEAT_NS] = time.time_ns()
         yield gateway, get
-
-
-def workbook(data: bytes) -> dict[str, list[list[str | float | None]]]:
-    """By name of the sheet its rows, as a spreadsheet reads them: texts, numbers, None for an empty cell."""
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        assert archive.testzip() is None
-
-        def read(name: str) -> ET.Element:
-            return ET.fromstring(archive.read(name))
-
-        texts = ["".join(t.text or "" for t in item.iter(f"{_S}t")) for item in read("xl/sharedStrings.xml")]
-        texts = [_CELL.sub(lambda found: chr(int(found[1], 16)), text) for text in texts]
-        sheets = [sheet.attrib["name"] for sheet in read("xl/workbook.xml").iter(f"{_S}sheet")]
-
-        def cell(of: ET.Element) -> str | float | None:
-            value = of.find(f"{_S}v")
-            if value is None or value.text is None:
-                return None
-            return texts[int(value.text)] if of.attrib.get("t") == "s" else float(value.text)
-
-        return {
-            name: [[cell(of) for of in row] for row in read(f"xl/worksheets/sheet{n}.xml").iter(f"{_S}row")]
-            for n, name in enumerate(sheets, 1)
-        }
 
 
 def shown(row: Row, name: str) -> Any:
@@ -274,28 +245,3 @@ async def test_a_reader_that_goes_away_ends_the_making(
         pass
     assert (await get("/export/positions.csv", columns="td")).code == 200, "the next one is made"
     del reader
-
-
-def test_chunks_and_sheets_put_together_are_the_whole(
-    world: tuple[Tables, Settings, list[Row]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    lines = Inventory(world[0]).lines(Query(("name", "td", "rate"), table="positions"), time.time_ns())
-    whole = b"".join(data for _, data in csv_form.written(lines))
-    for module in (csv_form, xlsx_form):
-        monkeypatch.setattr(module, "PER_CHUNK", 7)
-    monkeypatch.setattr(xlsx_form, "MAX_LINES", 100)
-    assert b"".join(data for _, data in csv_form.written(lines)) == whole
-    sheets = workbook(b"".join(data for _, data in xlsx_form.written(lines, {"as_of": "now"})))
-    assert list(sheets) == ["Rows", "Rows 2", "Rows 3", "Rows 4", "About"]
-    assert {len(rows) for name, rows in sheets.items() if name != "About"} == {101}
-    numbers = [row[1] for name, rows in sheets.items() if name != "About" for row in rows[1:]]
-    assert numbers == [float(number) for number in lines.of("td").tolist()]
-
-
-def test_a_file_of_nothing_is_a_file(world: tuple[Tables, Settings, list[Row]]) -> None:
-    none = Query(("name", "td"), table="positions", where=(Condition("book", "in", ("nobody",)),))
-    lines = Inventory(world[0]).lines(none, time.time_ns())
-    assert b"".join(data for _, data in csv_form.written(lines)) == b"name,td\r\n"
-    assert workbook(b"".join(data for _, data in xlsx_form.written(lines, {})))["Rows"] == [["name", "td"]]
-    assert len(lines.of("td")) == 0
-    assert np.issubdtype(lines.of("td").dtype, np.integer)
