@@ -106,6 +106,21 @@ def add_rows(
 
 
 @nb.njit(**_JIT)
+def add_words(
+    position: NDArray[np.int64],
+    ids: NDArray[np.int32],
+    group: NDArray[np.int32],
+    words: NDArray[np.uint64],
+    sums: NDArray[np.int64],
+) -> None:
+    """Add words of rows to the sums of their groups, (groups, words): what many columns are made of is read once a row."""
+    for i in range(ids.size):
+        row, g = np.uint64(ids[i]) - np.uint64(1), np.uint64(group[i])
+        for k in range(words.size):
+            sums[g, k] += position[row, words[k]]
+
+
+@nb.njit(**_JIT)
 def copy_rows(
     position: NDArray[np.int64], rows: NDArray[np.int64], words: NDArray[np.int64], out: NDArray[np.int64]
 ) -> None:

@@ -17,7 +17,7 @@ from engine.events import EVENT
 from engine.model import HEAD_WORDS, Kind
 from engine.tables import Tables, TornReadError, Word
 from engine.views_columns import Column
-from engine.views_position_columns import IS_CONTRACT, PARTS, POSITION_COLUMNS, ROW_WORDS, Part
+from engine.views_position_columns import IS_CONTRACT, PARTS, POSITION_COLUMNS, ROW_WORDS, Form, Part
 from engine.views_reference import Reference
 from engine.views_sight import Ids
 from engine.views_texts import Texts
@@ -149,8 +149,26 @@ class PositionSight:
         self, columns: Sequence[Column], ids: Ids, group: NDArray[np.int32], groups: int
     ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         sums, known = np.zeros((groups, len(columns)), np.int64), np.zeros((groups, len(columns)), np.bool_)
-        kernel.add_rows(self._rows, ids, group, self._plan(columns), sums, known)
+        plain = [at for at, column in enumerate(columns) if column.item == Form.WORDS]
+        if plain:
+            sums[:, plain] = self._sums_of_words([columns[at] for at in plain], ids, group, groups)
+            known[:, plain] = (np.bincount(group, minlength=groups) > 0)[:, None]
+        if rest := [at for at, column in enumerate(columns) if column.item != Form.WORDS]:
+            own, there = np.zeros((groups, len(rest)), np.int64), np.zeros((groups, len(rest)), np.bool_)
+            kernel.add_rows(self._rows, ids, group, self._plan([columns[at] for at in rest]), own, there)
+            sums[:, rest], known[:, rest] = own, there
         return sums, known
+
+    def _sums_of_words(
+        self, columns: Sequence[Column], ids: Ids, group: NDArray[np.int32], groups: int
+    ) -> NDArray[np.int64]:
+        """Sums of columns that are sums of words: the same as the columns of the words' sums."""
+        words = words_of(columns).tolist()
+        by_word = np.zeros((groups, len(words)), np.int64)
+        places = np.array([self._words[word] for word in words], np.uint64)
+        kernel.add_words(self._rows.position, ids, group, places, by_word)
+        signs = np.array([[(word in c.plus) - (word in c.minus) for c in columns] for word in words], np.int64)
+        return by_word @ signs
 
     def _plan(self, columns: Sequence[Column]) -> kernel.Plan:
         return plan_of(columns, self._words)
@@ -243,6 +261,7 @@ def warm() -> None:
     PositionWindow(rows, nobody, plan).read()
     sums, known = np.zeros((1, len(numbers)), np.int64), np.zeros((1, len(numbers)), np.bool_)
     kernel.add_rows(rows, nobody, nobody - 1, plan, sums, known)
+    kernel.add_words(rows.position, nobody, nobody - 1, np.zeros(1, np.uint64), sums)
     kernel.copy_rows(rows.position, np.zeros(1, np.int64), np.arange(2), np.zeros((1, 2), np.int64))
     kernel.rows_of(np.zeros(1, EVENT), _fixed_words(), rows.position, np.zeros(1, np.int64))
     kernel.add_column(sums[0], 0, np.zeros(len(numbers), np.int32), np.zeros(1, np.int64), np.zeros(1, np.bool_))
