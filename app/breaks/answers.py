@@ -1,7 +1,7 @@
 """Breaks as they go over the wire."""
 
 import datetime as dt
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from msgspec import Meta, Struct
 
@@ -260,32 +260,27 @@ def moment(at_ns: int) -> dt.datetime | None:
     return time_of(at_ns) if at_ns else None
 
 
+_AS_FOUND: Final = (
+    *(name for name in Facts.__struct_fields__ if name in BreakAnswer.__struct_fields__ and name != "causes"),
+    "explained",
+    "affected",
+)
+"""What the answer takes over as it was found."""
+
+
 def fields_of(
     life: Life, rank: int | None, age_days: int, ids: dict[str, int], *, causes: bool = True
 ) -> dict[str, Any]:
     """The fields of `BreakAnswer`. `ids`: numbers of breaks by their keys."""
     facts, about = life.facts, life.facts.about
     named = {name: getattr(about, name) for name in Subject.__struct_fields__}
+    named |= {name: getattr(facts, name) for name in _AS_FOUND}
     return named | {
         "id": break_id(life.number),
-        "kind": facts.kind,
-        "severity": facts.severity,
         "state": life.state,
-        "title": facts.title,
-        "unit": facts.unit,
-        "ours": facts.ours,
-        "theirs": facts.theirs,
-        "quantity": facts.quantity,
-        "tolerance": facts.tolerance,
-        "value": facts.value,
-        "explained": facts.explained,
         "unexplained": abs(facts.quantity) - facts.explained,
         "cause": _likeliest(facts),
         "causes": [_cause(one, ids) for one in facts.causes] if causes else [],
-        "sellable": facts.sellable,
-        "lendable": facts.lendable,
-        "located": facts.located,
-        "affected": facts.affected,
         "rank": rank,
         "value_date": dt.date(1970, 1, 1) + dt.timedelta(days=life.first_day),
         "first_seen_at": time_of(life.first_seen_ns),

@@ -28,6 +28,9 @@ BENCHES: Final = {
     "history": "write down every number once a minute, and draw one security",
     "start": "from `ims run` to first data on the page",
     "export": "renewals of two million rows, files of a million lines, and frames beside them",
+    "pages": "every page to its first data, and back after its process was killed",
+    "sessions": "a hundred people with a page and a grid each",
+    "soak": "eight hours of somebody's day, without the pauses: memory of server and browser",
     "grid": "a hundred grids that look at a table of which every row changes",
 }
 
