@@ -20,6 +20,10 @@ from engine.views import SecurityDetail
 from layouts.explain import CHAIN, Step, day_labels, ladder
 from layouts.palette import FONT, Palette
 
+WATERFALL: Final = "waterfall"
+LADDER: Final = "ladder"
+MINUTES: Final = "minutes"
+"""Names of the charts, by which a browser finds the one that is to be a picture."""
 _BAR_AND_TEXT_PX: Final = 150
 """About what a bar and its figure have between them on a small screen."""
 _LETTER_PX: Final = 6
@@ -43,7 +47,7 @@ class Waterfall:
         self._source.selected.on_change("indices", self._picked)
         self._y = FactorRange(factors=[], range_padding=0.02)
         self._x = Range1d(start=0, end=1)
-        self.figure = _figure(palette, y_range=self._y, x_range=self._x)
+        self.figure = _figure(palette, name=WATERFALL, y_range=self._y, x_range=self._x)
         bars = self.figure.hbar(
             y="label",
             left="left",
@@ -102,7 +106,7 @@ class LadderChart:
     def __init__(self, palette: Palette) -> None:
         self._source = ColumnDataSource({name: [] for name in ("day", "receipts", "deliveries", "projected")})
         self._x = FactorRange(factors=[])
-        self.figure = _figure(palette, x_range=self._x)
+        self.figure = _figure(palette, name=LADDER, x_range=self._x)
         width: dict[str, Any] = {"width": 0.55, "source": self._source}
         bars = [
             self.figure.vbar(x="day", top="receipts", color=palette.plus, legend_label="Receipts", **width),
@@ -132,7 +136,7 @@ class HistoryChart:
     def __init__(self, palette: Palette, titles: Sequence[str]) -> None:
         self._source = ColumnDataSource({name: [] for name in ("time", *_LINES)})
         self._x = Range1d(start=0, end=_SHORTEST_MS)
-        self.figure = _figure(palette, x_axis_type="datetime", x_range=self._x)
+        self.figure = _figure(palette, name=MINUTES, x_axis_type="datetime", x_range=self._x)
         colours, dashes = (palette.other, palette.accent, palette.plus), ("solid", "dashed", "solid")
         looks = list(zip(_LINES, titles, colours, dashes, strict=True))
         for name, label, colour, dash in looks:

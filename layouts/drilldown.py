@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from html import escape
 from typing import Any, Final
 
@@ -12,13 +13,15 @@ from panel.io.state import set_curdoc
 from engine.model import DAYS
 from engine.views import By, Explanation, SecurityDetail, SegmentMissingError, TornReadError, is_overborrow
 from layouts import formats
-from layouts.charts import HistoryChart, LadderChart, Waterfall
+from layouts.charts import LADDER, MINUTES, WATERFALL, HistoryChart, LadderChart, Waterfall
 from layouts.components.choices import Choices
+from layouts.components.event_list import EventList
 from layouts.components.fact_table import FactTable
 from layouts.components.live_grid import LiveGrid
-from layouts.explain import CHAIN, choosable, first_choice, inputs, rule_text, split_steps, steps, words
+from layouts.explain import CHAIN, choosable, inputs, rule_text, split_steps, steps, words
 from layouts.lookup import Lookup
 from layouts.palette import PALETTES
+from layouts.place import SECURITY, Place, parts_of, resolved
 from layouts.tables import (
     EVENT_ALIGN,
     EVENT_HEAD,
@@ -34,7 +37,8 @@ from layouts.tables import (
 log = structlog.get_logger()
 PERIOD_MS: Final = 1000
 _NONE: Final = "\N{EN DASH}"
-_DAYS: Final = [f"SD{day}" for day in range(DAYS)]
+_DAY: Final = "SD"
+_DAYS: Final = [f"{_DAY}{day}" for day in range(DAYS)]
 _PANE: Final = {
     "flex": "1 1 0",
     "height": "100%",
@@ -84,16 +88,20 @@ class DrillDown:
         self._detail: SecurityDetail | None = None
         self._told: Explanation | None = None
         self._head = pn.pane.HTML("", margin=(4, 90, 0, 10), height=22, sizing_mode="stretch_width")
-        self._made = _titled("How it is made")
+        self._place = Place.read(link.place)
+        self._following = False
+        """Choices are being put right by us: no step of a person."""
+        self._made = _titled("How it is made", WATERFALL)
         self._from = _titled("Rows by book")
         for choices in (self._made, self._from):
-            choices.param.watch(lambda _event: self._show(), "chosen")
+            choices.param.watch(self._chosen, "chosen")
         self.view = pn.Column(
             sizing_mode="stretch_both", margin=0, styles={"height": "100%", "background": "var(--panel)"}
         )
         self._document: Any = pn.state.curdoc
         self._timer: Any = None
         link.param.watch(self._selected, "selected")
+        link.param.watch(self._went, "place")
         link.param.watch(self._rebuilt, "theme")
         link.param.watch(lambda _event: self._show(), "row")
 
@@ -109,6 +117,42 @@ class DrillDown:
         self._document.add_next_tick_callback(self._renew)
         if self._timer is None:
             self._timer = self._document.add_periodic_callback(self._renew, PERIOD_MS)
+
+    def _went(self, _event: Any) -> None:
+        """The browser is somewhere else: a number was clicked, or the button back."""
+        place = Place.read(self._link.place)
+        if place == self._place:
+            return
+        self._place = place
+        of = self._link.place.get(
+            SECURITY, self._link.selected
+        )  # of another one: it comes next, and says what day is its own
+        if self._detail is not None and self._detail.text["code"] == of:
+            self._offer(self._detail)
+            self._show()
+
+    def _chosen(self, _event: Any) -> None:
+        """A person chose something beside a title."""
+        if self._following:
+            return
+        made = self._made.chosen
+        number, day = made.get("calculation", ""), made.get("day", "").removeprefix(_DAY)
+        of = self._from.chosen.get("input", _ALL_ROWS)
+        other = (number, of) != (self._place.num, self._place.of)
+        told = "" if made.get("view") == _STEPS else made.get("view", "")
+        self._go(Place(number, day, told, of, "" if other else self._place.line), step=True)
+        self._show()
+
+    def _go(self, place: Place, *, step: bool) -> None:
+        self._place = place
+        if (written := place.written(step=step)) != self._link.place:
+            self._link.place = written
+
+    def _picked_row(self, table: FactTable) -> None:
+        """A row was chosen, or let go: its events are shown."""
+        if not self._following and table.picked != self._place.line:
+            self._go(replace(self._place, line=table.picked), step=True)
+            self._show()
 
     def _rebuilt(self, _event: Any) -> None:
         if self._parts and self._detail is not None:
@@ -128,17 +172,18 @@ class DrillDown:
         titles = [detail.catalogue.calculations[detail.catalogue.playing(role)].title for role in CHAIN]
         fall, ladder, history = Waterfall(palette, self._pick), LadderChart(palette), HistoryChart(palette, titles)
         rows = FactTable(titles=list(ROW_HEAD), sides=list(ROW_ALIGN), sizing_mode="stretch_both")
-        events = FactTable(titles=list(EVENT_HEAD), sides=list(EVENT_ALIGN), sizing_mode="stretch_both")
+        rows.param.watch(lambda _event: self._picked_row(rows), "picked")
+        events = EventList(titles=list(EVENT_HEAD), sides=list(EVENT_ALIGN), sizing_mode="stretch_both")
 
         def chart(made: Any) -> pn.pane.Bokeh:
             return pn.pane.Bokeh(made.figure, sizing_mode="stretch_both", margin=0)
 
         self._parts = [
             Part(self._made, chart(fall), lambda d: self._show_made(d, fall), grow=1.1),
-            Part(_titled("Settlement ladder"), chart(ladder), ladder.update, grow=0.9),
-            Part(_titled("Last minutes"), chart(history), history.update, grow=0.8),
+            Part(_titled("Settlement ladder", LADDER), chart(ladder), ladder.update, grow=0.9),
+            Part(_titled("Last minutes", MINUTES), chart(history), history.update, grow=0.8),
             Part(self._from, rows, lambda d: self._show_rows(d, rows), grow=1.85),
-            Part(_titled("Latest events"), events, lambda d: setattr(events, "rows", latest_events(d)), grow=1.45),
+            Part(_titled("Events"), events, lambda d: self._show_events(d, events), grow=1.9),
         ]
         for part in self._parts:
             part.show(detail)
@@ -173,18 +218,23 @@ class DrillDown:
         self._show(trouble)
 
     def _offer(self, detail: SecurityDetail) -> None:
-        """What can be chosen of a security; a calculation and a way to look at it stay as they were for the one before."""
-        calculations = choosable(detail)
-        kept = self._made.chosen.get("calculation")
-        if kept not in dict(calculations):
-            kept = first_choice(detail)
+        """What can be chosen of a security, and what is: as the address says, else as it was for the one before."""
+        place = resolved(self._place, detail, self._made.chosen.get("calculation", ""))
         fields: list[dict[str, Any]] = [
             {"name": "day", "label": "Day", "options": [[day, day] for day in _DAYS], "buttons": True},
-            {"name": "calculation", "label": "Number", "options": [list(each) for each in calculations]},
+            {"name": "calculation", "label": "Number", "options": [list(each) for each in choosable(detail)]},
             {"name": "view", "label": "Told", "options": _VIEWS},
         ]
-        view = self._made.chosen.get("view", _STEPS)
-        self._made.offer(fields, {"day": _DAYS[detail.market.settle_days], "calculation": kept, "view": view})
+        view = place.told if place.told in dict(_VIEWS) else _STEPS
+        self._follow(self._made, fields, {"day": f"{_DAY}{place.day}", "calculation": place.num, "view": view})
+        self._go(replace(place, told="" if view == _STEPS else view), step=False)
+
+    def _follow(self, choices: Choices, fields: list[dict[str, Any]], chosen: dict[str, str]) -> None:
+        self._following = True
+        try:
+            choices.offer(fields, chosen)
+        finally:
+            self._following = False
 
     def _explained(self, detail: SecurityDetail) -> Explanation:
         """The number chosen."""
@@ -200,7 +250,7 @@ class DrillDown:
         explained, view = self._explained(detail), self._made.chosen["view"]
         shown = steps(explained) if view == _STEPS else split_steps(explained, By(view))
         unit, currencies = explained.calculation.unit, self._currencies(detail)
-        picked = self._from.chosen.get("input", _ALL_ROWS)
+        picked = self._place.of
         fall.update(shown, lambda value: formats.number(value, unit, currencies), formats.scale(unit), picked)
 
     def _show_rows(self, detail: SecurityDetail, table: FactTable) -> None:
@@ -210,25 +260,35 @@ class DrillDown:
         if is_overborrow(explained):
             options.append([_RETURNS, "Suggested returns"])
         options += [[key, f"{each.title} in {of.calculation.title}"] for key, (of, each) in known.items()]
-        picked = self._from.chosen.get("input", _ALL_ROWS)
-        picked = picked if picked in dict(options) else _ALL_ROWS
-        self._from.offer([{"name": "input", "label": "Rows of", "options": options}], {"input": picked})
+        picked = self._place.of if self._place.of in dict(options) else _ALL_ROWS
+        self._follow(self._from, [{"name": "input", "label": "Rows of", "options": options}], {"input": picked})
         if picked == _ALL_ROWS:
-            table.note = ""
-            table.rows, table.marked = rows_by_book(detail, first=self._link.row)
+            note, (shown, keys, marked) = "", rows_by_book(detail, first=self._link.row)
         elif picked == _RETURNS:
-            table.note, table.rows = returns_text(detail, explained.day), returned(detail, explained.day)
-            table.marked = -1
+            note, (shown, keys), marked = returns_text(detail, explained.day), returned(detail, explained.day), -1
         else:
             of, given = known[picked]
             more = f" · the largest {ROWS_SHOWN} of {len(given.rows)} rows" if len(given.rows) > ROWS_SHOWN else ""
-            table.note = rule_text(of, given, self._currencies(detail)) + more
-            table.rows, table.marked = rows_by_book(detail, given, self._link.row)
+            note = rule_text(of, given, self._currencies(detail)) + more
+            shown, keys, marked = rows_by_book(detail, given, self._link.row)
+        self._following = True
+        try:
+            table.note = note
+            table.put(shown, keys, marked=marked, picked=self._place.line)
+        finally:
+            self._following = False
+
+    def _show_events(self, detail: SecurityDetail, events: EventList) -> None:
+        row = parts_of(self._place.line)
+        rows, keys = latest_events(detail, self._lookup.topics, self._place.line)
+        note = "" if row is None else f"Of the row {' · '.join(filter(None, (row[0], words(row[1]), row[2])))}"
+        events.put(rows, keys, detail.text["code"], row, note)
 
     def _pick(self, key: str) -> None:
         """A bar of the waterfall was chosen."""
-        if self._from.chosen.get("input", _ALL_ROWS) != key:
-            self._from.chosen = {"input": key}
+        if self._place.of != key:
+            self._go(replace(self._place, of=key, line=""), step=True)
+            self._show()
 
     def _currencies(self, detail: SecurityDetail) -> tuple[str, str]:
         return detail.text["currency"], self._lookup.reporting_currency
@@ -261,8 +321,9 @@ def _headline(detail: SecurityDetail | None, trouble: str) -> str:
     return _line(f"<b style='font-size:13px'>{escape(text['name'])}</b> &nbsp;{names} &nbsp;{told}")
 
 
-def _titled(title: str) -> Choices:
-    return Choices(title=title, sizing_mode="stretch_width", margin=0)
+def _titled(title: str, picture: str = "") -> Choices:
+    """`picture`: the name of the chart beneath it."""
+    return Choices(title=title, picture=picture, sizing_mode="stretch_width", margin=0)
 
 
 def _line(html: str) -> str:

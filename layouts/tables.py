@@ -1,26 +1,33 @@
 """What the drill-down's tables say, as rows of text."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import numpy as np
 
 from engine.model import PRICE_UNIT, RATE_UNIT, Flag, Op
-from engine.views import Input, SecurityDetail, suggested_returns
+from engine.views import Input, RecentEvent, SecurityDetail, suggested_returns
 from layouts.explain import words
+from layouts.place import parts_of, row_key
 
 ROWS_SHOWN = 300
 RETURNS_TOLD = 5
 ROW_HEAD = ("Book", "Type", "Client", "Depot", "Gives", "TD", "SD", "SD0", "SD1", "SD2", "SD3", "SD4", "AU")
 ROW_ALIGN = ("l",) * 4 + ("r",) * 8 + ("l",)
-EVENT_HEAD = ("Time UTC", "Event", "Quantity", "Book", "Type", "Depot", "Settles", "Source", "Seq")
-EVENT_ALIGN = ("l", "l", "r", "l", "l", "l", "l", "l", "r")
+EVENT_HEAD = (
+    *("Time UTC", "Received", "Event", "Quantity", "Book", "Type", "Depot", "Settles", "Source", "Seq", "Topic"),
+    *("Part.", "Offset"),
+)
+EVENT_ALIGN = ("l", "l", "l", "r", "l", "l", "l", "l", "l", "r", "l", "r", "r")
 
 
-def rows_by_book(detail: SecurityDetail, given: Input | None = None, first: int = 0) -> tuple[list[list[str]], int]:
+def rows_by_book(
+    detail: SecurityDetail, given: Input | None = None, first: int = 0
+) -> tuple[list[list[str]], list[str], int]:
     """The security's rows, the largest first; of an input exactly its rows, by what each of them gives.
 
-    `first`: a row of the position table, counted from 1, that comes before all others. Returns the rows, and at which place
-    it is: -1 where it is not among them.
+    `first`: a row of the position table, counted from 1, that comes before all others. Returns the rows, their keys, and at
+    which place it is: -1 where it is not among them.
     """
     rows = detail.rows
     if given is None:
@@ -32,12 +39,15 @@ def rows_by_book(detail: SecurityDetail, given: Input | None = None, first: int 
     wanted = rows.number[places] == first - 1
     # the one that is asked for first, then by size
     largest = np.lexsort((-size, ~wanted))[:ROWS_SHOWN]
-    return [_row(detail, int(places[i]), gives[i]) for i in largest], 0 if wanted.any() else -1
+    keys = [row_key(detail, int(places[i])) for i in largest]
+    return [_row(detail, int(places[i]), gives[i]) for i in largest], keys, 0 if wanted.any() else -1
 
 
-def returned(detail: SecurityDetail, day: int) -> list[list[str]]:
-    """Borrows to give back, the dearest first; what each gives is what goes back of it."""
-    return [_row(detail, each.row, f"{each.quantity:,}") for each in suggested_returns(detail.copy, day)]
+def returned(detail: SecurityDetail, day: int) -> tuple[list[list[str]], list[str]]:
+    """Borrows to give back, the dearest first; what each gives is what goes back of it. And their keys."""
+    found = suggested_returns(detail.copy, day)
+    rows = [_row(detail, each.row, f"{each.quantity:,}") for each in found]
+    return rows, [row_key(detail, each.row) for each in found]
 
 
 def returns_text(detail: SecurityDetail, day: int) -> str:
@@ -65,19 +75,34 @@ def _row(detail: SecurityDetail, i: int, gives: str) -> list[str]:
     ]
 
 
-def latest_events(detail: SecurityDetail) -> list[list[str]]:
-    """The security's newest events, the newest first."""
+def latest_events(
+    detail: SecurityDetail, topics: Sequence[str] = (), row: str = ""
+) -> tuple[list[list[str]], list[str]]:
+    """The security's newest events (`row`: of the row with that key), the newest first; and what each is known by."""
+    of = parts_of(row)
+    events = [each for each in detail.events if of is None or (each.book, each.kind, each.depot) == of]
+    return [_event(each, topics) for each in events], [f"{each.source} {each.seq}" for each in events]
+
+
+def _event(event: RecentEvent, topics: Sequence[str]) -> list[str]:
     return [
-        [
-            f"{datetime.fromtimestamp(event.time_ns / 1e9, UTC):%H:%M:%S.%f}"[:-3],
-            words(event.op) + (" (cancel)" if event.flags & Flag.CANCEL else ""),
-            f"{event.quantity / PRICE_UNIT:,.4f}" if event.op == Op.PRICE.name else f"{event.quantity:,}",
-            event.book,
-            "" if event.op == Op.PRICE.name else words(event.kind),
-            event.depot,
-            event.settle_date.isoformat() if event.settle_date else "",
-            event.source,
-            str(event.seq),
-        ]
-        for event in detail.events
+        _moment(event.time_ns),
+        _moment(event.received_ns) if event.received_ns else "",
+        words(event.op) + (" (cancel)" if event.flags & Flag.CANCEL else ""),
+        f"{event.quantity / PRICE_UNIT:,.4f}" if event.op == Op.PRICE.name else f"{event.quantity:,}",
+        event.book,
+        "" if event.op == Op.PRICE.name else words(event.kind),
+        event.depot,
+        event.settle_date.isoformat() if event.settle_date else "",
+        event.source,
+        str(event.seq),
+        topics[event.topic] if event.topic < len(topics) else f"#{event.topic}",
+        str(event.partition),
+        f"{event.offset:,}",
     ]
+
+
+def _moment(ns: int) -> str:
+    """Time of day, to the millisecond."""
+    at = datetime.fromtimestamp(ns / 1e9, UTC)
+    return f"{at:%H:%M:%S.%f}"[:-3]

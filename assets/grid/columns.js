@@ -54,6 +54,7 @@ export function column(info, at = 0) {
     kind: info.kind,
     header: info.title,
     family: info.family ?? "",
+    day: info.day ?? null,
     group: info.group === info.title ? "" : (info.group ?? ""),
     tip: info.tip || info.title,
     shown: info.shown ?? false,

@@ -2,6 +2,7 @@
 
 import { column, treeColumn } from "./columns.js";
 import { sound as soundCondition } from "./filter_panel.js";
+import { KEYS, placeOf, samePlace } from "./drill.js";
 import { CHANGES, decode, TOTALS, viewOf } from "./frames.js";
 import * as layouts from "./layout.js";
 import { LiveGrid } from "./live_grid.js";
@@ -67,7 +68,7 @@ export class Desk {
     this.tools = new Tools(this);
     this.grid = new LiveGrid(parts.grid, this.table, {
       onWindow: (first, count) => this.socket.send({ t: "window", v: this.view, first, count }),
-      onOpen: ({ code, id }) => this.select(code, id),
+      onOpen: ({ code, id, column: of }) => this.select(code, id, of),
       onToggle: (row) => this.#toggle(row),
       onRest: () => this.#write(),
       ...this.tools.events,
@@ -84,20 +85,40 @@ export class Desk {
       event.preventDefault();
       this.select(event.detail.code);
     });
+    document.addEventListener("ims-picture", (event) => this.#picture(event.detail));
     window.addEventListener("popstate", () => this.#restore());
     window.addEventListener("pagehide", () => this.#write());
   }
 
-  /** Show the drill-down of a security, at one of its rows where the table has rows of its own; "" closes it. */
-  select(code, id = 0) {
+  /**
+   * Show the drill-down of a security, at one of its rows where the table has rows of its own, and at the number of a column; ""
+   * closes it.
+   */
+  select(code, id = 0, of = "") {
     if (!this.config.opens) return;
+    const { state } = this;
     const row = code && this.config.table !== "inventory" ? id : 0;
-    if (code === this.state.selected && row === this.state.row) return;
-    Object.assign(this.state, { selected: code, row });
+    const here = code === state.selected ? state.place : { ...state.place, day: "", of: "", line: "" };
+    const place = placeOf(this.columns.find((each) => each.id === of), here);
+    if (code === state.selected && row === state.row && samePlace(place, state.place)) return;
+    Object.assign(state, { selected: code, row, place });
     this.#write(true);
     this.grid.select(code, row);
     this.#showSelection();
     document.dispatchEvent(new CustomEvent("ims-picked", { detail: { code } }));
+  }
+
+  /** The drill-down is somewhere else: where a person went, the button back leads away again. */
+  #moved(place) {
+    if (!this.state.selected || samePlace(place, this.state.place)) return;
+    this.state.place = Object.fromEntries(KEYS.map((name) => [name, place[name] ?? ""]));
+    this.#write(place.step === "1");
+  }
+
+  #picture({ chart, title }) {
+    const { selected, place } = this.state;
+    const subtitle = [selected, place.num, place.day && `SD${place.day}`].filter(Boolean).join(" · ");
+    import("../charts/bokeh.js").then(({ saveBokeh }) => saveBokeh({ chart, title, subtitle }));
   }
 
   setTheme(name) {
@@ -113,7 +134,9 @@ export class Desk {
     this.model = model;
     model.theme = document.documentElement.dataset.theme;
     model.row = this.state.row;
+    model.place = { ...this.state.place, sec: this.state.selected };
     model.selected = this.state.selected;
+    model.on("place", () => this.#moved(model.place));
     model.on("selected", () => model.selected !== this.state.selected && this.select(model.selected));
   }
 
@@ -129,10 +152,11 @@ export class Desk {
   }
 
   #showSelection() {
-    const { selected, row } = this.state;
+    const { selected, row, place } = this.state;
     document.documentElement.dataset.detail = selected ? "open" : "closed";
     if (!this.model) return;
     if (this.model.row !== row) this.model.row = row;
+    if (!samePlace(this.model.place, place)) this.model.place = { ...place, sec: selected };
     if (this.model.selected !== selected) this.model.selected = selected;
   }
 

@@ -23,7 +23,7 @@ const END_WIDTH = 22;
 
 export class LiveGrid {
   /**
-   * `table`: as in tables.js. Events: onWindow(first, count), onOpen({code, id}), onToggle(row number), onRest();
+   * `table`: as in tables.js. Events: onWindow(first, count), onOpen({code, id, column}), onToggle(row number), onRest();
    * those of a header; onMenu(column, element, row number); onSay(text). It is empty until `arrange`.
    */
   constructor(element, table, events) {
@@ -168,7 +168,7 @@ export class LiveGrid {
   open(number) {
     const group = this.groupAt(number);
     if (group && group.state !== DATA) this.events.onToggle(number);
-    else if (this.codeAt(number)) this.events.onOpen({ code: this.codeAt(number), id: this.idAt(number) });
+    else if (this.codeAt(number)) this.events.onOpen({ code: this.codeAt(number), id: this.idAt(number), column: this.focus.column });
   }
 
   /** Ask for the menu of the focused cell; at a point, or beside the cell. */

@@ -94,7 +94,7 @@ export class Pointer {
     grid.focus.set(pressed.row, pressed.column);
     grid.scroller.focus({ preventScroll: true });
     if (pressed.group && grid.groupAt(pressed.row)?.label === pressed.group.label && !pressed.code) grid.open(pressed.row);
-    else if (pressed.code && event.detail < 2) grid.events.onOpen({ code: pressed.code, id: pressed.id });
+    else if (pressed.code && event.detail < 2) grid.events.onOpen({ code: pressed.code, id: pressed.id, column: pressed.column });
   }
 
   #menu(event) {

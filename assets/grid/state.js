@@ -1,5 +1,6 @@
 // A view's whole state, kept in the page's address: a reload, the browser's back and a colleague's link show the same.
 
+import { readPlace, writePlace } from "./drill.js";
 import * as layouts from "./layout.js";
 
 /** In the place of a saved view's id: as the desk shows it, though a page without anything in its address opens with a view. */
@@ -43,6 +44,7 @@ export function read(query = window.location.search) {
     layout: layouts.fromQuery(given),
     selected: given.get("sec") ?? "",
     row: Math.max(0, Math.trunc(Number(given.get("row"))) || 0),
+    place: readPlace(given),
     view: given.get("view") ?? "",
     theme: given.get("theme") ?? "",
   };
@@ -77,6 +79,7 @@ function queryOf(state) {
   const set = (name, value) => value && query.set(name, value);
   set("sec", state.selected);
   set("row", state.row ? String(state.row) : "");
+  if (state.selected) writePlace(query, state.place);
   set("view", state.view);
   set("theme", state.theme);
   return query.toString();

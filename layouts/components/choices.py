@@ -48,6 +48,19 @@ export function render({ model }) {
       made.title = field.label;
       return made;
     }));
+    if (model.picture) {
+      const save = document.createElement("button");
+      save.type = "button";
+      save.className = "picture";
+      save.textContent = "PNG";
+      save.title = "Save this chart as a picture";
+      save.setAttribute("aria-label", `Save ${model.title} as PNG`);
+      save.addEventListener("click", () => {
+        const detail = { chart: model.picture, title: model.title };
+        document.dispatchEvent(new CustomEvent("ims-picture", { detail }));
+      });
+      box.append(save);
+    }
     mark();
   };
   model.on("fields", draw);
@@ -68,6 +81,7 @@ select { flex: 1 1 90px; min-width: 70px; max-width: 190px; padding: 0 2px; bord
 span { display: inline-flex; }
 button { color: var(--muted); margin-left: -1px; cursor: pointer; }
 button:hover { background: var(--hover); }
+.picture { margin-left: auto; border-radius: 2px; }
 button[aria-pressed="true"] { background: var(--accent); color: var(--on-accent); }
 """
 
@@ -75,10 +89,12 @@ button[aria-pressed="true"] { background: var(--accent); color: var(--on-accent)
 class Choices(JSComponent):
     """`fields`: dicts of name, label, options (pairs of value and text) and, for a row of buttons, `buttons` True.
 
+    `picture`: the name of the chart beneath, which can be saved; "" for none.
     `chosen`: the value of each field by its name; follows the person.
     """
 
     title = param.String(default="")
+    picture = param.String(default="")
     fields = param.List(item_type=dict)
     chosen = param.Dict(default={})
 

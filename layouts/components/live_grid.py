@@ -24,11 +24,13 @@ class LiveGrid(JSComponent):
     """Ties the page's grid, which the template has started before Bokeh was there, to the session.
 
     `selected` is the code of the security whose drill-down is open, "" for none; `row` the row of the position table at which
-    it was opened, 0 for none; `theme` is dark or light. All follow the browser.
+    it was opened, 0 for none; `place` is where a person is in it (see `layouts.place`); `theme` is dark or light. All follow
+    the browser.
     """
 
     selected = param.String(default="")
     row = param.Integer(default=0)
+    place = param.Dict(default={})
     theme: Any = param.Selector(default="dark", objects=["dark", "light"])
 
     _esm: ClassVar[str] = _ESM

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from app.bench import running
 from tests.e2e.desk_page import NONE, DeskPage, desk_page, number
@@ -149,7 +149,7 @@ def test_a_row_opens_down_to_what_its_numbers_are_made_of(desk: DeskPage, servic
     detail = desk.page.locator("#detail")
     detail.get_by_text(name).wait_for()
     desk.page.wait_for_selector("#detail canvas")
-    for title in ("How it is made", "Settlement ladder", "Last minutes", "Rows by book", "Latest events"):
+    for title in ("How it is made", "Settlement ladder", "Last minutes", "Rows by book", "Events"):
         detail.get_by_text(title, exact=True).wait_for()
     assert detail.locator("canvas").count() >= 3
     assert detail.locator(".facts").first.locator("tbody tr").count() > 0
@@ -178,6 +178,50 @@ def test_any_number_of_any_day_opens_down_to_its_rule_and_just_its_rows(
     assert set(kinds.all_inner_texts()) == {"Firm"}
     assert detail.get_by_text("could not be shown").count() == 0
     desk.picture("explained")
+
+
+def test_a_number_leads_to_its_rows_and_events_and_every_step_has_an_address_and_a_way_back(
+    desk: DeskPage, service: running.Service, tmp_path: Path
+) -> None:
+    page = desk.open(f"{service.page}?sort=for_loan.0:desc").wait_rows().page
+    desk.wait_session()
+    page.locator("#grid [aria-rowindex='2'] [data-column='for_loan.2'][data-id]").click()
+    detail = page.locator("#detail")
+    number, days = detail.get_by_label("Number", exact=True), detail.get_by_role("group", name="Day")
+    expect(number).to_have_value("for_loan")
+    expect(days.get_by_role("button", name="SD2")).to_have_attribute("aria-pressed", "true")
+    page.wait_for_url("**num=for_loan&day=2**")
+    days.get_by_role("button", name="SD4").click()
+    page.wait_for_url("**day=4**")
+    detail.get_by_label("Rows of", exact=True).select_option(label="Firm in For loan")
+    page.wait_for_url("**of=for_loan**")
+    rows, events = detail.locator(".facts").first, detail.locator(".facts").last
+    rows.locator("tbody tr[data-key]").first.click()
+    page.wait_for_url("**line=**")
+    deepest = page.url
+    heads = events.locator("th").all_inner_texts()
+    assert heads[-5:] == ["Source", "Seq", "Topic", "Part.", "Offset"]
+    expect(events.locator("p")).to_contain_text("Of the row")
+    events.get_by_role("button", name="Older").click()
+    expect(events.locator("output")).to_contain_text("back to")
+    book = rows.locator("tbody tr.picked td").first.inner_text()
+    assert set(events.locator("tbody td:nth-child(5)").all_inner_texts()) == {book}
+    with page.expect_download() as saved:
+        detail.get_by_role("button", name="Save How it is made as PNG").click()
+    saved.value.save_as(tmp_path / "chart.png")
+    assert (tmp_path / "chart.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    desk.picture("drilldown-row")
+    for gone, there in (("line=", "of="), ("of=", "day=4"), ("day=4", "day=2"), ("sec=", "sort=")):
+        page.go_back()
+        page.wait_for_function(
+            "([gone, there]) => !location.search.includes(gone) && location.search.includes(there)", arg=[gone, there]
+        )
+    expect(detail).to_be_hidden()
+    page.goto(deepest)
+    desk.wait_session()
+    expect(rows.locator("tbody tr.picked")).to_have_count(1)
+    expect(days.get_by_role("button", name="SD4")).to_have_attribute("aria-pressed", "true")
+    assert desk.errors == []
 
 
 def test_the_keyboard_moves_through_the_grid_and_opens_a_row(desk: DeskPage, service: running.Service) -> None:

@@ -75,7 +75,7 @@ def test_a_bar_that_is_picked_names_its_input_and_stays_picked(detail: SecurityD
 @pytest.fixture
 def open_down(made: Machine, instance: str, detail: SecurityDetail) -> DrillDown:
     """The drill-down of S2, on the screen."""
-    down = DrillDown(LiveGrid(), Lookup(Reader(f"{instance}.tables"), "USD"))
+    down = DrillDown(LiveGrid(selected="S2"), Lookup(Reader(f"{instance}.tables"), "USD"))
     down._take(detail, "")
     return down
 
@@ -135,28 +135,67 @@ def test_what_was_chosen_stays_for_the_next_security_but_the_day_is_its_own(
 ) -> None:
     open_down._made.chosen = open_down._made.chosen | {"calculation": "for_loan", "view": "stability", "day": "SD4"}
     other = security_detail(made.tables, 3)
+    open_down._link.place = open_down._link.place | {"day": "", "sec": "S3"}  # as the browser goes to another security
     open_down._take(other, "")
     day = f"SD{other.market.settle_days}"
     assert open_down._made.chosen == {"day": day, "calculation": "for_loan", "view": "stability"}
 
 
 def test_rows_and_events_read_as_a_person_says_them(detail: SecurityDetail) -> None:
-    rows, marked = rows_by_book(detail)
+    rows, keys, marked = rows_by_book(detail)
+    assert keys == ["B2|CLIENT_FREE|", "B1|FIRM|"]
     assert [row[:2] for row in rows] == [["B2", "Client free"], ["B1", "Firm"]]
     assert marked == -1
     assert rows[0][4:6] == ["", "-20,000"]
     assert {len(row) for row in rows} == {len(ROW_HEAD)}
-    newest, cancel, sale, _ = latest_events(detail)
-    assert newest[1:3] == ["Price", "12.3400"]
-    assert cancel[1] == "Sell (cancel)"
-    assert sale[2] == "20,000"
+    (newest, cancel, sale, _), known = latest_events(detail, ("ims.events",))
+    assert newest[2:4] == ["Price", "12.3400"]
+    assert cancel[2] == "Sell (cancel)"
+    assert sale[3] == "20,000"
+    assert sale[8:] == ["s1", "2", "ims.events", "0", "0"]
+    assert known == ["s1 4", "s1 3", "s1 2", "s1 1"]
     assert len(sale) == len(EVENT_HEAD)
+    of_row, _ = latest_events(detail, (), "B2|CLIENT_FREE|")
+    assert [event[3] for event in of_row] == ["20,000"]
 
 
 def test_the_row_that_was_opened_stands_first_whatever_its_size(detail: SecurityDetail) -> None:
     small = next(i for i, book in enumerate(detail.rows.book) if book == "B1")
-    rows, marked = rows_by_book(detail, first=int(detail.rows.number[small]) + 1)
+    rows, _, marked = rows_by_book(detail, first=int(detail.rows.number[small]) + 1)
     assert ([row[0] for row in rows], marked) == (["B1", "B2"], 0)
+
+
+def test_where_a_person_is_is_in_the_address_and_an_address_leads_there(
+    open_down: DrillDown, detail: SecurityDetail
+) -> None:
+    link, table = open_down._link, table_of(open_down)
+    assert link.place == {"num": "remaining", "day": "1", "told": "", "of": "", "line": "", "step": ""}, (
+        "no step of theirs"
+    )
+    open_down._made.chosen = open_down._made.chosen | {"calculation": "for_loan", "day": "SD2", "view": "depot"}
+    assert link.place == {"num": "for_loan", "day": "2", "told": "depot", "of": "", "line": "", "step": "1"}
+    open_down._pick("for_loan/shorts/for_loan.shorts")
+    table.picked = table.keys[0]
+    went = dict(link.place)
+    assert (went["of"], went["line"], went["step"]) == ("for_loan/shorts/for_loan.shorts", "B2|CLIENT_FREE|", "1")
+    events_shown: Any = open_down._parts[4].view[-1]
+    assert [row[3] for row in events_shown.rows] == ["20,000"]
+    assert events_shown.row == {"book": "B2", "kind": "CLIENT_FREE", "depot": ""}
+    link.place = {"num": "utilisation", "day": "0"}  # the button back
+    assert open_down._made.chosen == {"day": "SD0", "calculation": "utilisation", "view": "steps"}
+    assert (open_down._from.chosen, table.picked, len(events_shown.rows)) == ({"input": ""}, "", 4)
+    link.place = went
+    assert table.picked == "B2|CLIENT_FREE|"
+    assert open_down._made.chosen == {"day": "SD2", "calculation": "for_loan", "view": "depot"}
+
+
+def test_the_column_of_a_term_leads_to_the_number_that_takes_it_in(open_down: DrillDown) -> None:
+    open_down._link.place = {"num": "shorts", "day": "3"}
+    assert open_down._made.chosen["calculation"] == "remaining"
+    assert open_down._link.place["of"].split("/")[1] == "shorts"
+    assert [row[:2] for row in table_of(open_down).rows] == [["B2", "Client free"]]
+    open_down._link.place = {"num": "nothing of this name", "day": "9", "told": "by magic", "line": "x"}
+    assert open_down._made.chosen == {"day": "SD1", "calculation": "remaining", "view": "steps"}
 
 
 def test_a_part_that_fails_says_so_in_its_place_and_recovers(detail: SecurityDetail) -> None:
