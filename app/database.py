@@ -66,6 +66,11 @@ def connect(url: str) -> sa.Engine:
     return engine
 
 
+def without_waiting(engine: sa.Engine) -> None:
+    """Commits to SQLite wait for no disk from now on: for what may be lost with the machine's power, and not with a process."""
+    event.listen(engine, "connect", _no_wait_for_the_disk)
+
+
 def version_of(engine: sa.Engine, chain: Chain) -> str | None:
     """Which version the database has; None if it has none: it is empty, or from before there were versions."""
     table = sa.table(chain.version_table, sa.column("version_num", sa.String))
@@ -120,6 +125,12 @@ def _one_at_a_time(engine: sa.Engine) -> Iterator[sa.Connection]:
 
 def _quoted(path: Path) -> str:
     return str(path).replace("%", "%%")
+
+
+def _no_wait_for_the_disk(connection: sa.engine.interfaces.DBAPIConnection, _record: object) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.close()
 
 
 def _prepare_sqlite(connection: sa.engine.interfaces.DBAPIConnection, _record: object) -> None:

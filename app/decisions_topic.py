@@ -14,7 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError
 
 from app.bell import rung
-from app.outbox import Kind, Outbox, OutboxError, Step
+from app.outbox import DECISIONS, Kind, Outbox, OutboxError, Step
 
 log = structlog.get_logger()
 
@@ -81,7 +81,7 @@ class DecisionsTopic:
     # parts
 
     async def _send(self) -> None:
-        for kind in Kind:
+        for kind in DECISIONS:
             # whoever listens for the first time is told from here on
             await self._outbox.cursor_or(self._consumer, kind, self._outbox.begun[kind])
         await make_topic(self._bootstrap, self._topic, like=self._like)
@@ -96,7 +96,7 @@ class DecisionsTopic:
             await producer.start()
             with self._outbox.changed.heard() as listener:
                 while True:
-                    while any([await self._some(producer, kind) for kind in Kind]):
+                    while any([await self._some(producer, kind) for kind in DECISIONS]):
                         pass
                     await rung(listener, _LOOK_S)
         finally:

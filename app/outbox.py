@@ -12,17 +12,20 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
 from operator import attrgetter
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 import sqlalchemy as sa
 from msgspec import Struct
-from sqlalchemy import event, exc
+from sqlalchemy import exc
 
+from app.alerts_schema import ALERT_EVENTS, ALERT_HISTORY
+from app.alerts_store import OPEN, event_of
+from app.api.alert_answers import event_answer, event_id
 from app.api.answers import locate_answer
 from app.api.order_answers import order_answer
 from app.bell import Bell
-from app.database import connect
+from app.database import connect, without_waiting
 from app.journal_rows import locate_of, order_of
 from app.journal_schema import HISTORY, LOCATES, ORDER_HISTORY, ORDERS
 from app.outbox_schema import CURSORS
@@ -49,19 +52,28 @@ class Kind(StrEnum):
 
     LOCATES = "locates"
     ORDERS = "orders"
+    ALERTS = "alerts"
+    """Of people, not of clients: each is told of his own."""
+
+
+DECISIONS: Final = (Kind.LOCATES, Kind.ORDERS)
+"""What is everybody's who may see the client."""
 
 
 class Step(Struct, frozen=True):
-    """One step of one life. `data`: what the API answers of the locate or order as it was then, JSON."""
+    """One step of one life. `data`: what the API answers of the locate, order or event as it was then, JSON."""
 
     entry: int
     """Grows with every step of the kind."""
     name: str
     client: str
+    """Whose it is; of an alert's event, the person's."""
     security: str
     state: str
     at_ns: int
     data: bytes
+    sent: bool = True
+    """Whether webhooks are told of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +84,8 @@ class _Source:
     history: sa.Table
     open_states: tuple[str, ...]
     step: Callable[[int, str], Step]
+    whose: str = "client"
+    """Column of those who are kept apart."""
 
 
 def _locate(entry: int, document: str) -> Step:
@@ -89,9 +103,19 @@ def _order(entry: int, document: str) -> Step:
     return Step(entry, request.order, request.client, request.security, order.state, order.updated_ns, data)
 
 
+def _alert(entry: int, document: str) -> Step:
+    event = event_of(document)
+    data = _JSON.encode(event_answer(event))
+    at_ns = event.cleared_ns or event.acknowledged_ns or event.raised_ns
+    return Step(
+        entry, event_id(event.sequence), event.owner, event.security, event.state, at_ns, data, sent=event.webhook
+    )
+
+
 _SOURCES: Final = {
     Kind.LOCATES: _Source(LOCATES, HISTORY, tuple(locates.OPEN), _locate),
     Kind.ORDERS: _Source(ORDERS, ORDER_HISTORY, tuple(orders.NEXT), _order),
+    Kind.ALERTS: _Source(ALERT_EVENTS, ALERT_HISTORY, OPEN, _alert, whose="owner"),
 }
 
 
@@ -105,7 +129,8 @@ class Outbox:
         self._engine = connect(url)
         self._snapshots = self._engine
         if self._engine.dialect.name == "sqlite":
-            event.listen(self._engine, "connect", _no_wait_for_the_disk)
+            # a cursor lost with the machine's power is a step sent twice; the journal would wait for every sync of ours
+            without_waiting(self._engine)
         else:
             # what is read together is of one moment; of SQLite it is asked for in words
             self._snapshots = self._engine.execution_options(isolation_level="REPEATABLE READ")
@@ -158,7 +183,7 @@ class Outbox:
         table = source.now.c
         wanted = [table.state.in_(source.open_states)]
         if clients is not None:
-            wanted.append(table.client.in_(sorted(clients)))
+            wanted.append(table[source.whose].in_(sorted(clients)))
         chosen = sa.select(table.document).where(*wanted).order_by(table.sequence).limit(limit)
 
         def read() -> tuple[int, Sequence[Step]]:
@@ -296,10 +321,3 @@ class _Tail:
 def _newest(connection: sa.Connection, kind: Kind) -> int:
     newest: int | None = connection.execute(sa.select(sa.func.max(_SOURCES[kind].history.c.entry))).scalar_one()
     return newest or 0
-
-
-def _no_wait_for_the_disk(connection: Any, _record: object) -> None:
-    """A cursor lost with the machine's power is a step sent twice; the journal's writer would wait for every sync of ours."""
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA synchronous=NORMAL")
-    cursor.close()

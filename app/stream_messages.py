@@ -19,6 +19,7 @@ class Topic(StrEnum):
     AVAILABILITY = "availability"
     LIMITS = "limits"
     BREAKS = "breaks"
+    ALERTS = "alerts"
 
 
 class Subscribe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="op", tag="subscribe"):

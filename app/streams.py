@@ -54,6 +54,11 @@ class Streams:
                     raise StreamError(f"{asked.topic} are followed by clients and securities")
                 clients = identity.clients if asked.clients is None else frozenset(asked.clients)
                 return Steps(self._outbox, asked, clients, self._securities.find)
+            case Topic.ALERTS:
+                if asked.clients is not None or asked.aggregation_units is not None or asked.markets is not None:
+                    raise StreamError("alerts are followed by securities, each his own")
+                _for_everybody(identity, asked.topic)
+                return Steps(self._outbox, asked, frozenset({identity.user}), self._securities.find)
             case Topic.AVAILABILITY:
                 return await self._availability.follow(asked)
             case Topic.LIMITS:

@@ -11,7 +11,7 @@ from app.api.decisions import Decisions
 from app.api.order_decisions import OrderDecisions
 from app.api.securities import Securities
 from app.breaks.client import BreaksClient
-from app.outbox import Outbox, OutboxError
+from app.outbox import Kind, Outbox, OutboxError
 from app.settings import Settings
 from app.stream_limits import Limits, Name
 from app.streams import Streams
@@ -24,6 +24,7 @@ log = structlog.get_logger()
 _FLUSH_S: Final = 0.5
 """How often it is written down how far everybody is: what is lost of it is told again."""
 _AGAIN_S: Final = 1.0
+_LISTEN_S: Final = 0.5
 _HOLDERS: Final = 5_000
 """Clients, and units, whose limits are watched for being overdrawn: those that hold most."""
 _SCOPES: Final = {Scope.CLIENT: "client", Scope.AU: "unit"}
@@ -54,7 +55,7 @@ class Telling:
 
     def start(self) -> None:
         """Begin to tell."""
-        parts = {"stream": self.streams.run, "webhooks": self.webhooks.run}
+        parts = {"stream": self.streams.run, "webhooks": self.webhooks.run, "alerts": self._listen}
         self._tasks = [asyncio.create_task(for_ever(name, run)) for name, run in parts.items()]
 
     def ring(self) -> None:
@@ -89,6 +90,16 @@ class Telling:
                     yield name
 
     # parts
+
+    async def _listen(self) -> None:
+        """Ring for what the analyst has written: it is another process."""
+        heard = self.outbox.begun[Kind.ALERTS]
+        while True:
+            await asyncio.sleep(_LISTEN_S)
+            newest = await self.outbox.newest(Kind.ALERTS)
+            if newest > heard:
+                self.outbox.ring()
+            heard = newest
 
     def _decided(self, code: str, scope: Scope, owner: str) -> Mapping[Decided, int]:
         sells = dict(self._orders.sells_of(code, _SCOPES[scope], owner))

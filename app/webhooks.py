@@ -92,6 +92,8 @@ class Webhooks:
         await self._ready()
         if refused := refusal(url, self._origins):
             raise WebhookError(refused)
+        if Kind.ALERTS in kinds and clients is not None:
+            raise WebhookError("alerts are of nobody's clients: register another webhook for them")
         if len(self._webhooks) >= MOST:
             raise WebhookError(f"there are {MOST} webhooks already")
         webhook = Webhook(

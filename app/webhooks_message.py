@@ -26,14 +26,14 @@ _JSON: Final = msgspec.json.Encoder()
 
 
 class WebhookEvent(Struct, frozen=True):
-    """One step of one locate or order."""
+    """One step of one locate, order or event of an alert."""
 
     sequence: Annotated[
         int, Meta(description="Grows with every step of its kind; a step that comes again has the same.")
     ]
-    key: Annotated[str, Meta(description="Id of the locate or order.")]
+    key: Annotated[str, Meta(description="Id of the locate, order or event.")]
     state: str
-    data: Annotated[msgspec.Raw, Meta(description="As `GET` of the locate or order answered then.")]
+    data: Annotated[msgspec.Raw, Meta(description="As `GET` of the locate, order or event answered then.")]
 
 
 class WebhookBody(Struct, frozen=True, kw_only=True):

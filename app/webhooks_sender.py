@@ -82,7 +82,7 @@ class Sender:
             if not steps:
                 continue
             clients = self._webhook.clients
-            if mine := [step for step in steps if clients is None or step.client in clients]:
+            if mine := [step for step in steps if step.sent and (clients is None or step.client in clients)]:
                 await self._send(kind, mine)
             self._outbox.advance(consumer, kind, steps[-1].entry)
             busy = True

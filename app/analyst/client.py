@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError
 
+from app.analyst.alerts import AlertTest
 from app.analyst.asof import AsOfRequest
 from app.analyst.dry_run import DryRunRequest
 from app.analyst.impact import ImpactRequest, Party
@@ -19,6 +20,8 @@ Told: TypeAlias = Callable[[str, Struct], Awaitable[bytes]]
 """`Analyst.told`."""
 Past: TypeAlias = Callable[[AsOfRequest], Awaitable[bytes]]
 """`Analyst.asof`."""
+AlertTests: TypeAlias = Callable[[AlertTest], Awaitable[bytes]]
+"""`Analyst.alert_test`."""
 LONGEST_S: Final = 30.0
 _TOKEN_S: Final = 60.0
 _NOT_FOUND: Final = 404
@@ -31,6 +34,15 @@ class AnalystError(RuntimeError):
 
 class NotKnownError(LookupError):
     """Nothing is known of what was asked for; the message says why."""
+
+
+class BadConditionError(ValueError):
+    """A condition that cannot be used under the rules in force."""
+
+    def __init__(self, message: str, line: int, column: int) -> None:
+        super().__init__(message)
+        self.line = line
+        self.column = column
 
 
 class Analyst:
@@ -58,6 +70,10 @@ class Analyst:
         """
         return await self._ask("/dry-run", msgspec.json.encode(request))
 
+    async def alert_test(self, test: AlertTest) -> bytes:
+        """For what a condition holds now, as JSON. Raises `BadConditionError`, `AnalystError`."""
+        return await self._ask("/alerts/test", msgspec.json.encode(test))
+
     async def asof(self, request: AsOfRequest) -> bytes:
         """What was, as JSON (`app.archive_answer.answer`). Raises `NotKnownError`, `AnalystError`."""
         return await self._ask("/asof", msgspec.json.encode(request))
@@ -81,6 +97,9 @@ class Analyst:
             raise AnalystError(f"the analyst cannot be reached: {error}") from error
         if response.code == 200:  # noqa: PLR2004
             return response.body
+        if response.code == _UNPROCESSABLE and path == "/alerts/test":
+            told = msgspec.json.decode(response.body)
+            raise BadConditionError(told["detail"], told["line"], told["column"])
         if response.code == _UNPROCESSABLE:
             raise RulesError(tuple(msgspec.convert(msgspec.json.decode(response.body)["problems"], list[Problem])))
         if response.code == _NOT_FOUND:

@@ -2,7 +2,7 @@
 
 import hmac
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -93,8 +93,12 @@ class Guarded(RequestHandler):
 
     async def answer(self, job: Callable[[], bytes], turns: Jobs | None = None) -> None:
         """What `job` makes in the thread of `turns` (that of the heavy jobs). Raises `Refusal`."""
+        await self.answered((turns or self.context.jobs).run(job, lambda: not self.gone))
+
+    async def answered(self, making: Awaitable[bytes]) -> None:
+        """The JSON that is being made. Raises `Refusal`."""
         try:
-            body = await (turns or self.context.jobs).run(job, lambda: not self.gone)
+            body = await making
         except BusyError as error:
             raise Refusal(429, str(error)) from error
         except NoEngineError as error:

@@ -11,6 +11,7 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application
 
+from app.analyst.alerts import AlertsWatch, AlertTestHandler
 from app.analyst.asof import AsOfHandler
 from app.analyst.attachment import Attachment, NoEngineError
 from app.analyst.dry_run import DryRunHandler
@@ -35,10 +36,11 @@ class Analyst:
     """An analyst that serves."""
 
     context: Context
+    watch: AlertsWatch
     port: int
 
 
-def application(context: Context) -> Application:
+def application(context: Context, watch: AlertsWatch) -> Application:
     """All routes."""
     return Application(
         [
@@ -46,6 +48,7 @@ def application(context: Context) -> Application:
             ("/asof", AsOfHandler, {"context": context}),
             ("/dry-run", DryRunHandler, {"context": context}),
             *((path, handler, {"context": context}) for path, handler in HANDLERS),
+            ("/alerts/test", AlertTestHandler, {"context": context, "watch": watch}),
             ("/health/live", Live),
             ("/health/ready", Ready, {"context": context}),
         ],
@@ -59,14 +62,16 @@ async def serving(settings: Settings, *, port: int | None = None) -> AsyncIterat
     jobs, reads = Jobs(), Jobs(MOST_READS)
     context = Context(settings, jobs, reads, Attachment(settings.instance, lambda: jobs.stopping))
     bound = bind_sockets(settings.analyst_port if port is None else port, HOST)
-    server = HTTPServer(application(context), max_body_size=MAX_BODY_BYTES)
+    watch = AlertsWatch(settings)
+    server = HTTPServer(application(context, watch), max_body_size=MAX_BODY_BYTES)
     server.add_sockets(bound)
     try:
-        yield Analyst(context, bound[0].getsockname()[1])
+        yield Analyst(context, watch, bound[0].getsockname()[1])
     finally:
         server.stop()
         jobs.stop()
         reads.stop()
+        watch.stop()
         await server.close_all_connections()
 
 

@@ -8,6 +8,7 @@ import structlog
 from tornado import web
 from tornado.http1connection import HTTP1Connection
 
+from app.alerts_desk import AlertsDesk
 from app.analyst.client import Past, Told
 from app.api import problems
 from app.api.access import Access
@@ -71,6 +72,8 @@ class Context:
     """What does not agree; None where nobody looks for it."""
     views: ViewStore | None = None
     """Views that people have saved; None where none are kept."""
+    alerts: AlertsDesk | None = None
+    """Alerts of people; None where nothing is watched."""
     past: Past | None = None
     """What was; None where nothing is archived."""
     reporting_currency: str = "USD"

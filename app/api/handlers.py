@@ -6,6 +6,7 @@ import msgspec
 from tornado import web
 
 from app.api import (
+    alerts,
     asof,
     availability,
     breaks,
@@ -204,6 +205,7 @@ def make_app(context: Context) -> web.Application:
                     *files.RESOURCES,
                     *stream.RESOURCES,
                     *webhooks.RESOURCES,
+                    *alerts.RESOURCES,
                 )
             ),
             (f"(?:{documents})", Document, given),

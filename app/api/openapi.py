@@ -9,6 +9,7 @@ import msgspec
 from app.api import answers
 from app.api.asof import asof_paths
 from app.api.explain_answers import ExplainAnswer
+from app.api.openapi_alerts import ALERT_TYPES, alert_paths
 from app.api.openapi_breaks import BREAK_TYPES, break_paths
 from app.api.openapi_feeds import FEED_TYPES, feed_paths
 from app.api.openapi_files import FILE_TYPES, file_paths
@@ -51,6 +52,7 @@ _TYPES: Final = (
     *STREAM_TYPES,
     *BREAK_TYPES,
     *VIEW_TYPES,
+    *ALERT_TYPES,
     Problem,
 )
 _PAGE: Final = {
@@ -119,7 +121,8 @@ def openapi() -> dict[str, Any]:
         | break_paths()
         | history_paths()
         | stream_paths()
-        | view_paths(),
+        | view_paths()
+        | alert_paths(),
         "components": {
             "schemas": schemas,
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},

@@ -22,9 +22,9 @@ _STREAM: Final = (
     '`{"op":"subscribe","topic":"locates","after":17}` gets all that has happened since, also after a restart of the service. '
     "Sequences of `availability`, `limits` and `breaks` are of one `epoch`: say it too, or a snapshot comes. A line is a thing "
     "as it is since its `sequence`; `data` null: it is no more. `data` of locates and orders is what `GET` answers, of the "
-    "others `Available`, `LimitNow` and `BreakAnswer`, whose causes are left out. A heartbeat comes every 5 s at least. Who "
-    "does not take a message in 10 s is cut off with code 1008 and the reason. One says `Subscribe` and `Unsubscribe`, and is "
-    "told `Snapshot`, `Delta`, `Heartbeat`, `Refused` and `Ended`."
+    "others `Available`, `LimitNow`, `BreakAnswer` (its causes are left out) and `AlertEventAnswer` (the token's own). A "
+    "heartbeat comes every 5 s at least. Who does not take a message in 10 s is cut off with code 1008 and the reason. One "
+    "says `Subscribe` and `Unsubscribe`, and is told `Snapshot`, `Delta`, `Heartbeat`, `Refused` and `Ended`."
 )
 
 
@@ -34,7 +34,7 @@ def stream_paths() -> dict[str, Any]:
     return {
         "/api/v1/stream": {
             "get": {
-                "summary": "Follow locates, orders, availability, limits and breaks",
+                "summary": "Follow locates, orders, availability, limits, breaks and alerts",
                 "description": _STREAM,
                 "responses": {
                     "101": {"description": "The websocket is open."},

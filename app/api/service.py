@@ -11,6 +11,7 @@ import structlog
 from numpy.typing import NDArray
 
 from app import world
+from app.alerts_desk import AlertsDesk
 from app.analyst.client import Analyst
 from app.api.access import Access
 from app.api.base import DRAIN_BYTES, Context
@@ -149,6 +150,7 @@ class ApiService:
             master=self.master,
             breaks=self.breaks,
             views=self._views,
+            alerts=self._alerts(machine, securities, clock),
             past=self._analyst.asof if settings.archive else None,
             reporting_currency=settings.reporting_currency,
             told=self._analyst.told if settings.archive else None,
@@ -157,6 +159,20 @@ class ApiService:
         self._front = Front(context, self._server.take)
         self._server.greet = self._front.greet
         self._count()
+
+    def _alerts(self, machine: Machine, securities: Securities, clock: Callable[[], int]) -> AlertsDesk:
+        def find(text: str) -> str | None:
+            security = securities.find(text)
+            return securities.code(security) if security else None
+
+        return AlertsDesk(
+            self.telling.outbox,
+            lambda: machine.compiled.catalogue,
+            tuple(market.code for market in machine.markets),
+            find,
+            self._analyst.alert_test,
+            clock,
+        )
 
     async def start(self) -> None:
         """Listen on the API's port."""

@@ -28,9 +28,9 @@ class WebhookRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         str,
         Meta(min_length=1, max_length=2_000, description="Of an origin that the setting `webhook_origins` names."),
     ]
-    kinds: Annotated[list[Kind], Meta(min_length=1, max_length=2, description="Of what.")] = msgspec.field(
-        default_factory=lambda: [Kind.LOCATES]
-    )
+    kinds: Annotated[
+        list[Kind], Meta(min_length=1, max_length=3, description="Of what; of alerts, those that say so.")
+    ] = msgspec.field(default_factory=lambda: [Kind.LOCATES])
     clients: Annotated[
         list[Annotated[Name, Meta(min_length=1)]] | None, Meta(description="Of these clients; null: of all.")
     ] = None

@@ -1,4 +1,7 @@
-"""The analyst process: heavy reads until SIGTERM. It needs no engine to start, and nobody waits for it but its askers."""
+"""The analyst process: heavy reads, and the watch over alerts, until SIGTERM.
+
+It needs no engine to start, and nobody waits for it but its askers.
+"""
 
 import asyncio
 import os
@@ -31,9 +34,11 @@ async def _serve(settings: Settings) -> None:
         os.nice(NICE)
         warming = asyncio.create_task(warm_up(analyst.context))
         warming.add_done_callback(_warmed)
+        watching = asyncio.create_task(analyst.watch.run())
         await stop.wait()
-        warming.cancel()
-        await asyncio.gather(warming, return_exceptions=True)
+        for task in (warming, watching):
+            task.cancel()
+        await asyncio.gather(warming, watching, return_exceptions=True)
 
 
 def _warmed(warming: asyncio.Task[None]) -> None:

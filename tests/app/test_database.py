@@ -8,7 +8,13 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from app import master_schema, outbox_schema, rules_schema, views_schema  # noqa: F401  has tables of METADATA
+from app import (  # noqa: F401  has tables of METADATA
+    alerts_schema,
+    master_schema,
+    outbox_schema,
+    rules_schema,
+    views_schema,
+)
 from app.breaks import schema
 from app.database import Chain, NewerDatabaseError, connect, missing, prepare, upgrade, version_of
 from app.journal_schema import METADATA
@@ -22,7 +28,7 @@ MODELS = {
 }
 """Of all modules that have tables: whoever adds one imports it here."""
 GROWING = {
-    Chain.JOURNAL: {"locate_history", "order_history", "rule_versions", "rule_audit"},
+    Chain.JOURNAL: {"alert_history", "locate_history", "order_history", "rule_versions", "rule_audit"},
     Chain.MASTER: {
         *("master_versions", "master_case_history", "master_decisions"),
         *("master_outcomes", "master_baskets", "master_moved"),

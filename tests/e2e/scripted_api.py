@@ -80,9 +80,24 @@ class Stream(WebSocketHandler):
         return subprotocols[0]
 
     def on_message(self, message: str | bytes) -> None:
-        self.script.followed.append(json.loads(message))
+        said = json.loads(message)
+        if said["topic"] == "alerts":
+            # every page follows these: the frame's business, not the page's
+            self.script.watching.append((self, said))
+            self.tell("snapshot", self.script.alert_events)
+            return
+        self.script.followed.append(said)
         self.script.streams.append(self)
         self.script.heard.set()
+
+    def tell(self, kind: str, events: list[dict[str, Any]]) -> None:
+        """Of alerts."""
+        lines = [{"sequence": 1, "key": event["id"], "data": event} for event in events]
+        message = {"type": kind, "topic": "alerts", "epoch": "", "sequence": 1, "lines": lines, "last": True}
+        self.write_message(json.dumps(message))
+
+    def on_close(self) -> None:
+        self.script.watching = [each for each in self.script.watching if each[0] is not self]
 
 
 @dataclass
@@ -101,6 +116,10 @@ class Script:
     """What pages have asked the stream for."""
     heard: threading.Event = field(default_factory=threading.Event)
     streams: list[Stream] = field(default_factory=list)
+    alert_events: list[dict[str, Any]] = field(default_factory=list)
+    """What is open of everybody's alerts when a page begins to follow them."""
+    watching: list[tuple[Stream, dict[str, Any]]] = field(default_factory=list)
+    """Who follows alerts, and how he asked."""
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
 
     def __post_init__(self) -> None:
@@ -110,6 +129,11 @@ class Script:
         """Say on every stream that something has happened."""
         for stream in self.streams:
             self.loop.call_soon_threadsafe(stream.write_message, json.dumps({"type": "delta"}))
+
+    def alert(self, *events: dict[str, Any]) -> None:
+        """Tell everybody what has become of these."""
+        for stream, _ in self.watching:
+            self.loop.call_soon_threadsafe(stream.tell, "delta", list(events))
 
 
 @contextlib.contextmanager
