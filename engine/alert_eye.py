@@ -51,6 +51,11 @@ class Eye:
         self._codes = None
         return True
 
+    @property
+    def rules(self) -> int:
+        """Version of the rules that conditions are read under."""
+        return self._versions[0]
+
     def parse(self, condition: str) -> Test:
         """Raises `ConditionError`."""
         assert self.words is not None, "there was a turn"

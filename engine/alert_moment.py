@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.alert_tree import All, ChangeTest, Compare, Direction, KnownTest, NumberTest, Some, Test, TextTest
-from engine.model import Classification
+from engine.model import Classification, Temperature
 from engine.views_cells import shown
 from engine.views_columns import NO_VALUE, Column
 from engine.views_reference import Reference
@@ -28,7 +28,6 @@ SAMPLES: Final = 6
 MOST_WINDOWS: Final = 40
 """Columns whose past is kept, each for each length of window: some 3 MB each at 50,000 securities."""
 _LEAST, _GREATEST = int(np.iinfo(np.int64).min) + 1, int(np.iinfo(np.int64).max)
-_CLASSES: Final = np.array([each.name.lower().encode() for each in Classification])
 
 
 class TooManyWindowsError(ValueError):
@@ -127,17 +126,31 @@ def judge(test: Test, margin: Fraction = Fraction(0)) -> Judge:
 
 def text_mask(test: TextTest, reference: Reference) -> Mask:
     """Where a test of a text holds, shape (securities,)."""
-    if test.attribute == "classification":
-        texts = _CLASSES[np.minimum(reference.records["classification"][1:], len(_CLASSES) - 1)]
+    coded = _coded(test.attribute, reference)
+    if coded is not None:
+        names, codes = coded
+        fits = [any(text in name for text in test.texts) if test.inside else name in test.texts for name in names]
+        mask: Mask = np.array(fits)[np.minimum(codes, len(names) - 1)]
     else:
         texts = np.char.lower(reference.text(test.attribute)[1:])
-    wanted = [text.encode() for text in sorted(test.texts)]
-    mask: Mask
-    if test.inside:
-        mask = np.logical_or.reduce([np.char.find(texts, text) >= 0 for text in wanted])
-    else:
-        mask = np.isin(texts, np.array(wanted))
+        wanted = [text.encode() for text in sorted(test.texts)]
+        if test.inside:
+            mask = np.logical_or.reduce([np.char.find(texts, text) >= 0 for text in wanted])
+        else:
+            mask = np.isin(texts, np.array(wanted))
     return np.logical_not(mask) if test.negated else mask
+
+
+def _coded(attribute: str, reference: Reference) -> tuple[list[str], NDArray[np.uint8]] | None:
+    """Of an attribute with few values: they, and which of them each security has."""
+    match attribute:
+        case "market":
+            return [code.lower() for code in reference.markets], reference.market[1:]
+        case "temperature":
+            return [each.name.lower() for each in Temperature], reference.temperature[1:]
+        case "classification":
+            return [each.name.lower() for each in Classification], reference.records["classification"][1:]
+    return None
 
 
 def _then(was: Numbers, ids: Ids) -> Numbers:

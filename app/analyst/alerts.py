@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from app.alerts_store import Alert, AlertEvent
+    from engine.alert_tree import Test
     from engine.alert_watch import Look
     from engine.tables import Tables
 
@@ -111,6 +112,7 @@ class _Watching:
         self._events: dict[tuple[str, str], AlertEvent] = {}
         """What is open, by alert and security."""
         self._revisions: dict[str, int] | None = None
+        self._tests: tuple[int, dict[str, Test]] = (-1, {})
 
     def close(self) -> None:
         self._engine.dispose()
@@ -172,22 +174,24 @@ class _Watching:
         from app import alerts_store as store  # noqa: PLC0415  see above
 
         revisions = store.revisions(connection)
-        if revisions == self._revisions and not anew:
-            return
-        known = self._revisions or {}
-        changed = [name for name, revision in revisions.items() if anew or known.get(name) != revision]
-        if self._revisions is None or revisions.keys() != known.keys():
-            # what was cleared by whoever switched an alert off, and what was begun at that very moment
+        known = self._revisions
+        changed = [name for name, revision in revisions.items() if known is None or known.get(name) != revision]
+        other = known is None or changed or revisions.keys() != known.keys()
+        if other:
+            # what was cleared by whoever switched an alert off is open no more; what was begun at that very moment is cleared
             events = store.open_events(connection, None)
             store.clear(connection, [e for e in events if e.alert not in revisions], time.time_ns(), "watched no more")
             self._events = {(e.alert, e.security): e for e in events if e.alert in revisions}
-        for name in self._watch.keys - revisions.keys():
-            self._watch.drop(name)
-            del self._alerts[name]
-        for alert in store.watched(connection, changed):
-            self._put(alert)
-        self._eye.want(self._watch.wanted)
-        self._revisions = revisions
+            for name in (*changed, *(self._alerts.keys() - revisions.keys())):
+                self._watch.drop(name)
+                self._alerts.pop(name, None)
+            self._alerts |= {alert.id: alert for alert in store.watched(connection, changed)}
+            self._revisions = revisions
+        for name in self._alerts if anew else changed:
+            if name in self._alerts:
+                self._put(self._alerts[name])
+        if other or anew:
+            self._eye.want(self._watch.wanted)
 
     def _put(self, alert: "Alert") -> None:
         from engine.alert_watch import Watched  # noqa: PLC0415  see above
@@ -195,12 +199,11 @@ class _Watching:
 
         wanted = alert.wanted
         try:
-            test = self._eye.parse(wanted.condition)
+            test = self._test_of(wanted.condition)
         except ConditionError as error:
             # what is open of it stays open: whether it still holds, nobody knows. The API says what is wrong
             log.warning("an alert cannot be watched under these rules", alert=alert.id, error=str(error))
             self._watch.drop(alert.id)
-            self._alerts.pop(alert.id, None)
             return
         watched = Watched(
             key=alert.id,
@@ -210,8 +213,16 @@ class _Watching:
             securities=self._eye.candidates(test, wanted.securities),
         )
         open_codes = [security for name, security in self._events if name == alert.id]
-        self._alerts[alert.id] = alert
         self._watch.put(watched, self._eye.ids_of(open_codes), time.monotonic())
+
+    def _test_of(self, condition: str) -> "Test":
+        """Read once under each version of the rules. Raises `ConditionError`."""
+        if self._tests[0] != self._eye.rules:
+            self._tests = self._eye.rules, {}
+        tests = self._tests[1]
+        if condition not in tests:
+            tests[condition] = self._eye.parse(condition)
+        return tests[condition]
 
     def _note(self, look: "Look") -> None:
         """Write down what a look at one alert has found, and count it."""
@@ -234,7 +245,7 @@ class _Watching:
 
         alert = self._alerts[look.key]
         wanted = alert.wanted
-        values = self._eye.values(self._eye.parse(wanted.condition), look.begun)
+        values = self._eye.values(self._test_of(wanted.condition), look.begun)
         return [
             AlertEvent(
                 alert=alert.id,

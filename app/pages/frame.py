@@ -15,6 +15,7 @@ PAGES: Final = (
     ("/positions", "Positions"),
     ("/locates", "Locates"),
     ("/limits", "Limits"),
+    ("/breaks", "Breaks"),
     ("/rules", "Rules"),
     ("/history", "History"),
     ("/feeds", "Health"),
