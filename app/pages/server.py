@@ -39,6 +39,7 @@ SCRIPTED = {
     "/overview": "overview",
     "/locates": "locates",
     "/limits": "limits",
+    "/breaks": "breaks",
     "/rules": "rules",
     "/history": "history",
     "/feeds": "health",
