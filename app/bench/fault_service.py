@@ -2,12 +2,12 @@
 whole tables."""
 
 import asyncio
+import contextlib
 import os
 import resource
 import shutil
 import signal
 import sqlite3
-import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import closing
@@ -72,11 +72,16 @@ class Service:
         self._kill(self.supervisor.workers[number])
 
     def limit_files(self, most: int) -> None:
-        """No file of the engine may grow beyond so many bytes; -1: as large as they like."""
-        if not (pid := self._pid(self.supervisor.engine)):
+        """No file of the engine, or of a worker that runs, may grow beyond so many bytes; -1: as large as they like.
+
+        Raises `FaultError` where the engine has not survived it; a worker may end, and be started again.
+        """
+        if not self._pid(self.supervisor.engine):
             raise FaultError("the engine did not survive that nothing could be written")
-        _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard if most < 0 else most, hard))
+        for pid in filter(None, map(self._pid, (self.supervisor.engine, *self.supervisor.workers))):
+            with contextlib.suppress(ProcessLookupError):
+                _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+                resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard if most < 0 else most, hard))
 
     def tables(self) -> Tables | None:
         """Those of a living engine that has used everything there was when it started, and whose workers live."""
@@ -88,6 +93,14 @@ class Service:
             return None
         serves = tables.generation != self._gone and tables.segment.owner_alive and tables.count(Word.READY)
         return tables if serves else None
+
+    def restored(self) -> bool:
+        """Whether the engine that follows the killed one has its memory, and what the snapshot held is in it."""
+        try:
+            tables = self._reader.tables()
+        except SegmentMissingError:
+            return False
+        return tables.generation != self._gone and tables.segment.owner_alive and tables.count(Word.STARTED_NS) > 0
 
     def _kill(self, child: Child) -> None:
         if not (pid := self._pid(child)):
@@ -109,16 +122,15 @@ class Service:
 class Pair:
     """The one that faults are done to, and the one that reads the same topics without any.
 
-    The witness runs only while both are compared: beside the victim it would take half of the load's machine.
+    The witness runs only while both are compared: beside the victim it would take half of the load's machine. Each time it goes
+    on from where it stood, by a snapshot of its own: so everything is read twice, however often both are compared.
     """
 
     def __init__(self, bootstrap: str, folder: Path, workers: int, snapshot_s: float, topics: tuple[str, str]) -> None:
         self.bootstrap = bootstrap
         self.offset = folder / "clock"
         self.offset.write_text("0")
-        self._beginning = folder / "beginning"
-        """What the victim had when everything began: a snapshot and its security master."""
-
+        self._folder = folder
         self._settings = Settings(
             kafka=bootstrap,
             events_topic=topics[0],
@@ -137,7 +149,7 @@ class Pair:
             data=str(folder / name),
             snapshot_s=snapshot_s,
         )
-        settings.folder.mkdir(parents=True)
+        settings.folder.mkdir(parents=True, exist_ok=True)
         return Service(settings, environment)
 
     async def start(self, load: Load) -> None:
@@ -150,28 +162,27 @@ class Pair:
         since = time.time_ns()
         while not (files := [path for path in self.victim.snapshots() if int(path.stem) > since]):  # noqa: ASYNC110  no event
             await asyncio.sleep(_LOOK_S)
-        kept = folder_of(self._beginning)
+        witness = self._witness().settings.folder
+        kept = folder_of(witness)
         kept.prepare()
         shutil.copy(files[0], kept.path)
         path = self.victim.settings.folder / master_database.FILE
-        with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(self._beginning / path.name)) as target:
+        with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(witness / path.name)) as target:
             source.backup(target)
         load.go_on()
 
+    def _witness(self) -> Service:
+        return self._service("witness", self._folder, 86_400.0, {})
+
     async def compared(self) -> dict[str, int]:
-        """How much is equal, once the witness has read what there is since the beginning. The load must be held. Raises
+        """How much is equal, once the witness has read what there is since the last time. The load must be held. Raises
         `FaultError` with the first differences."""
-        with tempfile.TemporaryDirectory(prefix="ims-witness-") as folder:
-            witness = self._service("witness", Path(folder), 86_400.0, {})
-            kept = folder_of(witness.settings.folder)
-            kept.prepare()
-            shutil.copy(folder_of(self._beginning).files()[0], kept.path)
-            shutil.copy(self._beginning / master_database.FILE, witness.settings.folder)
-            await witness.supervisor.start()
-            try:
-                figures = compare(*await self._settled(witness))
-            finally:
-                await witness.supervisor.stop()
+        witness = self._witness()
+        await witness.supervisor.start()
+        try:
+            figures = compare(*await self._settled(witness))
+        finally:
+            await witness.supervisor.stop()
         await self._promises_kept()
         return figures
 
