@@ -4,6 +4,7 @@ Its standard input is a pipe that the supervisor holds open: when that ends, how
 One that is started with `SPARE` does ahead what can be done ahead (`prepare`), and begins when it is sent a byte.
 """
 
+import gc
 import importlib
 import os
 import select
@@ -18,10 +19,14 @@ import structlog
 from app.settings import Settings
 
 SPARE: Final = "--spare"
+_NICE: Final = {"archive": 5, "files": 10}
+"""Whom nobody waits for: where cores are scarce the others come first, and at a start they are."""
 
 
 def main(name: str, *, spare: bool = False) -> None:
     """Run `app.processes.NAME` until SIGTERM, or until the parent is gone."""
+    if nice := _NICE.get(name):
+        os.nice(nice)
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     program, settings = importlib.import_module(f"app.processes.{name}"), Settings.from_json(os.environ["IMS_SETTINGS"])
     if spare and not _called(program, settings):
@@ -34,6 +39,8 @@ def _called(program: ModuleType, settings: Settings) -> bool:
     """Prepares, unless it is wanted already, and waits; False: the parent is gone."""
     if not select.select([0], [], [], 0)[0]:
         program.prepare(settings)
+        gc.collect()
+        gc.freeze()  # so that whoever searches the heap before it serves need not look at all this again
     return bool(os.read(0, 1))
 
 

@@ -264,11 +264,10 @@ def _move(decided: Decided) -> tuple[bytes, bytes, bytes, bytes, int]:
     return what.source.encode(), what.target.encode(), what.book.encode(), what.depot.encode(), time_ns
 
 
-async def opened(settings: Settings, markets: Sequence[Market], outlet: Told) -> Keeper:
-    """The keeper of a worker that reads topics; everything it knows has been told when it is there."""
-    keeper = await asyncio.to_thread(lambda: Keeper(MasterStore(url_of(settings)), markets))
-    await outlet.reference(keeper.begin())
-    return keeper
+def opened(settings: Settings, markets: Sequence[Market]) -> tuple[Keeper, list[tuple[Message, NDArray[Any]]]]:
+    """The keeper of a worker that reads topics, and what the machine must be told before anything else: everything."""
+    keeper = Keeper(MasterStore(url_of(settings)), markets)
+    return keeper, keeper.begin()
 
 
 def _digest(one: Taken) -> str:

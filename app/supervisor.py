@@ -48,6 +48,10 @@ class Child:
     """Whether the present process has said that it is ready."""
 
 
+LATER: Final = frozenset({"archive", "files"})
+"""Nobody who looks at a page waits for these, and at a start the processor is short."""
+
+
 class StartError(RuntimeError):
     """A process ended before it was ready for the first time."""
 
@@ -58,6 +62,8 @@ class Supervisor:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._stopping = False
+        self._started = False
+        """From then on what ends, ready or not, is started again."""
         self.engine = Child("engine", "engine")
         self.workers = [Child(f"worker{i}", "worker", {"IMS_WORKER": str(i)}) for i in range(settings.workers)]
         self.archive = [Child("archive", "archive")] if settings.archive else []
@@ -78,17 +84,22 @@ class Supervisor:
         return [self.pages, *([self.engine, *self.workers] if self.settings.kafka is not None else [])]
 
     async def start(self) -> None:
-        """Returns when every process serves. Raises `StartError` with the name of one that does not."""
+        """Returns when every process serves, but for those that come `LATER`.
+
+        Raises `StartError` with the name of one that does not.
+        """
         self._watches = [asyncio.create_task(self._watch(child), name=child.name) for child in self.children]
         ready = asyncio.create_task(self._all_ready())
         await asyncio.wait([ready, self.failed], return_when=asyncio.FIRST_COMPLETED)
         if self.failed.done():
             ready.cancel()
             self.failed.result()
+        self._started = True
 
     async def _all_ready(self) -> None:
         for child in self.children:
-            await child.ready.wait()
+            if child.name not in LATER:
+                await child.ready.wait()
 
     async def stop(self) -> None:
         """Faces first, feeds, then the engine, which has the journal to close, and who writes down what it did."""
@@ -108,7 +119,7 @@ class Supervisor:
             code = await self._live(child)
             if self._stopping:
                 return
-            if not child.ready.is_set():
+            if not child.ready.is_set() and not self._started:
                 if not self.failed.done():
                     self.failed.set_exception(StartError(f"{child.name} ended with code {code} before it was ready"))
                 return
@@ -122,8 +133,7 @@ class Supervisor:
             )
             if child is self.engine:
                 for worker in self.workers:
-                    if worker.process is not None:
-                        self._beside(_end(worker.process))
+                    _kill(worker.process)  # what it still has to say nobody hears, and the next one is held up by it
             await asyncio.sleep(in_s)
 
     async def _live(self, child: Child) -> int:
@@ -189,6 +199,12 @@ def _call(spare: asyncio.subprocess.Process) -> bool:
         return False
     spare.stdin.write(b"\n")
     return True
+
+
+def _kill(process: asyncio.subprocess.Process | None) -> None:
+    if process is not None and process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

@@ -26,7 +26,7 @@ from engine.model import (
 from engine.rebuild import classify, combined, insert
 from engine.row import ATTRIBUTES
 from engine.rules import Compiled
-from engine.tables import CLASSES, Tables
+from engine.tables import CLASSES, Tables, Word
 
 _KIND: Final = tuple(KindAttributes.__slots__)
 _BOOK: Final = {"book": "code", "client": "client", "entity": "entity", "aggregation_unit": "aggregation_unit"}
@@ -95,7 +95,9 @@ class Classifier:
         self.security_group = np.zeros(len(tables.array["security"]), np.int32)
         self.book_group = np.zeros(_IDS, np.int32)
         self.depot_group = np.zeros(_IDS, np.int32)
-        self.regroup_securities(np.arange(len(tables.array["security"])))
+        used = tables.count(Word.SECURITIES) + 1
+        self.regroup_securities(np.arange(used))
+        self.security_group[used:] = self.security_group[0]  # who has not come yet has no attributes, as nobody has
         self.regroup_books(np.arange(len(tables.array["book"])))
         self.regroup_depots(np.arange(len(tables.array["depot"])))
 

@@ -23,7 +23,7 @@ from aiokafka.errors import KafkaError
 from engine.model import Market
 from engine.symbols import Symbols
 from feeds.decode import Headers, decode
-from feeds.kafka_client import connected, end_of, first_to_end, present
+from feeds.kafka_client import Broker, end_of, first_to_end, present
 from feeds.kafka_reference import ReferenceView
 from feeds.kafka_watch import AnewError, Watch
 from feeds.outlet import Outlet, Spent
@@ -47,7 +47,7 @@ class WorkerFeed:
 
     def __init__(
         self,
-        bootstrap: str,
+        broker: Broker,
         topics: Sequence[str],
         share: tuple[int, int],
         symbols: Symbols,
@@ -55,7 +55,7 @@ class WorkerFeed:
         known: ReferenceView,
         markets: Sequence[Market] = (),
     ) -> None:
-        self._bootstrap = bootstrap
+        self._broker = broker
         self._feed_of = {topics[feed.index]: feed.index for feed in FEEDS if feed.reader == Reader.WORKERS}
         self._positions = topics[POSITIONS]
         self._worker, self._workers = share
@@ -72,7 +72,7 @@ class WorkerFeed:
         """Raises `StalledError`; a broker that goes away is waited for."""
         while True:
             try:
-                async with connected(self._bootstrap) as consumer:
+                async with self._broker.connected() as consumer:
                     while True:
                         await self._follow(consumer)
             except (AnewError, KafkaError) as why:
@@ -130,7 +130,7 @@ class WorkerFeed:
                 consumer.resume(*consumer.paused())
             if not ring.ready and not self._behind(ends.items()):
                 ring.ready = True
-                log.info("what existed at start is read")
+                log.info("what existed at start is read", **self._outlet.seconds())
             if not places:
                 await asyncio.sleep(_LOOK_S)
                 continue

@@ -1,6 +1,7 @@
 """Kafka consumers without a group, which wait for their broker and their topics instead of failing."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -23,12 +24,58 @@ _WAIT_MS: Final = 100
 _METADATA_MS: Final = 30_000
 
 
+class Broker:
+    """Where one reader's consumers come from. One that is `ahead` connects while its reader still waits for something else."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self.bootstrap = bootstrap
+        self._ahead: asyncio.Task[AIOKafkaConsumer] | None = None
+
+    def ahead(self, topics: Sequence[str]) -> None:
+        """Connect now, and learn of these topics: the first who asks for a consumer is given this one."""
+        self._ahead = asyncio.create_task(self._prepared(topics))
+
+    @asynccontextmanager
+    async def connected(self) -> AsyncIterator[AIOKafkaConsumer]:
+        """See `connected`."""
+        ahead, self._ahead = self._ahead, None
+        consumer = await (_connect(self.bootstrap) if ahead is None else ahead)
+        try:
+            yield consumer
+        finally:
+            await consumer.stop()
+
+    async def close(self) -> None:
+        """What nobody has asked for."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            ahead.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await (await ahead).stop()
+
+    async def _prepared(self, topics: Sequence[str]) -> AIOKafkaConsumer:
+        consumer = await _connect(self.bootstrap)
+        try:
+            await _there(consumer, topics)
+        except KafkaError as error:
+            log.info("topics could not be asked for ahead", error=str(error) or type(error).__name__)
+        except BaseException:
+            await consumer.stop()
+            raise
+        return consumer
+
+
 @asynccontextmanager
 async def connected(bootstrap: str) -> AsyncIterator[AIOKafkaConsumer]:
     """A consumer whose broker answers; tries again, with a line in the log, for as long as it takes.
 
     It reads committed records only, checks their sums, and begins at the oldest record where an offset has gone.
     """
+    async with Broker(bootstrap).connected() as consumer:
+        yield consumer
+
+
+async def _connect(bootstrap: str) -> AIOKafkaConsumer:
     pause_s = _FIRST_PAUSE_S
     while True:
         consumer = AIOKafkaConsumer(
@@ -44,17 +91,17 @@ async def connected(bootstrap: str) -> AsyncIterator[AIOKafkaConsumer]:
         )
         try:
             await consumer.start()
-            break
         except (KafkaError, OSError) as error:
             await consumer.stop()
             log.warning("kafka is not reachable", bootstrap=bootstrap, error=str(error), again_in_s=pause_s)
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
-    log.info("kafka connected", bootstrap=bootstrap)
-    try:
-        yield consumer
-    finally:
-        await consumer.stop()
+        except BaseException:
+            await consumer.stop()
+            raise
+        else:
+            log.info("kafka connected", bootstrap=bootstrap)
+            return consumer
 
 
 async def present(consumer: AIOKafkaConsumer, topics: Sequence[str]) -> dict[str, list[int]]:
@@ -62,9 +109,7 @@ async def present(consumer: AIOKafkaConsumer, topics: Sequence[str]) -> dict[str
     waited_s = 0.0
     while True:
         try:
-            there = await consumer.topics()
-            found = {topic: await _partitions(consumer, topic) for topic in topics if topic in there}
-            if found:
+            if found := await _there(consumer, topics):
                 return found
             missing = "none of them exists yet"
         except KafkaError as error:
@@ -73,6 +118,14 @@ async def present(consumer: AIOKafkaConsumer, topics: Sequence[str]) -> dict[str
             log.warning("waiting for a topic", topics=list(topics), why=missing)
         await asyncio.sleep(_TOPIC_S)
         waited_s += _TOPIC_S
+
+
+async def _there(consumer: AIOKafkaConsumer, topics: Sequence[str]) -> dict[str, list[int]]:
+    """Those of the topics that are there, and their partitions in order."""
+    there = await consumer.topics()
+    found = [topic for topic in topics if topic in there]
+    # all at once: of a topic that it does not follow yet the client asks the broker, and rests before it looks at the answer
+    return dict(zip(found, await asyncio.gather(*(_partitions(consumer, topic) for topic in found)), strict=True))
 
 
 async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> list[int]:

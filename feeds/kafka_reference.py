@@ -20,7 +20,7 @@ from engine.model import Market
 from engine.ring import Message, Ring
 from engine.symbols import Symbols
 from feeds.decode import decode
-from feeds.kafka_client import connected, end_of, ends_of_topic, first_to_end, present
+from feeds.kafka_client import Broker, end_of, ends_of_topic, first_to_end, present
 from feeds.kafka_watch import AnewError, Watch
 from feeds.master_door import Door
 from feeds.outlet import Outlet
@@ -43,7 +43,7 @@ class ReferenceFeed:
 
     def __init__(
         self,
-        bootstrap: str,
+        broker: Broker,
         topics: Sequence[str],
         markets: Sequence[Market],
         symbols: Symbols,
@@ -52,7 +52,7 @@ class ReferenceFeed:
         applied: NDArray[np.int64] | None = None,
     ) -> None:
         """`applied`: `Tables.array["applied"]`; corporate actions wait for the start of day that would wipe them out."""
-        self._bootstrap = bootstrap
+        self._broker = broker
         self._feed_of = {topics[feed.index]: feed.index for feed in FEEDS if feed.reader == Reader.FIRST}
         self._reference = topics[REFERENCE]
         self._markets = markets
@@ -68,7 +68,7 @@ class ReferenceFeed:
         """From where the engine's memory says on; of a new engine, from the beginning."""
         while True:
             try:
-                async with connected(self._bootstrap) as consumer:
+                async with self._broker.connected() as consumer:
                     while True:
                         await self._follow(consumer)
             except (AnewError, KafkaError) as why:

@@ -1,6 +1,7 @@
 """A decode worker's end of its ring: pushes in order, waits when there is no room (that is the backpressure)."""
 
 import asyncio
+import time
 from collections.abc import Iterator, Sequence
 from enum import IntEnum
 from itertools import pairwise
@@ -49,6 +50,12 @@ class Outlet:
         self.ring = ring
         self.spent: NDArray[np.int64] = ring.segment.arrays["words"][_SPENT : _SPENT + len(Spent)]
         self._order = asyncio.Lock()
+
+    def seconds(self) -> dict[str, float]:
+        """What `spent` says, for people: since the first poll, and what that was spent on."""
+        spent = {f"{what.name.lower()}_s": self.spent[what] / 1e9 for what in (Spent.FETCH, Spent.DECODE, Spent.PUSH)}
+        since_s = (time.time_ns() - int(self.spent[Spent.BEGAN])) / 1e9 if self.spent[Spent.BEGAN] else 0.0
+        return {name: round(seconds, 2) for name, seconds in ({"since_s": since_s} | spent).items()}
 
     async def decoded(self, *polled: Decoded, progress: NDArray[np.void] | None = None) -> None:
         """Hand over what was decoded, then how far its sources are read (dtype `PROGRESS`); returns when it is in the ring.

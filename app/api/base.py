@@ -52,7 +52,7 @@ class Context:
     metrics: Metrics
     readiness: Callable[[], list[str]]
     """What keeps the service from being ready, in words."""
-    documents: dict[str, tuple[str, bytes]]
+    documents: Mapping[str, tuple[str, bytes]]
     """Path -> media type and body of what is only shown."""
     waits: Waits
     """Who is being waited for."""

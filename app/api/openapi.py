@@ -1,5 +1,7 @@
 """The OpenAPI 3.1 document, made from the types that decode and encode the bodies, and the page that shows it."""
 
+from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from typing import Any, Final
@@ -87,7 +89,8 @@ _CALCULATION: Final = {
 }
 
 
-def documents() -> dict[str, tuple[str, bytes]]:
+@cache
+def documents() -> Mapping[str, tuple[str, bytes]]:
     """Path -> media type and body."""
     page = files("app.api").joinpath("page")
     shown = {path: (kind, page.joinpath(name).read_bytes()) for path, (name, kind) in _PAGE.items()}

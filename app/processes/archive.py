@@ -3,7 +3,6 @@
 The engine never waits for it.
 """
 
-import os
 import signal
 import sqlite3
 import threading
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
     from app.archive_writer import RingDrain
 
 log = structlog.get_logger()
-NICE: Final = 5
-"""Where cores are scarce the writer comes first."""
 LOOK_S: Final = 0.25
 UPKEEP_S: Final = 20.0
 _LONGEST_PAUSE_S: Final = 10.0
@@ -115,7 +112,6 @@ def main(settings: Settings) -> None:
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
-    os.nice(NICE)
     print("READY", flush=True)  # noqa: T201  the supervisor waits for this line, and nobody for the archive
     import pyarrow as pa  # noqa: PLC0415  see `Archive`
 

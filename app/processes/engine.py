@@ -12,7 +12,8 @@ import numpy as np
 import structlog
 import uvloop
 
-from app import feed_rules, parking_store, quarantine_store, rehearsal, snapshots, world
+from app import feed_rules, parking_store, quarantine_store, snapshots, world
+from app.api.openapi import documents
 from app.api.service import ApiService
 from app.archive_place import record
 from app.business_days import DayState
@@ -32,6 +33,7 @@ from app.settings import Settings
 from app.snapshot_files import Contents
 from app.snapshots import Snapshots
 from app.trading_hours import trading
+from engine import snapshot_pack
 from engine.graph import OnChanged, build
 from engine.model import DAYS, Clock
 from engine.ring import Message, Ring
@@ -143,7 +145,8 @@ class Engine:
             loop.add_signal_handler(number, self._stopping.set)
         self.machine.tick(self._clock())
         await self.api.start()
-        _settle_heap()
+        gc.collect()
+        gc.freeze()
         gc.disable()  # a full collection of its own choosing stops the writer for 30 ms, a few times a second
         parts = [self._drain(), self._tick()] + ([self.publisher.run()] if self.publisher is not None else [])
         if self.settings.kafka is not None:
@@ -255,8 +258,13 @@ def _publisher(settings: Settings, machine: Machine) -> tuple[Any, OnChanged | N
 
 
 def prepare(settings: Settings) -> None:
-    """What a spare does ahead: everything is imported, and every kernel loaded."""
+    """What a spare does ahead: everything is imported, every kernel loaded, and written what is the same for every engine."""
+    import app.upstream_topics  # noqa: PLC0415, F401  not needed without a broker
+    from app import rehearsal  # noqa: PLC0415  a spare's only
+
     rehearsal.prepare(settings)
+    snapshot_pack.warm()
+    documents()
 
 
 def main(settings: Settings) -> None:

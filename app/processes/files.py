@@ -1,7 +1,6 @@
 """The files process: checks what is dropped, beside engine and workers, and writes what is good into the log of files."""
 
 import gc
-import os
 import signal
 import threading
 import time
@@ -17,8 +16,6 @@ from engine.tables import Reader, Tables, Word
 log = structlog.get_logger()
 _LOOK_S: Final = 0.3
 _TIDY_S: Final = 3_600.0
-_NICENESS: Final = 10
-"""A file can wait; a trade cannot."""
 
 
 class _Engine:
@@ -43,7 +40,6 @@ def main(settings: Settings) -> None:
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
-    os.nice(_NICENESS)
     gc.freeze()
     gc.disable()  # a portion of rows makes a hundred thousand objects and no cycle
     desk = FilesDesk(settings.folder, _Engine(settings, stopping).tables)

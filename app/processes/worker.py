@@ -12,17 +12,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import structlog
 import uvloop
+from numpy.typing import NDArray
 
 from app import compiled, world
 from app.business_days import Turning
 from app.memory import keep_freed_memory
 from app.settings import Settings
-from engine.ring import PARTITIONS, Ring
+from engine.ring import PARTITIONS, Message, Ring
 from engine.segment import SegmentMissingError
 from engine.symbols import WORDS, Symbols
 from engine.tables import Tables
@@ -33,7 +34,7 @@ from feeds.files_log import FileLog
 from feeds.kafka_client import first_to_end
 from feeds.outlet import NUMBERS, Outlet
 from feeds.quarantine import Decoded, Origin
-from feeds.registry import REFERENCE, topics
+from feeds.registry import FEEDS, REFERENCE, Reader, topics
 
 if TYPE_CHECKING:
     from app.master_keeper import Keeper
@@ -56,58 +57,83 @@ class EngineGoneError(RuntimeError):
     """The engine that owned the memory has ended, or another one has taken its place."""
 
 
+class Ahead:
+    """What a worker that reads Kafka needs no engine for: it is made while a new engine restores its memory."""
+
+    def __init__(self, settings: Settings, number: int) -> None:
+        from feeds.kafka_client import Broker  # noqa: PLC0415  not needed without a broker
+
+        assert settings.kafka is not None, "chosen by this setting"
+        self.shared, self.first = Broker(settings.kafka), Broker(settings.kafka)
+        """Of the topics that workers share, and of those that only the first one reads."""
+        self.master: asyncio.Task[tuple[Keeper, list[tuple[Message, NDArray[Any]]]]] | None = None
+        named = topics(settings.events_topic, settings.reference_topic)
+        self.shared.ahead([named[feed.index] for feed in FEEDS if feed.reader == Reader.WORKERS])
+        if number == 0:
+            from app.master_keeper import opened  # noqa: PLC0415  the first worker's only
+
+            self.first.ahead([named[feed.index] for feed in FEEDS if feed.reader == Reader.FIRST])
+            self.master = asyncio.create_task(asyncio.to_thread(opened, settings, world.markets()))
+
+    async def close(self) -> None:
+        """What was not used."""
+        await self.shared.close()
+        await self.first.close()
+        if self.master is not None:
+            await asyncio.gather(self.master, return_exceptions=True)
+
+
 class Worker:
     """What a worker has in its hands: the engine's tables to look codes up, and the rings."""
 
-    def __init__(self, settings: Settings, number: int, tables: Tables, rings: list[Ring]) -> None:
+    def __init__(self, settings: Settings, number: int, tables: Tables, rings: list[Ring], ahead: Ahead | None) -> None:
         self.settings = settings
         self.number = number
         self.tables = tables
         self.rings = rings
+        self.ahead = ahead
         self.outlet = Outlet(rings[number])
         self.symbols = Symbols(tables.array["symbols"])
         self.topics = topics(settings.events_topic, settings.reference_topic)
 
     @classmethod
-    async def attach(cls, settings: Settings, number: int) -> "Worker":
+    async def attach(cls, settings: Settings, number: int, ahead: Ahead | None = None) -> "Worker":
         """Waits until the engine has made its memory."""
         while True:
             with contextlib.suppress(SegmentMissingError):
                 tables = Tables.attach(f"{settings.instance}.tables")
                 rings = [Ring.attach(f"{settings.instance}.ring{i}") for i in range(settings.workers)]
                 if tables.segment.owner_alive and rings[number].segment.owner_alive:
-                    return cls(settings, number, tables, rings)
+                    return cls(settings, number, tables, rings, ahead)
                 tables.close()
             await asyncio.sleep(_LOOK_S)
 
     async def run(self) -> None:
         """Feed the ring until it is cancelled. Raises `EngineGoneError` when the engine went."""
-        feed = self._from_kafka() if self.settings.kafka else self._from_simulator()
+        feed = self._from_simulator() if self.ahead is None else self._from_kafka(self.ahead)
         await first_to_end(feed, self._follow_engine())
 
-    async def _from_kafka(self) -> None:
+    async def _from_kafka(self, ahead: Ahead) -> None:
         from feeds.kafka import WorkerFeed  # noqa: PLC0415  not needed without a broker
         from feeds.kafka_reference import ReferenceFeed, ReferenceView  # noqa: PLC0415
 
-        assert self.settings.kafka is not None, "chosen by this setting"
-        bootstrap, topics, markets = self.settings.kafka, self.topics, self.tables.markets
+        topics, markets = self.topics, self.tables.markets
         known = ReferenceView(topics[REFERENCE], self.rings[0])
         share = (self.number, self.settings.workers)
-        shared = WorkerFeed(bootstrap, topics, share, self.symbols, self.outlet, known, markets)
+        shared = WorkerFeed(ahead.shared, topics, share, self.symbols, self.outlet, known, markets)
         log_of_files = FileLog(self.settings.folder / "files" / "log")
-        if self.number:
+        if ahead.master is None:
             await FilesView(log_of_files, self.rings[0]).caught_up()
             await shared.run()
             return
-        from app.master_keeper import opened  # noqa: PLC0415  the first worker's only
-
-        keeper = await opened(self.settings, markets, self.outlet)
+        keeper, everything = await ahead.master
+        await self.outlet.reference(everything)
         files = self._files(log_of_files, keeper)
         await files.catch_up()
         feeds = [
             shared.run(),
             ReferenceFeed(
-                bootstrap, topics, markets, self.symbols, self.outlet, keeper, self.tables.array["applied"]
+                ahead.first, topics, markets, self.symbols, self.outlet, keeper, self.tables.array["applied"]
             ).run(),
             keeper.follow(self.outlet),
             files.run(),
@@ -229,23 +255,30 @@ async def serve(settings: Settings, number: int) -> None:
     with contextlib.suppress(asyncio.CancelledError):
         if settings.kafka is None and settings.availability is None and number == 0:
             _invented(settings)
-        worker = await Worker.attach(settings, number)
-        warm(worker.symbols)
-        gc.collect()
-        gc.freeze()
-        gc.disable()  # a poll makes a hundred thousand objects and no cycle: looking for one takes 40% of the time
-        print("READY", flush=True)  # noqa: T201  the supervisor waits for this line
-        await first_to_end(worker.run(), _tidy())
+        async with contextlib.AsyncExitStack() as stack:
+            ahead = Ahead(settings, number) if settings.kafka is not None else None
+            if ahead is not None:
+                stack.push_async_callback(ahead.close)
+            worker = await Worker.attach(settings, number, ahead)
+            warm(worker.symbols)
+            gc.collect()
+            gc.freeze()
+            gc.disable()  # a poll makes a hundred thousand objects and no cycle: looking for one takes 40% of the time
+            print("READY", flush=True)  # noqa: T201  the supervisor waits for this line
+            await first_to_end(worker.run(), _tidy())
     log.info("worker stopped", worker=number)
 
 
 def prepare(settings: Settings) -> None:
     """What a spare does ahead: everything is imported, and every kernel loaded."""
+    import app.master_keeper  # noqa: PLC0415, F401
     import feeds.kafka  # noqa: PLC0415, F401
     from app.rehearsal import prepare as rehearse  # noqa: PLC0415  a spare's only
 
     rehearse(settings)
-    warm(Symbols(np.zeros((2, WORDS), np.uint64)))
+    symbols = np.zeros((2, WORDS), np.uint64)
+    symbols.flags.writeable = False  # as the engine's are for a worker, for which kernels are others
+    warm(Symbols(symbols))
 
 
 def main(settings: Settings) -> None:

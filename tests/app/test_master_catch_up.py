@@ -11,6 +11,7 @@ from app.master_keeper import Keeper
 from app.master_store import MasterStore
 from feeds import reference
 from feeds.corporate_actions import Announcement, CorporateEvent, encode
+from feeds.kafka_client import Broker
 from feeds.kafka_reference import ReferenceFeed
 from feeds.master_records import Security
 from feeds.registry import REFERENCE, feed_named, topics
@@ -27,7 +28,7 @@ OLD, NEW = Security("OLD", market="US", name="old"), Security("OLD", market="US"
 async def _reading(desk: Desk, kafka: str, named: tuple[str, ...], keeper: Keeper) -> AsyncIterator[None]:
     """The first worker's part of the topics."""
     applied = desk.machine.tables.array["applied"]
-    feed = ReferenceFeed(kafka, named, desk.markets, desk.symbols, desk.outlets[0], keeper, applied)
+    feed = ReferenceFeed(Broker(kafka), named, desk.markets, desk.symbols, desk.outlets[0], keeper, applied)
     task = asyncio.create_task(feed.run())
     try:
         yield

@@ -62,12 +62,15 @@ def test_a_spare_that_is_wanted_already_does_not_prepare() -> None:
     assert done.stdout == b"began\n"
 
 
-class _Supervisor(Supervisor):
-    """Processes that are programs of three words."""
+_SILENT = "import sys; sys.stdin.buffer.read()"
 
-    async def _begin(self, child: Child, *options: str) -> asyncio.subprocess.Process:  # noqa: ARG002  as the other's
+
+class _Supervisor(Supervisor):
+    """Its processes are programs of three words; those that come later never say that they are ready."""
+
+    async def _begin(self, child: Child, *options: str) -> asyncio.subprocess.Process:
         pipe = asyncio.subprocess.PIPE
-        program = _CHILD.format(spare=bool(options))
+        program = _SILENT if child.name in supervisor.LATER else _CHILD.format(spare=bool(options))
         return await asyncio.create_subprocess_exec(sys.executable, "-c", program, stdin=pipe, stdout=pipe)
 
 
@@ -95,3 +98,38 @@ async def test_a_process_that_dies_is_followed_by_its_spare(
     assert engine.spare is not None
     assert engine.process.returncode is not None
     assert engine.spare.returncode is not None, "the spare ends with its service"
+
+
+async def test_nobody_waits_for_who_comes_later_and_it_is_started_again_ready_or_not(tmp_path: Path) -> None:
+    service = _Supervisor(Settings(data=str(tmp_path), workers=0))
+    service.faces = []
+    (archive,) = service.archive
+    async with asyncio.timeout(30):
+        await service.start()
+        try:
+            assert not archive.serves
+            first = archive.process
+            assert first is not None
+            first.send_signal(signal.SIGKILL)
+            while archive.process is first or archive.process is None:  # noqa: ASYNC110  another process has no event
+                await asyncio.sleep(0.01)
+            assert (archive.restarts, service.failed.done()) == (1, False)
+        finally:
+            await service.stop()
+
+
+async def test_the_worker_of_a_dead_engine_is_not_asked_to_stop_and_another_takes_its_place(tmp_path: Path) -> None:
+    service = _Supervisor(Settings(data=str(tmp_path), kafka="nowhere:9092", workers=1, archive=False))
+    service.faces = []
+    async with asyncio.timeout(30):
+        await service.start()
+        try:
+            engine, worker = service.engine.process, service.workers[0].process
+            assert engine is not None
+            assert worker is not None
+            engine.send_signal(signal.SIGKILL)
+            assert await worker.wait() == -signal.SIGKILL
+            while service.workers[0].process is worker or not service.workers[0].serves:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        finally:
+            await service.stop()

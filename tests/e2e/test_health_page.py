@@ -287,7 +287,9 @@ def test_a_real_service_tells_of_its_feeds_processes_and_archive(
         desk.wait_status("live")
         expect(cell(desk, "trades", "state")).to_have_text("● Live")
         expect(cell(desk, "reference", "state")).to_have_text("● Live")
-        assert set(desk.page.locator(".service tbody th").all_inner_texts()) == {"● Live"}
+        desk.page.wait_for_function(
+            "[...document.querySelectorAll('.service tbody th')].every((cell) => cell.innerText === '● Live')"
+        )
         expect(desk.page.locator(".card[aria-label=Archive] .state")).to_contain_text("Live")
         desk.page.wait_for_function("document.querySelectorAll('.service [data-column=cpu]').length > 4")
         desk.picture("health-real")

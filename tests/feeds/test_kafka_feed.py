@@ -19,6 +19,7 @@ from engine.tables import Word
 from feeds import kafka as kafka_feed
 from feeds import kafka_client, kafka_watch, reference
 from feeds.kafka import WorkerFeed
+from feeds.kafka_client import Broker
 from feeds.kafka_reference import ReferenceFeed, ReferenceView
 from feeds.kafka_watch import StalledError
 from feeds.quarantine import Reason
@@ -38,11 +39,11 @@ async def _feeding(desk: Desk, bootstrap: str, topic: str) -> AsyncIterator[list
     named, known = topics(topic, f"{topic}-reference"), ReferenceView(f"{topic}-reference", desk.rings[0])
     count = len(desk.rings)
     coroutines = [
-        WorkerFeed(bootstrap, named, (number, count), desk.symbols, outlet, known, desk.markets).run()
+        WorkerFeed(Broker(bootstrap), named, (number, count), desk.symbols, outlet, known, desk.markets).run()
         for number, outlet in enumerate(desk.outlets)
     ]
     applied = desk.machine.tables.array["applied"]
-    feed = ReferenceFeed(bootstrap, named, desk.markets, desk.symbols, desk.outlets[0], applied=applied)
+    feed = ReferenceFeed(Broker(bootstrap), named, desk.markets, desk.symbols, desk.outlets[0], applied=applied)
     coroutines.append(feed.run())
     tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
     try:
@@ -51,6 +52,20 @@ async def _feeding(desk: Desk, bootstrap: str, topic: str) -> AsyncIterator[list
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_a_consumer_that_connected_ahead_knows_its_topics_and_is_given_once(kafka: str, instance: str) -> None:
+    topic = f"ahead-{instance}"
+    async with Producer(kafka) as producer:
+        await producer.make_topics(topic, f"{topic}-reference", 3)
+    broker, unused = Broker(kafka), Broker(kafka)
+    unused.ahead([topic])
+    broker.ahead([topic, "not-there"])
+    async with broker.connected() as first, broker.connected() as second:
+        assert first is not second
+        assert await kafka_client.present(first, [topic]) == {topic: [0, 1, 2]}
+        assert await kafka_client.present(second, [topic]) == {topic: [0, 1, 2]}
+    await unused.close()
 
 
 async def _send(producer: Producer, simulator: Simulator, topic: str, events: int, encodings: Sequence[str]) -> None:
@@ -282,7 +297,7 @@ def _watching(desk: Desk, client: _LostClient, monkeypatch: pytest.MonkeyPatch) 
     for name, seconds in (("LOOK_S", 0.01), ("STALLED_S", 0.1), ("SILENT_S", 0.3), ("TOPICS_S", 0.03)):
         monkeypatch.setattr(kafka_watch, name, seconds)
     known = ReferenceView("reference", desk.rings[0])
-    feed = WorkerFeed("127.0.0.1:1", topics("t.events"), (0, 1), desk.symbols, desk.outlets[0], known)
+    feed = WorkerFeed(Broker("127.0.0.1:1"), topics("t.events"), (0, 1), desk.symbols, desk.outlets[0], known)
     feed.watch.begin(client, {"t.events": [0]}, [PLACE])
     return feed, feed.watch.run()
 
