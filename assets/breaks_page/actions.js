@@ -59,6 +59,7 @@ export async function take(page, step, breaks) {
   });
   if (answer === null) return false;
   page.say(`${breaks.length === 1 ? breaks[0].id : `${shares(breaks.length)} breaks`} ${asked.done}`, "good");
+  page.taken(breaks);
   await page.show();
   return true;
 }

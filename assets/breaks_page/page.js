@@ -193,11 +193,13 @@ export class BreaksPage extends LivePage {
     if (held) tools.querySelector(`[data-do="${held}"]`)?.focus();
   }
 
-  async takeMany(step) {
-    if (await take(this, step, this.targets)) {
-      this.chosen.clear();
-      this.#mark();
-    }
+  takeMany(step) {
+    return take(this, step, this.targets);
+  }
+
+  /** A step was taken with these: they are chosen no more. What is chosen from now on is for the next one. */
+  taken(breaks) {
+    this.#choose(breaks.map(({ id }) => id), false);
   }
 
   #choose(keys, on) {
