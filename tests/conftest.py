@@ -25,6 +25,7 @@ _SERVICES = {"chromium_path", "kafka", "postgres_url", "redis_server", "redis_ur
 _WHOLE = ("bench", "e2e", "services", "test_readme.py")
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Where tests run in several processes: all that need a service or a browser in one of them, one after the other.
 

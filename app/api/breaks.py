@@ -10,6 +10,7 @@ from app.api.parameters import Parameters
 from app.api.problems import ProblemError
 from app.breaks import commands, handlers
 from app.breaks.client import BreaksAwayError
+from app.breaks.life import WORKERS
 from app.breaks.store import BreakStoreError
 from app.identity import Role
 
@@ -54,7 +55,9 @@ class Reading(Handed):
 
 
 class Command(Handed):
-    """What somebody does."""
+    """What somebody does. Who may do which of it is decided where it is done; who may do none of it is refused at once."""
+
+    roles: ClassVar = {"POST": WORKERS}
 
     async def post(self, *_parts: str) -> None:
         """See `app.breaks.handlers`."""

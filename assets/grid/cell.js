@@ -1,6 +1,6 @@
 // One cell on screen: an element whose text is written directly. It stays when the row it stands for changes.
 
-import { NONE, quantity } from "./formats.js";
+import { fitted, NONE, quantity } from "./formats.js";
 import { CLOSED, DATA, OPEN } from "./rows.js";
 
 const CHEVRON = { [OPEN]: "▾", [CLOSED]: "▸" };
@@ -68,7 +68,7 @@ export class LiveCell {
     if (Object.is(value, this.value) && floor === this.floor) return;
     this.value = value;
     this.floor = floor;
-    const text = this.column.show(value);
+    const text = fitted(this.column.show(value), value);
     this.#write(floor ? `≥ ${text}` : text);
     const { hot } = this.column;
     this.#mark(value < 0 ? "neg" : value === 0 || Number.isNaN(value) ? "zero" : value >= hot ? "hot" : "");

@@ -21,6 +21,11 @@ export function percent(value) {
 
 export const compact = (value) => (Number.isNaN(value) ? NONE : COMPACT.format(value));
 
+/** Characters of a number that a column has room for: ten digits with their commas. */
+const ROOM = 13;
+/** A sum that is wider than its column in a shorter form; whoever shows it keeps the whole text in the tip. */
+export const fitted = (text, value) => (text.length > ROOM ? compact(value) : text);
+
 export function price(value) {
   if (Number.isNaN(value) || value === 0) return NONE;
   return Math.abs(value) < 1 ? FOUR.format(value) : TWO.format(value);

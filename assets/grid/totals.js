@@ -1,6 +1,7 @@
 // The last line of the grid, always in sight: sums of everything that passes the filter.
 
 import { make } from "./dom.js";
+import { fitted } from "./formats.js";
 
 const HEIGHT = 24;
 
@@ -43,7 +44,9 @@ export class Totals {
       if (!shown) return;
       const value = values[at];
       const text = Number.isNaN(value) || shown.column.age ? "" : shown.column.show(value);
-      if (shown.cell.textContent !== text) shown.cell.textContent = text;
+      if (shown.cell.title === text) return;
+      shown.cell.title = text;
+      shown.cell.textContent = fitted(text, value);
       shown.cell.classList.toggle("neg", value < 0);
     });
   }
