@@ -101,11 +101,12 @@ export class HistoryPage extends LivePage {
       this.then = null;
       beside.replaceChildren(make("p", { class: "nothing", role: "status" }, "Working out what was: from the newest snapshot before it, and all that happened since…"));
     }
-    const [then, now] = await Promise.all([this.then ?? this.#was(sec, at), this.api.asof(sec, "now")]);
+    const [then, now] = await Promise.all([this.then ?? this.#was(sec, at), this.#was(sec, "now")]);
     if (!newest()) return;
     this.then = then.problem ? null : then;
-    if (then.problem) {
-      beside.replaceChildren(make("p", { class: "nothing", "data-kind": "missing", role: "status" }, `What was at ${at.slice(0, 19).replace("T", " ")} UTC is not known: ${then.problem}.`));
+    const problem = then.problem ?? now.problem;
+    if (problem) {
+      beside.replaceChildren(make("p", { class: "nothing", "data-kind": "missing", role: "status" }, `What was at ${at.slice(0, 19).replace("T", " ")} UTC is not known: ${problem}.`));
       return;
     }
     const top = beside.scrollTop;

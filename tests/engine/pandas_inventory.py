@@ -183,7 +183,8 @@ class _Rows:
 def terms_of(rows: pd.DataFrame, securities: pd.DataFrame, day: Day) -> dict[str, Sums]:
     """Every sum that domain.md 3 names, by security and day.
 
-    Columns of `securities` (index 0, 1..): market, designated, event_date, located, located_long and the facts of `values_of`.
+    Columns of `securities` (index 0, 1..): market, designated, event_date, located, located_long, break_held and the facts of
+    `values_of`.
     """
     index = {name: rows.index.get_level_values(name).to_numpy(np.int64) for name in ("security", "kind")}
     has = _Rows(index["security"], index["kind"], len(securities))
@@ -230,6 +231,7 @@ def terms_of(rows: pd.DataFrame, securities: pd.DataFrame, day: Day) -> dict[str
         "undesignated": has.sum(hidden & (stock | external), long),
         "located": np.repeat(securities[["located"]].to_numpy(np.int64), DAYS, axis=1),
         "located_long": np.repeat(securities[["located_long"]].to_numpy(np.int64), DAYS, axis=1),
+        "break_held": np.repeat(securities[["break_held"]].to_numpy(np.int64), DAYS, axis=1),
     }
 
 
@@ -261,7 +263,7 @@ def values_of(sums: Mapping[str, Sums], securities: pd.DataFrame, day: Day) -> d
 
     ours = t["firm_long"] + t["client_free"]
     supply = ours + t["borrowed"] + t["collateral_in"] + t["exclusive"]
-    used = t["shorts"] + t["on_loan"] + t["held"] + t["reserved"]
+    used = t["shorts"] + t["on_loan"] + t["held"] + t["reserved"] + t["break_held"]
     left = supply - used - t["pledged_locked"] - t["undesignated"]
     left = left - np.where(tw, t["borrowed"], 0) - np.where(kr, t["exclusive"], 0)
     for_loan = np.maximum(0, left - np.where(hk & ~designated, 0, t["ca_due"]))
@@ -271,6 +273,7 @@ def values_of(sums: Mapping[str, Sums], securities: pd.DataFrame, day: Day) -> d
     needed = np.maximum(0, t["shorts"] + t["on_loan"] + t["held"] - ours)
     lenders = np.where(kr, 0, t["external_firm"] + t["external_indicative"] // 2)
     pool = np.maximum(0, for_loan + lenders - t["undesignated"])
+    pool_long = np.maximum(0, ours - t["break_held"])
     market_value = t["position"] * 100 * fact["price"] // 10**6
     at_fee = t["borrowed_unrated"] * 100 * fact["price"] // 10**6 * fact["fee"] // 10**6
     at_rates = t["borrowed_rated"] * 100 * fact["price"] // 10**6 // 10**6
@@ -284,8 +287,8 @@ def values_of(sums: Mapping[str, Sums], securities: pd.DataFrame, day: Day) -> d
         "overborrow": np.maximum(0, t["borrowed"] - needed),
         "locate_pool": pool,
         "remaining": pool - t["located"],
-        "locate_pool_long": ours,
-        "remaining_long": ours - t["located_long"],
+        "locate_pool_long": pool_long,
+        "remaining_long": pool_long - t["located_long"],
         "projected_position": t["position"] + t["open_orders"] + 3 * t["expiring"] // 10,
         "market_value": market_value,
         "market_value_reporting": market_value * fact["fx"] // 10**9,

@@ -129,13 +129,17 @@ def live(of: World, receiver: Receiver) -> None:
 
 
 def decide(of: World, machine: Machine) -> NDArray[np.int64]:
-    """Locates are granted, and the clock strikes. Returns what is located short and long, shape (securities, 2)."""
-    located = np.zeros((of.universe.securities.size, 2), np.int64)
+    """Locates are granted, shares kept back for breaks, and the clock strikes.
+
+    Returns what is located short and long and what is kept back, shape (securities, 3).
+    """
+    located = np.zeros((of.universe.securities.size, 3), np.int64)
     ids = ids_by_code(machine.tables, "security", of.universe.securities["code"])
     for security in of.random.choice(len(located), 200, replace=False).tolist():
-        located[security] = of.random.integers(0, 1_000_000, 2)
+        located[security] = of.random.integers(0, 1_000_000, 3)
         machine.set_decided(int(ids[security]), Decided.SHORT_LOCATES, int(located[security, 0]))
         machine.set_decided(int(ids[security]), Decided.LONG_LOCATES, int(located[security, 1]))
+        machine.set_decided(int(ids[security]), Decided.BREAKS, int(located[security, 2]))
     is_open = business_days.lending_open(MARKETS, of.calendar.today, int(NOW.timestamp()) * 1_000_000_000)
     for market, at in np.ndindex(is_open.shape):
         machine.set_clock(market, Clock.LENDING_OPEN, at, is_open=bool(is_open[market, at]))
@@ -201,6 +205,7 @@ def as_pandas_sees_it(of: World, sent: pd.DataFrame, located: NDArray[np.int64])
             "event_date": records["event_date"].astype(np.int64),
             "located": located[:, 0],
             "located_long": located[:, 1],
+            "break_held": located[:, 2],
             "price": quotes[Op.PRICE.name],
             "fee": np.where(records["fee"] == RATE_UNKNOWN, 0, records["fee"]),
             "day_count": [money[code][0] for code in records["currency"].tolist()],
