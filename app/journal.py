@@ -13,20 +13,29 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeAlias, TypeVar
 
-import msgspec
 import sqlalchemy as sa
 import structlog
-from msgspec import Struct
 from sqlalchemy import exc
 from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.pool import PoolProxiedConnection
 
 from app.database import Chain, connect, prepare
-from app.journal_rows import Answer, AnyChange, Statements, form_of, locate_of, order_of, voided
+from app.journal_rows import (
+    Answer,
+    AnyChange,
+    Query,
+    Statements,
+    Transition,
+    form_of,
+    locate_of,
+    order_of,
+    transition_of,
+    voided,
+)
 from app.journal_schema import HISTORY, IDEMPOTENCY, LOCATES, ORDER_HISTORY, ORDERS, carry_over
 from engine import orders
 from engine.locate_today import QUARTER_NS
-from engine.locates import ENDED_EARLY, OPEN, Evidence, Locate, State
+from engine.locates import ENDED_EARLY, OPEN, Locate
 from engine.orders import Order
 
 T = TypeVar("T")
@@ -52,25 +61,6 @@ class JournalError(RuntimeError):
 
 Told: TypeAlias = Callable[[JournalError | None], None]
 """Hears what became of what was written: None where it is on disk."""
-
-
-class Query(Struct, frozen=True, kw_only=True):
-    """Which locates to list, newest first; None asks for all. `before`: sequence numbers below it only."""
-
-    client: str | None = None
-    security: str | None = None
-    state: State | None = None
-    since_ns: int | None = None
-    until_ns: int | None = None
-    before: int | None = None
-    limit: int = 100
-
-
-class Transition(Struct, frozen=True):
-    """One line of a locate's history."""
-
-    locate: Locate
-    evidence: Evidence | None
 
 
 class _Entry:
@@ -206,7 +196,7 @@ class Journal:
             .order_by(HISTORY.c.entry)
         )
         rows = await self._read(lambda connection: connection.execute(chosen).all())
-        return [Transition(locate_of(d), None if e is None else msgspec.json.decode(e, type=Evidence)) for d, e in rows]
+        return [transition_of(*row) for row in rows]
 
     async def find(self, query: Query) -> list[Locate]:
         """Locates that match, newest first."""

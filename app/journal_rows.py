@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from sqlalchemy.engine.interfaces import DBAPICursor
 
 from app.journal_schema import HISTORY, IDEMPOTENCY, LOCATES, ORDER_HISTORY, ORDERS, Row, Statement
-from engine.locates import Change, Locate, State
+from engine.locates import Change, Evidence, Locate, State
 from engine.orders import Order, OrderChange, OrderState
 
 Kept: TypeAlias = Locate | Order
@@ -20,6 +20,25 @@ Kept: TypeAlias = Locate | Order
 AnyChange: TypeAlias = Change | OrderChange
 _ENCODE: Final = msgspec.json.Encoder()
 _VOID: Final = "taken back: the journal could not confirm it and it was never answered"
+
+
+class Query(Struct, frozen=True, kw_only=True):
+    """Which locates to list, newest first; None asks for all. `before`: sequence numbers below it only."""
+
+    client: str | None = None
+    security: str | None = None
+    state: State | None = None
+    since_ns: int | None = None
+    until_ns: int | None = None
+    before: int | None = None
+    limit: int = 100
+
+
+class Transition(Struct, frozen=True):
+    """One line of a locate's history."""
+
+    locate: Locate
+    evidence: Evidence | None
 
 
 class Answer(Struct, frozen=True):
@@ -173,6 +192,11 @@ class _Prepared:
 def locate_of(document: str) -> Locate:
     """The locate of a stored document."""
     return msgspec.json.decode(document, type=Locate)
+
+
+def transition_of(document: str, evidence: str | None) -> Transition:
+    """The step of a locate's life that a line of its history keeps."""
+    return Transition(locate_of(document), None if evidence is None else msgspec.json.decode(evidence, type=Evidence))
 
 
 def order_of(document: str) -> Order:

@@ -5,7 +5,8 @@ from typing import Any, Final
 
 from app.analyst.client import Analyst
 from app.analyst.impact import Party
-from app.journal import Journal, Query
+from app.journal import Journal
+from app.journal_rows import Query
 from engine.locate_desk import LocateDesk
 from engine.locates import LIVE, Locate
 from engine.rule_model import Document

@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from msgspec.structs import replace
 
 from app.database import connect
-from app.journal import Journal, JournalError, Query
-from app.journal_rows import Answer
+from app.journal import Journal, JournalError
+from app.journal_rows import Answer, Query
 from app.journal_schema import HISTORY, IDEMPOTENCY, LOCATES
 from engine.locate_desk import LocateDesk
 from engine.locates import Change, Locate, LocateRequest, OnInsufficient, State
