@@ -23,6 +23,9 @@ PAGES: Final = (
 """Address and name, in the order of the bar."""
 
 
+_HERE: Final = "<!-- what the page is about -->\n"
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """HTML of the two parts, ready to be put into a page's bar."""
@@ -41,6 +44,13 @@ def _environment() -> Environment:
 def render(template: str, **values: Any) -> str:
     """A template of assets/pages with everything that is put into it made harmless."""
     return _environment().get_template(template).render(**values)
+
+
+def page_template(part: str) -> str:
+    """Jinja text of a whole page for Panel: the document around every page, and in it what this one is about (`part`.html)."""
+    around, own = ((assets.FOLDER / "pages" / f"{name}.html").read_text() for name in ("page", part))
+    before, _, after = around.partition(_HERE)
+    return before + own + after
 
 
 def frame(here: str, login: Login) -> Frame:

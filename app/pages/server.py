@@ -14,9 +14,9 @@ from app import tickets
 from app.pages import assets
 from app.pages.ended import FILE as ENDED
 from app.pages.ended import EndedLogins
-from app.pages.frame import PAGES, frame
+from app.pages.frame import PAGES, frame, page_template
 from app.pages.login import HOME, Desk, LoginHandler, LogoutHandler, TicketHandler, TokenHandler
-from app.pages.logins import Logins
+from app.pages.logins import Login, Logins
 from app.pages.markets import Hours, MarketsHandler
 from app.pages.proxy import ApiProxy
 from app.pages.pulse import PulseHandler
@@ -30,6 +30,8 @@ from feeds.topic_names import topics
 if TYPE_CHECKING:
     from panel.io.server import Server
     from panel.template import Template
+
+    from layouts.document import Document
 
 log = structlog.get_logger()
 API_CLIENTS = 256
@@ -49,6 +51,8 @@ BORROWED = {"overview": ("health_page/words.js", "locates_page/words.js"), "hist
 """Scripts that some pages take from others, and from what draws charts."""
 GRIDS = {"/inventory": "inventory", "/positions": "positions"}
 """Address of each page of a table, and the table."""
+GRID_STYLES = ("page/alerts.css", "frame/frame.css", "grid/grid.css", "grid/tools.css")
+SCRIPTED_STYLES = ("frame/frame.css", "page/page.css", "page/alerts.css")
 FORWARDED = r"/(?:api|health)/.*|/metrics"
 
 
@@ -73,54 +77,57 @@ def make(settings: Settings) -> "Server":
     lookup = Lookup(Reader(f"{settings.instance}.tables"), settings.reporting_currency, named)
     desk = _desk(settings)
 
+    def document(path: str, login: Login, name: str, part: str, **own: Any) -> "Document":
+        from panel import state  # noqa: PLC0415  see above
+
+        from layouts.document import Document  # noqa: PLC0415  see above
+
+        around = frame(path, login)
+        return Document(
+            template=page_template(part),
+            name=name,
+            assets=assets.address(),
+            asked_theme=_argument(state.session_args, "theme"),
+            navigation=around.navigation,
+            account=around.account,
+            **own,
+        )
+
     def grid(table: str, path: str) -> Callable[[], "Template"]:
         def made() -> "Template":
-            from panel import state  # noqa: PLC0415  see above
-
-            from layouts.grid_page import PageContext, page  # noqa: PLC0415  see above
+            from layouts.grid_page import page  # noqa: PLC0415  see above
 
             login = visitor()
             if login.identity.clients is not None:
                 raise HTTPError(403)  # the tables are everybody's
-            around = frame(path, login)
-            return page(
-                PageContext(
-                    template=(assets.FOLDER / "pages" / "grid.html").read_text(),
-                    table=table,
-                    assets=assets.address(),
-                    modules=assets.modules("grid/", "frame/", "page/gateway.js", "page/rest.js"),
-                    gateway_port=settings.gateway_port,
-                    ticket=tickets.issue(settings.secret, time.time()),
-                    lookup=lookup,
-                    theme=_argument(state.session_args, "theme"),
-                    navigation=around.navigation,
-                    account=around.account,
-                )
+            own = document(
+                path,
+                login,
+                table,
+                "grid",
+                styles=GRID_STYLES,
+                main="grid/main.js",
+                modules=assets.modules("grid/", "frame/", "page/gateway.js", "page/rest.js"),
             )
+            return page(own, settings.gateway_port, tickets.issue(settings.secret, time.time()), lookup)
 
         return made
 
     def scripted(name: str, path: str) -> Callable[[], "Template"]:
         def made() -> "Template":
-            from panel import state  # noqa: PLC0415  see above
-
-            from layouts.scripted import ScriptedContext, page  # noqa: PLC0415  see above
+            from layouts.scripted import page  # noqa: PLC0415  see above
 
             login = visitor()
-            around = frame(path, login)
-            return page(
-                ScriptedContext(
-                    template=(assets.FOLDER / "pages" / "scripted.html").read_text(),
-                    body=(assets.FOLDER / "pages" / f"{name}.html").read_text(),
-                    name=name,
-                    assets=assets.address(),
-                    modules=assets.modules(f"{name}_page/", *SHARED, *BORROWED.get(name, ())),
-                    session=desk.session(login),
-                    theme=_argument(state.session_args, "theme"),
-                    navigation=around.navigation,
-                    account=around.account,
-                )
+            own = document(
+                path,
+                login,
+                name,
+                name,
+                styles=(*SCRIPTED_STYLES, f"{name}_page/{name}.css"),
+                main=f"{name}_page/main.js",
+                modules=assets.modules(f"{name}_page/", *SHARED, *BORROWED.get(name, ())),
             )
+            return page(own, desk.session(login))
 
         return made
 

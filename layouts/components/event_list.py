@@ -5,6 +5,8 @@ from typing import Any, ClassVar
 import param
 from panel.custom import JSComponent
 
+from layouts.components.facts_style import FACTS
+
 _ESM = """
 const NUMBER = new Intl.NumberFormat("en-US", { maximumFractionDigits: 4 });
 const words = (name) => name.replaceAll("_", " ").toLowerCase().replace(/^./, (letter) => letter.toUpperCase());
@@ -126,17 +128,7 @@ export function render({ model }) {
 """
 
 _STYLE = """
-:host { height: 100%; }
-.facts { position: absolute; inset: 0; overflow: auto; outline-offset: -2px; scrollbar-color: var(--line) var(--panel); }
-p { margin: 0; padding: 2px 6px 4px; font: 11px/15px var(--font); color: var(--text); }
-table { border-collapse: collapse; width: 100%; font-family: var(--font); font-size: 11px; color: var(--text); }
-th, td { padding: 1px 6px; white-space: nowrap; text-align: left; line-height: 17px; }
-th { position: sticky; top: 0; background: var(--panel); color: var(--muted); font-weight: 600; }
 tbody + tbody { border-top: 1px solid var(--line); }
-tbody tr:nth-child(even) { background: var(--odd); }
-tbody tr:hover { background: var(--hover); }
-.r { text-align: right; font-variant-numeric: tabular-nums; }
-.neg { color: var(--bad); }
 .facts > div { display: flex; align-items: center; gap: 8px; padding: 4px 6px; color: var(--muted); }
 .facts > div { font: 11px/15px var(--font); }
 button { height: 24px; padding: 0 8px; border: 1px solid var(--line); border-radius: 3px; background: var(--panel); }
@@ -161,7 +153,7 @@ class EventList(JSComponent):
     row = param.Dict(default={})
 
     _esm: ClassVar[str] = _ESM
-    _stylesheets: ClassVar[list[str]] = [_STYLE]
+    _stylesheets: ClassVar[list[str]] = [FACTS, _STYLE]
 
     def __init__(self, **params: Any) -> None:
         super().__init__(**params)  # type: ignore[no-untyped-call]

@@ -5,6 +5,8 @@ from typing import Any, ClassVar
 import param
 from panel.custom import JSComponent
 
+from layouts.components.facts_style import FACTS
+
 _ESM = """
 export function render({ model }) {
   const box = document.createElement("div");
@@ -79,20 +81,10 @@ export function render({ model }) {
 """
 
 _STYLE = """
-:host { height: 100%; }
-.facts { position: absolute; inset: 0; overflow: auto; outline-offset: -2px; scrollbar-color: var(--line) var(--panel); }
-p { margin: 0; padding: 2px 6px 4px; font: 11px/15px var(--font); color: var(--text); }
-table { border-collapse: collapse; width: 100%; font-family: var(--font); font-size: 11px; color: var(--text); }
-th, td { padding: 1px 6px; white-space: nowrap; text-align: left; line-height: 17px; }
-th { position: sticky; top: 0; background: var(--panel); color: var(--muted); font-weight: 600; }
-tbody tr:nth-child(even) { background: var(--odd); }
-tbody tr:hover { background: var(--hover); }
 tr[data-key] { cursor: pointer; }
 tr[data-key]:focus-visible { outline: 2px solid var(--accent); outline-offset: -2px; }
 tbody tr.picked { background: var(--select); }
 tbody tr.marked { background: var(--select); box-shadow: inset 3px 0 0 var(--accent); font-weight: 650; }
-.r { text-align: right; font-variant-numeric: tabular-nums; }
-.neg { color: var(--bad); }
 .zero { color: var(--faint); }
 """
 
@@ -112,7 +104,7 @@ class FactTable(JSComponent):
     picked = param.String(default="")
 
     _esm: ClassVar[str] = _ESM
-    _stylesheets: ClassVar[list[str]] = [_STYLE]
+    _stylesheets: ClassVar[list[str]] = [FACTS, _STYLE]
 
     def __init__(self, **params: Any) -> None:
         super().__init__(**params)  # type: ignore[no-untyped-call]

@@ -1,16 +1,13 @@
 """A page of a table over a scripted gateway and a scripted store of views, for tests in a browser."""
 
-import contextlib
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
 
-from app.settings import Settings
 from tests.e2e.scripted_api import Answers, Refusal
 from tests.e2e.scripted_api import Script as ApiScript
-from tests.e2e.scripted_gateway import Script, ScriptedGateway
+from tests.e2e.scripted_gateway import Script
 
 HEADS = """[...document.querySelectorAll('#grid [data-head]')].sort((a, b) => a.ariaColIndex - b.ariaColIndex)
   .map((head) => head.dataset.head)"""
@@ -61,16 +58,6 @@ class ViewScript(ApiScript):
     handler: ClassVar[type[Answers]] = ViewAnswers
     views: list[dict[str, Any]] = field(default_factory=list)
     defaults: dict[str, str] = field(default_factory=dict)
-
-
-@contextlib.contextmanager
-def gateway(settings: Settings, script: Script) -> Iterator[ScriptedGateway]:
-    serving = ScriptedGateway(script, settings.gateway_port)
-    serving.start()
-    try:
-        yield serving
-    finally:
-        serving.stop()
 
 
 def whole(value: float) -> str:

@@ -4,11 +4,13 @@ Speaks the grid's protocol over made-up rows. `python tests/e2e/scripted_gateway
 """
 
 import asyncio
+import contextlib
 import json
 import struct
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +20,7 @@ from tornado.httpserver import HTTPServer
 from tornado.web import Application, RequestHandler
 from tornado.websocket import WebSocketHandler
 
+from app.settings import Settings
 from tests.e2e import scripted_rows
 from tests.e2e.scripted_rows import MARKETS, NUMBERS, POSITION_NUMBERS, TEMPERATURES, Line, Rows
 
@@ -328,9 +331,19 @@ class ScriptedGateway:
         await server.close_all_connections()
 
 
+@contextlib.contextmanager
+def gateway(settings: Settings, script: Script) -> Iterator[ScriptedGateway]:
+    """Served on the gateway's port of `settings` while the block lasts."""
+    serving = ScriptedGateway(script, settings.gateway_port)
+    serving.start()
+    try:
+        yield serving
+    finally:
+        serving.stop()
+
+
 if __name__ == "__main__":
-    gateway = ScriptedGateway(
+    ScriptedGateway(
         Script(securities=50_000, hz=float(sys.argv[2]), changes=int(sys.argv[3])), int(sys.argv[1])
-    )
-    gateway.start()
+    ).start()
     threading.Event().wait()

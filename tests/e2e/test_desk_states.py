@@ -1,4 +1,3 @@
-import contextlib
 import os
 import subprocess
 import sys
@@ -10,7 +9,7 @@ from playwright.sync_api import Browser
 from app.bench import services
 from app.settings import Settings
 from tests.e2e.desk_page import NONE, DeskPage, desk_page
-from tests.e2e.scripted_gateway import Script, ScriptedGateway
+from tests.e2e.scripted_gateway import Script, gateway
 
 NUMBERS_ALIGNED = """() => {
   const style = (name) => getComputedStyle(document.querySelector(`#grid [role=gridcell][data-column="${name}"]`));
@@ -32,16 +31,6 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         assert process.stdout.readline() == "READY\n"
         yield made
         process.terminate()
-
-
-@contextlib.contextmanager
-def gateway(settings: Settings, script: Script) -> Iterator[ScriptedGateway]:
-    serving = ScriptedGateway(script, settings.gateway_port)
-    serving.start()
-    try:
-        yield serving
-    finally:
-        serving.stop()
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from playwright.sync_api import Page, expect
 from app.settings import Settings
 from tests.e2e.accessible import findings
 from tests.e2e.desk_page import DeskPage
-from tests.e2e.grid_world import HEADS, TREE, ViewScript, gateway, total
+from tests.e2e.grid_world import HEADS, TREE, ViewScript, total
 from tests.e2e.page_server import CONTRASTS
-from tests.e2e.scripted_gateway import Script
+from tests.e2e.scripted_gateway import Script, gateway
 
 PASTED = """async () => {
   const [item] = await navigator.clipboard.read();

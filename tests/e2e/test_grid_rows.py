@@ -6,8 +6,8 @@ import pytest
 
 from app.settings import Settings
 from tests.e2e.desk_page import DeskPage
-from tests.e2e.grid_world import ViewScript, gateway
-from tests.e2e.scripted_gateway import Script
+from tests.e2e.grid_world import ViewScript
+from tests.e2e.scripted_gateway import Script, gateway
 
 COUNT = 2_000_000
 TOP = "window.imsDesk.grid.top"
