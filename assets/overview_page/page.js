@@ -74,7 +74,9 @@ export class OverviewPage extends LivePage {
     this.side.locates(pending.answer, today.answer, this.date);
     this.side.trouble(alerts?.answer ?? null, breaks?.answer ?? null);
     this.scarcity.show(this.sources.scarcity?.answer ?? null);
-    this.activity.show(locates.answer ?? [], orders.answer ?? [], newBreaks?.answer ?? [], this.pages.has("/breaks"));
+    // that nothing was decided is not what a refusal says
+    if (locates.problem === "refused" && orders.problem === "refused") this.activity.blank(`You may not see this: ${locates.why}.`, "refused");
+    else this.activity.show(locates.answer ?? [], orders.answer ?? [], newBreaks?.answer ?? [], this.pages.has("/breaks"));
     const { text, level } = status ? verdict(status) : { text: "", level: "" };
     this.parts.verdict.dataset.level = level;
     if (this.parts.verdict.textContent !== text) this.parts.verdict.textContent = text;

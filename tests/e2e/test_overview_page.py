@@ -136,6 +136,11 @@ def test_states_of_what_it_shows_are_told_apart(
     expect(page.locator("#overview")).to_have_attribute("data-state", "down")
     expect(page.locator("#overview")).to_have_attribute("data-sums", "live")
     keep_picture(page, "overview-down")
+    # and refused: said in the page's own words
+    script.trouble, script.detail = 403, "no role for it"
+    with serving(settings, script):
+        expect(page.locator("#activity .nothing")).to_contain_text("You may not see this")
+        keep_picture(page, "overview-refused")
 
 
 def test_who_is_kept_to_clients_sees_what_is_theirs(
