@@ -27,7 +27,7 @@ check: $(READY) ## format, lint, types, imports, tests, whatever the others say 
 		echo "== $$gate"; $(BIN)/$$gate || failed="$$failed [$$gate]"; \
 	done; \
 	[ -z "$$failed" ] || echo "== failed:$$failed"; \
-	echo "== pytest"; PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -n 2 --dist loadgroup $(ARGS) && [ -z "$$failed" ]
+	echo "== pytest"; PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -n 2 $(ARGS) && [ -z "$$failed" ]
 
 services: $(READY) ## Redis, PostgreSQL, Chromium and Kafka for the tests, where they are missing
 	@deploy/services/install.sh

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import hypothesis
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from app.compiled import keep_kernels_by_source
 from engine import segment
@@ -21,21 +23,26 @@ keep_kernels_by_source()  # before a test imports numba
 
 _numbers = itertools.count()
 
-_SERVICES = {"chromium_path", "kafka", "postgres_url", "redis_server", "redis_url"}
-_WHOLE = ("bench", "e2e", "services", "test_readme.py")
+_BROWSERS = ("bench", "e2e", "services", "test_readme.py")
+"""Folders and files whose tests open a browser, or run the whole desk."""
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Where tests run in several processes: all that need a service or a browser in one of them, one after the other.
+class _Lanes(LoadScopeScheduling):
+    """Two processes of tests: whatever opens a browser is one lane, in its order; of the rest each file is one.
 
-    Two services at once, each with a browser, wait for each other on two cores; and a broker is started once, not per
-    process. Every other file is a group of its own, so that it keeps its fixtures.
+    Two desks at once, each with a browser, wait for each other on two cores. A file stays whole, and so keeps its fixtures.
+    xdist's own groups (`loadgroup`) are not seen by pytest 9.2.
     """
-    for item in items:
-        place = item.path.relative_to(config.rootpath / "tests")
-        whole = place.parts[0] in _WHOLE or _SERVICES.intersection(getattr(item, "fixturenames", ()))
-        item.add_marker(pytest.mark.xdist_group("services" if whole else place.as_posix()))
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0].removeprefix("tests/")
+        return "browsers" if path.partition("/")[0] in _BROWSERS else path
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _Lanes:
+    """Asked for where tests run in several processes (`-n`)."""
+    return _Lanes(config, log)
 
 
 @pytest.fixture
