@@ -1,6 +1,7 @@
 """Priorities and words of the security master, as they come with the program."""
 
 from collections.abc import Sequence
+from functools import cache
 from importlib.resources import files
 
 import msgspec
@@ -10,6 +11,7 @@ from feeds.master_golden import Rules
 from feeds.vocabulary import Vocabulary, Words
 
 
+@cache
 def master_rules() -> Rules:
     """assets/master.yaml."""
     return msgspec.yaml.decode(files("assets").joinpath("master.yaml").read_bytes(), type=Rules)
@@ -17,5 +19,9 @@ def master_rules() -> Rules:
 
 def vocabulary(markets: Sequence[Market]) -> Vocabulary:
     """assets/vocabulary.yaml."""
-    raw = files("assets").joinpath("vocabulary.yaml").read_bytes()
-    return Vocabulary.of(msgspec.yaml.decode(raw, type=Words), markets)
+    return Vocabulary.of(_words(), markets)
+
+
+@cache
+def _words() -> Words:
+    return msgspec.yaml.decode(files("assets").joinpath("vocabulary.yaml").read_bytes(), type=Words)

@@ -192,12 +192,12 @@ class Webhooks:
                 await asyncio.sleep(_AGAIN_S)
 
     async def _bury(self, dead: Webhook) -> None:
-        """It is dead at once; where that cannot be written, it is tried once more after the next start."""
-        self._webhooks[dead.id] = dead
+        """Who is said to be dead stays so; where that cannot be written, it is tried once more after the next start."""
         try:
             await self._store.change(dead)
         except OutboxError as error:
             log.warning("a dead webhook could not be noted", webhook=dead.id, error=str(error))
+        self._webhooks[dead.id] = dead
 
     async def _change(self, webhook: Webhook) -> None:
         await self._store.change(webhook)

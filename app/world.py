@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Sequence
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
@@ -31,7 +32,12 @@ def shipped_documents() -> tuple[Document, ...]:
 
 def rule_book(documents: Sequence[Document] | None = None) -> RuleBook:
     """Documents (None: the shipped ones) read and checked together. Raises `engine.rule_model.RulesError`."""
-    return read_documents(shipped_documents() if documents is None else documents)
+    return _shipped() if documents is None else read_documents(documents)
+
+
+@cache
+def _shipped() -> RuleBook:
+    return read_documents(shipped_documents())
 
 
 def calendar(at: tuple[Market, ...], now: dt.datetime, cache: Path) -> Calendar:

@@ -51,7 +51,8 @@ class Faults:
         self._pair.victim.kill_engine()
 
     async def worker(self) -> None:
-        """kill -9 of a decode worker."""
+        """kill -9 of a decode worker, once it serves: one that a full disk has ended may be on its way back."""
+        await self._pair.serving()
         victim = self._pair.victim
         victim.kill_worker(self._random.randrange(victim.settings.workers))
 

@@ -183,8 +183,11 @@ def redis() -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def postgres() -> Iterator[str]:
-    """SQLAlchemy URL of an empty database of a PostgreSQL of its own (run as another user where we are root)."""
+def postgres(*, durable: bool = True) -> Iterator[str]:
+    """SQLAlchemy URL of an empty database of a PostgreSQL of its own (run as another user where we are root).
+
+    Not `durable`: what it has committed outlives it, but not the machine.
+    """
     given = os.environ.get("IMS_TEST_POSTGRES")
     if given:
         yield given
@@ -208,7 +211,12 @@ def postgres() -> Iterator[str]:
         done = subprocess.run([*as_user, *initdb], cwd=folder, capture_output=True, text=True, check=False)
         if done.returncode:
             raise ServiceUnavailableError(f"initdb failed: {done.stderr[-2000:]}")
-        settings = {"listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": ""}
+        settings = {
+            "listen_addresses": "127.0.0.1",
+            "port": port,
+            "unix_socket_directories": "",
+            "fsync": "on" if durable else "off",
+        }
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         ready = [str(binaries / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
         server = Server(

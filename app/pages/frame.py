@@ -21,6 +21,8 @@ PAGES: Final = (
     ("/feeds", "Health"),
 )
 """Address and name, in the order of the bar."""
+OF_CLIENTS: Final = frozenset({"/overview", "/positions", "/locates", "/limits"})
+"""Pages that have something for who is kept to some clients."""
 
 
 _HERE: Final = "<!-- what the page is about -->\n"
@@ -58,7 +60,8 @@ def frame(here: str, login: Login) -> Frame:
     parts: Any = _environment().get_template("frame.html").module
     identity = login.identity
     roles = " ".join(sorted(role.value for role in identity.roles))
+    pages = [(path, title) for path, title in PAGES if identity.clients is None or path in OF_CLIENTS]
     return Frame(
-        navigation=str(parts.navigation(assets.address(), PAGES, here)),
+        navigation=str(parts.navigation(assets.address(), pages, here)),
         account=str(parts.account(identity.user, roles, login.open_mode)),
     )

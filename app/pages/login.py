@@ -199,6 +199,6 @@ class TicketHandler(Guarded):
         self._gateway_port: int = own["gateway_port"]
 
     def get(self) -> None:
-        if self.who_or_refuse().identity.clients is not None:
-            raise HTTPError(403)  # the grid shows everybody's
-        self.write({"ticket": tickets.issue(self.desk.secret, time.time()), "gateway_port": self._gateway_port})
+        clients = self.who_or_refuse().identity.clients
+        ticket = tickets.issue(self.desk.secret, time.time(), clients)
+        self.write({"ticket": ticket, "gateway_port": self._gateway_port, "kept": clients is not None})

@@ -14,7 +14,7 @@ from app import tickets
 from app.pages import assets
 from app.pages.ended import FILE as ENDED
 from app.pages.ended import EndedLogins
-from app.pages.frame import PAGES, frame, page_template
+from app.pages.frame import OF_CLIENTS, PAGES, frame, page_template
 from app.pages.login import HOME, Desk, LoginHandler, LogoutHandler, TicketHandler, TokenHandler
 from app.pages.logins import Login, Logins
 from app.pages.markets import Hours, MarketsHandler
@@ -98,8 +98,9 @@ def make(settings: Settings) -> "Server":
             from layouts.grid_page import page  # noqa: PLC0415  see above
 
             login = visitor()
-            if login.identity.clients is not None:
-                raise HTTPError(403)  # the tables are everybody's
+            clients = login.identity.clients
+            if clients is not None and path not in OF_CLIENTS:
+                raise HTTPError(403)  # its rows are everybody's
             own = document(
                 path,
                 login,
@@ -109,7 +110,8 @@ def make(settings: Settings) -> "Server":
                 main="grid/main.js",
                 modules=assets.modules("grid/", "frame/", "page/gateway.js", "page/rest.js"),
             )
-            return page(own, settings.gateway_port, tickets.issue(settings.secret, time.time()), lookup)
+            ticket = tickets.issue(settings.secret, time.time(), clients)
+            return page(own, settings.gateway_port, ticket, lookup if clients is None else None)
 
         return made
 

@@ -11,9 +11,10 @@ export class Gateway {
     if (this.way && performance.now() < this.renewAt) return this.way;
     const answer = await reach("/ticket");
     if (answer.status === 401) window.location.reload(); // the login is over: its page comes, and leads back here
-    if (answer.status === 403) throw new ApiError(403, "", "This is not shown to who is kept to some clients");
     if (!answer.ok) throw new ApiError(answer.status, "", "The page server gives no ticket");
-    this.way = await answer.json();
+    const way = await answer.json();
+    if (way.kept) throw new ApiError(403, "", "This is not shown to who is kept to some clients");
+    this.way = way;
     this.renewAt = performance.now() + TICKET_MS;
     return this.way;
   }

@@ -40,7 +40,7 @@ GROWING = {
 
 @pytest.fixture(params=STORES)
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return journal_url(request.param, request, tmp_path)
+    return journal_url(request.param, request, tmp_path, bare=True)
 
 
 @pytest.mark.parametrize("chain", Chain)

@@ -1,6 +1,5 @@
 """`ims run` as a whole: what dies comes back, what stops leaves nothing, what cannot start says why."""
 
-import contextlib
 import json
 import os
 import signal
@@ -17,6 +16,7 @@ from typing import Any, TypeVar
 import psutil
 import pytest
 
+from app import process_table
 from app.bench import running, services
 from engine import segment
 from engine.rule_model import Role
@@ -47,14 +47,13 @@ def _until(look: Callable[[], T]) -> T:
 
 
 def _children(service: running.Service) -> dict[str, int]:
-    """Process ids by name, of those that run."""
-    found = {}
-    for child in psutil.Process(service.process.pid).children():
-        with contextlib.suppress(psutil.NoSuchProcess):
-            command = child.cmdline()
-            if "app.child" in command:
-                found[command[-1]] = child.pid
-    return found
+    """Process ids by name, of those that run; a spare that waits is none of them."""
+    return {process.name: process.pid for process in process_table.read(service.data) if process.pid}
+
+
+def _every_process(service: running.Service) -> list[psutil.Process]:
+    """Spares included."""
+    return list(psutil.Process(service.process.pid).children())
 
 
 def _get(address: str) -> int:
@@ -106,18 +105,18 @@ def test_a_locate_survives_kill_9_of_the_engine_and_the_same_key_gets_the_same_a
 
 
 def test_an_orderly_stop_leaves_no_memory_and_no_process(service: running.Service) -> None:
-    children = _children(service)
+    children = _every_process(service)
     service.process.send_signal(signal.SIGTERM)
     assert service.process.wait(PATIENCE_S) == 0
     assert not list(segment.folder().glob(f"ims.{_instance(service)}.*"))
-    assert not [name for name, pid in children.items() if psutil.pid_exists(pid)]
+    assert not [child for child in children if child.is_running()]
 
 
 def test_children_follow_a_killed_supervisor_and_the_next_start_cleans_up(service: running.Service) -> None:
-    children = _children(service)
+    children = _every_process(service)
     os.kill(service.process.pid, signal.SIGKILL)
     service.process.wait()
-    _until(lambda: not [name for name, pid in children.items() if psutil.pid_exists(pid)])
+    _until(lambda: not [child for child in children if child.is_running()])
     with running.service("--securities", "400", port=service.port) as again:
         again.wait_ready()
         assert _get(f"{again.api}/health/live") == 200

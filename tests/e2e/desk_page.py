@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, expect
 
+from tests.e2e.accessible import findings
+
 OUTPUT = Path(os.environ.get("IMS_TEST_SCREENSHOTS", Path(__file__).parents[2] / ".cache" / "e2e"))
 """Where pictures are kept: IMS_TEST_SCREENSHOTS, or a folder of the checkout that is not committed."""
 NONE = "\N{EN DASH}"
@@ -84,7 +86,9 @@ class DeskPage:
         return [error for error in self.errors if "WebSocket" not in error and "502" not in error]
 
     def picture(self, name: str) -> None:
+        """Keep what is on screen, and let axe look at it: no state that has a picture may have a serious finding."""
         keep_picture(self.page, name)
+        assert findings(self.page) == []
 
     def value(self, script: str) -> Any:
         return self.page.evaluate(script)

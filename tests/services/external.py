@@ -54,7 +54,7 @@ def postgres_url() -> Iterator[str]:
     """SQLAlchemy URL (psycopg) of a real PostgreSQL, shared by the session."""
     with contextlib.ExitStack() as stack:
         with _or_skip():
-            url = stack.enter_context(services.postgres())
+            url = stack.enter_context(services.postgres(durable=False))
         yield url
 
 

@@ -20,6 +20,7 @@ from engine.ring import Message
 from engine.rule_model import Scope
 from engine.state import Machine
 from engine.tables import Word
+from tests.app.journal_urls import lay_out
 from tests.engine.machines import MARKETS, TODAY, events, machine, security_records
 
 NOON_NS = (TODAY * 86_400 + 15 * 3_600) * 10**9
@@ -128,6 +129,7 @@ async def serving(
 ) -> AsyncIterator[Api]:
     """The API, started; `prepare` fills the machine before the journal is read."""
     settings = Settings(instance=instance, port=free_port(), data=str(folder), database=database)
+    lay_out(settings)
     with machine(instance, securities=0) as made:
         prepare(made)
         compile_limits(made)

@@ -16,6 +16,7 @@ import pytest
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
+from app import tickets
 from app.bench.services import free_port
 from app.identity import Identity, Role, read_token
 from app.pages.login import PER_PERSON
@@ -158,10 +159,23 @@ def test_a_pages_token_is_of_its_user_with_the_roles_of_today(ann: Browser) -> N
 def test_who_is_kept_to_clients_gets_his_pages_and_not_the_inventory(server: Settings) -> None:
     dora = Browser(server)
     dora.login("dora", PASSWORD)
-    assert [dora.ask(path)[0] for path in ("/locates", "/inventory", "/inventory/", "/ticket")] == [200, 302, 302, 403]
+    assert [dora.ask(path)[0] for path in ("/locates", "/positions", "/inventory", "/inventory/")] == [
+        200,
+        200,
+        302,
+        302,
+    ]
     assert dora.ask("/inventory")[1]["Location"] == "/locates"
+    offered = re.findall(r'<nav class="pages".*?</nav>', dora.ask("/locates")[2], re.DOTALL)[0]
+    assert re.findall(r'href="(/[a-z]+)"', offered) == ["/overview", "/positions", "/locates", "/limits"]
     token = str(json.loads(dora.ask("/token")[2])["token"])
     assert read_token(SECRET, token, 0.0).clients == frozenset({"FUND1"})
+    given = json.loads(dora.ask("/ticket")[2])
+    on_page = re.findall(r"ticket[^0-9]*([0-9.]+[A-Za-z0-9_.-]+)", dora.ask("/positions")[2])
+    for ticket in (given["ticket"], *on_page):
+        opened = tickets.read(SECRET, ticket, 0.0)
+        assert opened == tickets.Ticket(frozenset({"FUND1"}))
+    assert (given["kept"], bool(on_page)) == (True, True)
 
 
 @pytest.mark.parametrize("path", ["/token", "/ticket"])
