@@ -81,7 +81,7 @@ def _popular(service: running.Service) -> str:
 
 
 @pytest.mark.parametrize(
-    ("name", "offset"), [("gateway", 2), ("pages", 0), ("worker", 1), ("analyst", 3), ("breaks", 4)]
+    ("name", "offset"), [("gateway", 2), ("pages", 0), ("worker0", 1), ("analyst", 3), ("breaks", 4)]
 )
 def test_a_killed_process_comes_back_and_takes_no_other_along(service: running.Service, name: str, offset: int) -> None:
     before = _children(service)
