@@ -60,6 +60,7 @@ class Streams:
                 _for_everybody(identity, asked.topic)
                 return Steps(self._outbox, asked, frozenset({identity.user}), self._securities.find)
             case Topic.AVAILABILITY:
+                _for_everybody(identity, asked.topic)
                 return await self._availability.follow(asked)
             case Topic.LIMITS:
                 if asked.aggregation_units is not None:

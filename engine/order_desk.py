@@ -236,10 +236,10 @@ class OrderDesk:
     ) -> tuple[OrderReason | None, LimitSeen | None, LimitSeen | None]:
         """Why `wanted` more shares may not be sold, or None, and the limits as far as they were looked at."""
         limits, security = self._limits, self._holdings.id(request.security)
+        if limits.stale:  # first: a security may be one that is not here yet
+            return OrderReason.STALE_INPUTS, None, None
         if not security:
             return OrderReason.INVALID_ORDER, None, None
-        if limits.stale:
-            return OrderReason.STALE_INPUTS, None, None
         if request.locate and not limits.located(request):
             return OrderReason.INVALID_ORDER, None, None
         unit = limits.unit_of(request.book, security)

@@ -27,7 +27,7 @@ _BROWSERS = ("bench", "e2e", "services", "test_readme.py")
 """Folders and files whose tests open a browser, or run the whole desk."""
 
 
-class _Lanes(LoadScopeScheduling):
+class _Lanes(LoadScopeScheduling):  # type: ignore[misc]
     """Two processes of tests: whatever opens a browser is one lane, in its order; of the rest each file is one.
 
     Two desks at once, each with a browser, wait for each other on two cores. A file stays whole, and so keeps its fixtures.

@@ -102,6 +102,9 @@ class Base(web.RequestHandler):
         self.context = context
         self.body = bytearray()
         self.refusal: ProblemError | None = None
+        connection = self.request.connection
+        self.stream = connection.stream if isinstance(connection, HTTP1Connection) else None
+        """Here and not in `prepare`, which a request for an unknown method, or with a path of no text, never comes to."""
 
     def set_default_headers(self) -> None:
         self.set_header("Server", "ims")
@@ -112,7 +115,6 @@ class Base(web.RequestHandler):
         headers = self.request.headers
         if self.guarded:
             self._admit(headers.get("Authorization", ""))
-        self.stream = self.request.connection.stream if isinstance(self.request.connection, HTTP1Connection) else None
         self.context.waits.body(self.stream)
         length = headers.get("Content-Length", "0")
         size = int(length) if length.isdigit() else 0

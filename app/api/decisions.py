@@ -224,12 +224,15 @@ class Decisions:
         return reply
 
     def _line(self, request: LocateRequest, now_ns: int) -> Line:
-        """Raises `UnusableError`."""
+        """Raises `UnusableError`; a `ProblemError` where nobody can say yet whether there is such a security."""
         if request.minimum_quantity > request.quantity:
             raise UnusableError("minimum_quantity", "more than is asked for")
         security, code = self._naming.find(request)
         own = request if code == request.security else replace(request, security=code)
         if not security:
+            if not self._securities.all_known:
+                detail = f"{request.security} is not known yet: not all that existed at start has been applied"
+                raise ProblemError(503, "unavailable", detail, headers={"Retry-After": "1"})
             return Line(own, request.security, 0)
         market = self._inventory.market(security)
         if request.good_for is None:

@@ -24,7 +24,7 @@ KINDS: Final = {
     "key-missing": "A POST that decides needs the header Idempotency-Key, so that it can be sent again safely.",
     "key-in-flight": "The first request with this Idempotency-Key is still being answered. Ask again: its answer is kept.",
     "key-reused": "This Idempotency-Key came with another request before.",
-    "unavailable": "It could not be written down and has therefore not happened. Try again.",
+    "unavailable": "It could not be looked up or written down and has therefore not happened. Try again.",
     "internal": "An error of the program; it has been logged.",
 }
 """Kinds of problem; the name is the fragment of the problem's `type`."""

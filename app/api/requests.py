@@ -1,5 +1,6 @@
 """Bodies of requests -> typed lines, or a problem that names every field that is wrong."""
 
+import json
 from functools import cache
 from typing import Annotated, Any, Final, Literal, TypeVar
 
@@ -75,19 +76,17 @@ class EndRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     comment: Remark = ""
 
 
-_END: Final = msgspec.json.Decoder(EndRequest)
-
-
 def lines(body: bytes, kind: type[T]) -> tuple[list[T], bool]:
     """The lines, and whether it was a single object. Raises `ProblemError`."""
     many = body.lstrip()[:1] == b"["
     one_decoder, many_decoder = _decoders(kind)
     try:
-        if not many:
-            return [one_decoder.decode(body)], True
-        found: list[T] = many_decoder.decode(body)
+        found: list[T] = many_decoder.decode(body) if many else [one_decoder.decode(body)]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _problem(body, kind, error) from error
+    _refuse_repeated(body)
+    if not many:
+        return found, True
     if not 0 < len(found) <= MAX_LINES:
         raise _invalid([Fault(f"Expected 1 to {MAX_LINES:,} lines, got {len(found):,}", pointer="")])
     return found, False
@@ -101,21 +100,51 @@ def _decoders(kind: type[Struct]) -> tuple[msgspec.json.Decoder[Any], msgspec.js
 
 def end_request(body: bytes) -> EndRequest:
     """The body of a release or cancel; none is as good as an empty object. Raises `ProblemError`."""
-    if not body.strip():
-        return EndRequest()
-    try:
-        return _END.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _problem(body, EndRequest, error) from error
+    return typed(body, EndRequest)
 
 
 def typed(body: bytes, kind: type[T]) -> T:
     """The body as a type; none is as good as an empty object. Raises `ProblemError`."""
     body = body if body.strip() else b"{}"
     try:
-        return msgspec.json.decode(body, type=kind)
+        value = msgspec.json.decode(body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _problem(body, kind, error) from error
+    _refuse_repeated(body)
+    return value
+
+
+def _refuse_repeated(body: bytes) -> None:
+    """A field that is said twice in one object means whatever its reader takes it for: it is refused. Raises `ProblemError`.
+
+    Different names are never more than names, nor names more than colons: where there are as many, all is said once.
+    """
+    value = msgspec.json.decode(body)
+    lines = value if isinstance(value, list) else [value]
+    if sum(map(len, lines)) == body.count(b":"):
+        return
+    faults: list[Fault] = []
+    try:
+        _repeated(json.loads(body, object_pairs_hook=_Said, parse_int=str, parse_float=str), (), faults)
+    except RecursionError as error:
+        raise ProblemError(400, "malformed", str(error)) from error
+    if faults:
+        raise _invalid(faults)
+
+
+class _Said(list[tuple[str, Any]]):
+    """An object's names and values as they were written."""
+
+
+def _repeated(value: Any, at: tuple[str | int, ...], faults: list[Fault]) -> None:
+    """`at`: where `value` stands."""
+    said = value if isinstance(value, _Said) else list(enumerate(value)) if isinstance(value, list) else []
+    seen: set[str | int] = set()
+    for name, inner in said:
+        if name in seen:
+            faults.append(Fault("Said more than once", pointer=pointer(*at, name)))
+        seen.add(name)
+        _repeated(inner, (*at, name), faults)
 
 
 def _problem(body: bytes, kind: type[Struct], error: Exception) -> ProblemError:

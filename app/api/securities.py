@@ -72,6 +72,11 @@ class Securities:
         """Whether nothing may be approved on these numbers."""
         return self._inventory.stale
 
+    @property
+    def all_known(self) -> bool:
+        """Whether every security that existed at start is here: before that, none can be said not to exist."""
+        return bool(self.tables.state[Word.READY])
+
     def fee(self, security: int) -> int | None:
         """Ten-thousandths of a percent a year; None where unknown."""
         fee = int(self._fees[security])

@@ -58,7 +58,8 @@ class Asked(RequestHandler):
     def number(self, name: str, plain: int, most: int) -> int:
         """A parameter between 1 and `most`. Raises `Refused`."""
         text = self.get_query_argument(name, str(plain))
-        if not text.isdigit() or not 1 <= int(text) <= most:
+        digits = text.isascii() and text.isdigit() and len(text) <= len(str(most))  # others int() may not take
+        if not digits or not 1 <= int(text) <= most:
             raise Refused(400, f"{name}: must be between 1 and {most:,}, not {text!r}")
         return int(text)
 

@@ -1,7 +1,7 @@
 """Requests to programs' addresses, handed on to the engine's API so that a desk needs one port only."""
 
 import msgspec
-from tornado.httpclient import AsyncHTTPClient, HTTPRequest, HTTPResponse
+from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest, HTTPResponse
 from tornado.httputil import HTTPHeaders
 from tornado.web import RequestHandler
 
@@ -11,8 +11,6 @@ HOP_BY_HOP = frozenset(
 NOT_SENT_ON = HOP_BY_HOP | {"host", "content-length", "expect", "cookie"}
 NOT_SENT_BACK = HOP_BY_HOP | {"content-length", "server", "date"}
 TIMEOUT_S = 30.0
-NO_ANSWER = 599
-"""Tornado's own code for a request that got none."""
 
 
 class ApiProxy(RequestHandler):
@@ -37,11 +35,8 @@ class ApiProxy(RequestHandler):
         )
         try:
             response = await self.client.fetch(request, raise_error=False)
-        except (OSError, ValueError) as error:
+        except (HTTPClientError, OSError, ValueError) as error:  # also where it dies, or is too slow, while it answers
             self._unavailable(str(error))
-            return
-        if response.code == NO_ANSWER:
-            self._unavailable(str(response.error))
             return
         self._hand_back(response)
 

@@ -3,11 +3,12 @@
 import { NONE } from "../grid/formats.js";
 import { shares } from "../page/words.js";
 
+export { severity, SEVERITIES } from "../page/severity.js";
+
 export const KINDS = {
   depot: "Depot", td_sd: "TD/SD", front_back: "Front/back", contract: "Contract", identifier: "Identifier", reference: "Parked", party: "Book or unit",
   limit: "Limit", availability: "Availability", feed: "Feed", gap: "Gap", message: "Message",
 };
-export const SEVERITIES = ["critical", "high", "medium", "low"];
 export const STATES = ["open", "acknowledged", "reopened", "resolved"];
 export const CAUSES = {
   unsettled_trade: "unsettled trade", late_settlement: "late settlement", start_of_day: "start of day", unmatched_instruction: "unmatched instruction",
@@ -18,11 +19,9 @@ export const ACTIONS = {
   matched: "matched", unmatched: "match undone", held: "kept out of availability", returned: "given back", adjust_asked: "adjustment asked for", adjust_approved: "adjustment approved",
   adjust_rejected: "adjustment rejected", adjust_withdrawn: "adjustment withdrawn", adjusted: "adjusted",
 };
-const MARKS = { critical: "■", high: "▲", medium: "◆", low: "·" };
 const WHOLE = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 const COMPACT = new Intl.NumberFormat("en-US", { notation: "compact", maximumFractionDigits: 1 });
 
-export const severity = (name) => `${MARKS[name] ?? ""} ${name}`;
 export const kind = (name) => KINDS[name] ?? name;
 export const cause = (name) => CAUSES[name] ?? name.replaceAll("_", " ");
 

@@ -3,6 +3,7 @@
 import { make } from "../grid/dom.js";
 import { stateText } from "../locates_page/words.js";
 import { query } from "../page/rest.js";
+import { severity } from "../page/severity.js";
 import { LiveTable, link } from "../page/table.js";
 import { moment, sentence, shares } from "../page/words.js";
 
@@ -20,7 +21,7 @@ export class Activity {
       columns: [
         { id: "at", title: "Time", cell: (row) => moment(row.at, page.now) },
         { id: "what", title: "What", cell: (row) => row.what },
-        { id: "client", title: "Client", cell: (row) => row.client },
+        { id: "client", title: "Client, depot", cell: (row) => row.client },
         { id: "security", title: "Security", cell: (row, td) => void link(td, { href: row.of, text: row.security }) },
         { id: "quantity", title: "Quantity", num: true, cell: (row, td) => void link(td, { href: row.href, text: shares(row.quantity), title: "Why, and what became of it" }) },
         { id: "granted", title: "Granted", num: true, cell: (row) => (row.granted === null ? "" : shares(row.granted)) },
@@ -72,5 +73,5 @@ const ofOrder = (order) => ({
 
 const ofBreak = (found, stands) => ({
   key: `break ${found.id}`, at: Date.parse(found.last_changed_at), what: `${sentence(found.kind)} break`, client: found.client || found.depot || found.book, security: found.security, of: securityPage(found.security),
-  quantity: found.quantity, granted: null, state: found.severity, mark: `▲ ${found.severity}`, reason: found.title, href: stands ? `/breaks${query({ id: found.id })}` : securityPage(found.security),
+  quantity: found.quantity, granted: null, state: found.severity, mark: severity(found.severity), reason: found.title, href: stands ? `/breaks${query({ id: found.id })}` : securityPage(found.security),
 });

@@ -4,11 +4,10 @@ import { make } from "../grid/dom.js";
 import { age } from "../grid/formats.js";
 import { Sparkline } from "../page/sparkline.js";
 import { query } from "../page/rest.js";
+import { mark, SEVERITIES } from "../page/severity.js";
 import { portion, sentence, shares } from "../page/words.js";
 import { whole } from "./words.js";
 
-const SEVERITIES = ["critical", "high", "medium", "low"];
-const ICONS = { critical: "◆", high: "▲", medium: "●", low: "○" };
 /** So many seconds of events are shown. */
 const RATES = 60;
 const GOOD = ["live", "behind", "off", "starting"];
@@ -99,7 +98,7 @@ export class Side {
   }
 }
 
-const line = (severity, count, href, tip) => ({ label: `${ICONS[severity]} ${sentence(severity)}`, text: whole(count), count, href, tip, tone: count ? { critical: "bad", high: "bad", medium: "warn" }[severity] ?? "" : "zero" });
+const line = (severity, count, href, tip) => ({ label: `${mark(severity)} ${sentence(severity)}`, text: whole(count), count, href, tip, tone: count ? { critical: "bad", high: "bad", medium: "warn" }[severity] ?? "" : "zero" });
 
 function service({ feeds, processes, snapshot, archive, parked, quarantine, missing, exceptions }) {
   const late = feeds.filter(({ state }) => !GOOD.includes(state));

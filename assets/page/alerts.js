@@ -6,8 +6,8 @@ import { AlertsApi, follow } from "./alerts_feed.js";
 import { AlertsPanel } from "./alerts_panel.js";
 import { Toasts } from "./alerts_toast.js";
 import { ApiError } from "./rest.js";
+import { SEVERITIES } from "./severity.js";
 
-export const SEVERITIES = ["critical", "high", "medium", "low"];
 /** A letter beside the colour: not everybody sees the difference. */
 const LETTERS = { critical: "C", high: "H", medium: "M", low: "L" };
 const BELL = "M8 1.5a4 4 0 0 0-4 4v3L2.5 11v1h11v-1L12 8.5v-3a4 4 0 0 0-4-4zM6.5 13a1.5 1.5 0 0 0 3 0z";

@@ -4,9 +4,9 @@ import { make } from "../grid/dom.js";
 import { number, valuesOf } from "./alerts_words.js";
 import { confirm } from "./dialog.js";
 import { ApiError } from "./rest.js";
+import { SEVERITIES } from "./severity.js";
 
 const PAUSE_MS = 300;
-const SEVERITIES = ["critical", "high", "medium", "low"];
 const NEW = { name: "", condition: "", securities: [], severity: "medium", enabled: true, sound: false, webhook: false, margin_percent: 1, hold_s: 5 };
 
 /** Ask for an alert, or for what is to change of one. Whether it was kept. */

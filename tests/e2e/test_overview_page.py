@@ -74,6 +74,7 @@ def test_the_desk_at_a_glance(desk: SmallDesk, api: OverviewScript, person: Pers
     assert str(link.get_attribute("href")).startswith("/inventory?m=")
     expect(page.locator("#locates-card")).to_contain_text("Pending2")
     expect(page.locator("#health-card")).to_contain_text("within their limits")
+    expect(page.locator("#breaks-card")).to_contain_text("■ Critical1")  # the marks of the page Breaks
     expect(page.locator("#activity tbody tr")).to_have_count(7)
     # a decision is there as it is made: the stream rings
     api.decide(9, "approved", client="FUND9")

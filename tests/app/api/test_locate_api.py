@@ -239,6 +239,21 @@ async def test_nothing_is_approved_on_stale_inputs(api: Api) -> None:
     assert (await api.get("/health/live")).code == 200
 
 
+async def test_nobody_is_told_that_there_is_no_such_security_before_all_are_known(api: Api) -> None:
+    api.machine.tables.state[Word.READY] = 0
+    good, later = ({"security": name, "client": "FUND1", "quantity": 100} for name in ("S1", "S9"))
+    for path in ("locates", "locates/quotes"):
+        for asked in (later, [good, later]):
+            answer = await api.call("POST", f"/api/v1/{path}", asked)
+            assert (answer.code, read(answer)["type"]) == (503, "/api/v1/docs#unavailable")
+            assert (answer.headers["Retry-After"], "S9 is not known yet" in read(answer)["detail"]) == ("1", True)
+    assert read(await api.get("/api/v1/locates"))["locates"] == []
+    sale = read(await api.call("POST", "/api/v1/orders", ORDER | {"security": "S9"}))
+    assert (sale["state"], sale["reason"]) == ("rejected", "stale_inputs")
+    set_ready(api.machine)
+    assert (await api.locate("S9"))["reason"] == "security_not_found"
+
+
 # keys
 
 
@@ -454,6 +469,33 @@ async def test_what_is_not_json_is_refused(api: Api, body: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    ("body", "at"),
+    [
+        (b'{"security":"S1","client":"FUND1","quantity":1,"quantity":900}', ["/quantity"]),
+        (b'{"security":"S1","client":"FUND1","quantity":1,"quantit\\u0079" : 900}', ["/quantity"]),
+        (
+            b'[{"client":"A","client":"B","client":"C"},{"client":"a:b","quantity":1},{"quantity":1,"quantity":1}]'.replace(
+                b"{", b'{"security":"S1",'
+            ),
+            ["/0/client", "/0/client", "/2/quantity"],
+        ),
+    ],
+)
+async def test_a_field_that_is_said_twice_is_refused_where_it_stands(api: Api, body: bytes, at: list[str]) -> None:
+    answer = await api.post(body)
+    assert (answer.code, [each["pointer"] for each in read(answer)["errors"]]) == (422, at)
+    assert left(api) == 1_000
+    spoken = {"security": "S1", "client": 'a:"quantity":b', "quantity": 1, "comment": '"client": "x", "client": ü'}
+    assert (await api.post(spoken)).code == 200
+
+
+async def test_a_step_that_says_a_field_twice_is_refused(api: Api) -> None:
+    made = await api.locate()
+    answer = await api.call("POST", f"/api/v1/locates/{made['id']}/release", b'{"comment":"a","comment":"b"}')
+    assert (answer.code, read(answer)["errors"]) == (422, [{"detail": "Said more than once", "pointer": "/comment"}])
+
+
+@pytest.mark.parametrize(
     ("method", "path", "headers", "body", "status"),
     [
         ("GET", "/api/v1/nothing", {}, None, 404),
@@ -464,6 +506,7 @@ async def test_what_is_not_json_is_refused(api: Api, body: bytes) -> None:
         ("POST", "/api/v1/locates/L0000000009/release", {}, None, 404),
         ("POST", "/api/v1/locates/L9999999999999999999/release", {}, None, 404),
         ("DELETE", "/api/v1/locates", {}, None, 405),
+        ("GET", "/api/v1/availability/%ff", {}, None, 400),
         ("PATCH", "/health/live", {}, None, 405),
         ("BREW", "/api/v1/locates", {}, None, 405),
         ("POST", "/api/v1/availability/S1", {}, b"{}", 405),
@@ -475,7 +518,13 @@ async def test_what_is_not_json_is_refused(api: Api, body: bytes) -> None:
     ],
 )
 async def test_every_error_is_a_problem_document(
-    api: Api, method: str, path: str, headers: dict[str, str], body: bytes | None, status: int
+    api: Api,
+    method: str,
+    path: str,
+    headers: dict[str, str],
+    body: bytes | None,
+    status: int,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     answer = await api.call(method, path, body, headers)
     assert (answer.code, answer.headers["Content-Type"]) == (status, "application/problem+json")
@@ -485,6 +534,7 @@ async def test_every_error_is_a_problem_document(
         assert "GET" in answer.headers["Allow"] or "POST" in answer.headers["Allow"]
     if status == 401:
         assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+    assert not [each for each in caplog.records if each.name.startswith("tornado") and each.exc_info]
 
 
 @pytest.mark.parametrize("path", ["/api/v1/locates", "/api/v1/locates/L0000000001", "/api/v1/availability/S1"])

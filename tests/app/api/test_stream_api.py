@@ -239,6 +239,8 @@ async def test_a_token_for_some_clients_never_sees_another(api: Api) -> None:
         for asked in (
             {"topic": "locates", "clients": ["FUND1"]},
             {"topic": "breaks"},
+            {"topic": "availability", "securities": ["S1"]},
+            {"topic": "alerts"},
             {"topic": "limits", "aggregation_units": ["AU1"], "securities": ["S1"]},
         ):
             await reader.say(**asked)

@@ -81,7 +81,8 @@ async def test_a_ticker_of_another_market_says_where_it_is(ask: Ask, tables: Tab
 
 async def test_who_may_not_ask_and_what_cannot_be_asked(ask: Ask, gateway: Gateway, tables: Tables) -> None:
     assert (await ask("a", ticket="1.2.3")).code == 403
-    assert (await ask("a", limit="0")).code == 400
+    for limit in ("0", "51", "-1", "²", "٣", "9" * 5_000):
+        assert (await ask("a", limit=limit)).code == 400
     assert (await ask("a" * 101)).code == 400
     ours, foreign = await ask("a", origin="http://127.0.0.1:5006"), await ask("a", origin="http://elsewhere.example")
     assert ours.headers["Access-Control-Allow-Origin"] == "http://127.0.0.1:5006"
