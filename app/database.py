@@ -5,7 +5,6 @@ A database is made and changed by migrations only (`app/migrations`, a chain of 
 """
 
 import contextlib
-import os
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
@@ -13,6 +12,8 @@ from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy import event
+
+from app.database_file import make_private
 
 _MIGRATIONS: Final = Path(__file__).with_name("migrations")
 _PREFIX: Final = "v"
@@ -55,8 +56,7 @@ def connect(url: str) -> sa.Engine:
     """An engine for a database: SQLite that is durable at every commit, its file readable by its owner only, or PostgreSQL."""
     parsed = sa.make_url(url)
     if parsed.get_backend_name() == "sqlite" and parsed.database:
-        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(parsed.database, os.O_CREAT | os.O_WRONLY, 0o600))
+        make_private(Path(parsed.database))
     if parsed.drivername == "postgresql":
         parsed = parsed.set(drivername="postgresql+psycopg")
     if parsed.get_backend_name() != "sqlite":

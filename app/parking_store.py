@@ -2,7 +2,6 @@
 
 import datetime as dt
 import hashlib
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from app.database_file import make_private
 from app.parked_record import Concerns
 from feeds.quarantine import Unreadable
 
@@ -73,8 +73,7 @@ class ParkingStore:
     """Any thread may call it. Raises `sqlalchemy.exc.SQLAlchemyError` where the disk does not do its part."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        make_private(path)
         self._engine = sa.create_engine(f"sqlite:///{path}")
         sa.event.listen(self._engine, "connect", _prepare)
         _META.create_all(self._engine)

@@ -1,5 +1,8 @@
 """A database is what its migrations make of it, on SQLite and PostgreSQL, whatever it was before."""
 
+import subprocess
+import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,6 +21,8 @@ from app import (  # noqa: F401  has tables of METADATA
 from app.breaks import schema
 from app.database import Chain, NewerDatabaseError, connect, missing, prepare, upgrade, version_of
 from app.journal_schema import METADATA
+from app.parking_store import ParkingStore
+from app.quarantine_store import QuarantineStore
 from tests.app.journal_urls import STORES, journal_url
 
 MODELS = {
@@ -100,3 +105,31 @@ def test_what_a_later_program_has_changed_is_left_alone(url: str) -> None:
     with pytest.raises(NewerDatabaseError, match="v9999"):
         prepare(engine, Chain.JOURNAL)
     engine.dispose()
+
+
+@pytest.mark.parametrize(
+    "again",
+    [lambda path: connect(f"sqlite:///{path}"), QuarantineStore, ParkingStore],
+    ids=["database", "quarantine", "parking"],
+)
+def test_what_is_committed_is_kept_whoever_opens_the_file_again_and_closes_it(
+    tmp_path: Path, again: Callable[[Path], object]
+) -> None:
+    """A process that closes a database's file gives up the locks of its connections: the next one would remove their log."""
+    path = tmp_path / "kept.db"
+    engine = connect(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE kept (number INTEGER)")
+    again(path)
+    assert _count_elsewhere(path) == 0
+    with engine.begin() as connection:
+        connection.exec_driver_sql("INSERT INTO kept VALUES (1)")
+    assert _count_elsewhere(path) == 1
+    assert path.stat().st_mode & 0o777 == 0o600
+    engine.dispose()
+
+
+def _count_elsewhere(path: Path) -> int:
+    """What another process reads, which then closes the file."""
+    text = "import sqlite3, sys; print(sqlite3.connect(sys.argv[1]).execute('SELECT count(*) FROM kept').fetchone()[0])"
+    return int(subprocess.run([sys.executable, "-c", text, path], check=True, capture_output=True).stdout)
