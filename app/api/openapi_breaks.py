@@ -5,7 +5,7 @@ from typing import Any, Final
 from app.api.openapi_parts import content, listed, operation, parameter, ref
 from app.breaks import answers, requests
 from app.breaks.elsewhere import Overdrawn
-from app.breaks.handlers import MAX_PAGE
+from app.breaks.handlers import LONGEST_TEXT, MAX_PAGE
 from app.breaks.life import State
 from app.breaks.listing import ORDERS
 from app.breaks.several import AdjustState
@@ -71,6 +71,15 @@ def _read(base: str, detail: dict[str, Any]) -> dict[str, Any]:
         parameter("held", "Whether shares are kept back for it.", enum=["true", "false"]),
         parameter("age_min", "Business days of its market, at least.", type="integer", minimum=0),
         parameter("value_min", "In the reporting currency, whatever its sign, at least.", type="integer", minimum=0),
+        parameter(
+            "text",
+            "Only what has every word of it, in whatever letter case: as an identifier of its security (present or "
+            "former, in whole), or anywhere in its id, kind, title, causes, owner, group, or the names of what it is "
+            "about (security, ISIN, name, market, book, depot, type, client, unit, counterparty, contract, number, "
+            "feed, source, topic, reason).",
+            minLength=1,
+            maxLength=LONGEST_TEXT,
+        ),
         parameter("order", "What comes first: by default that on which most hangs.", enum=list(ORDERS), default="rank"),
         parameter("limit", "At most so many.", type="integer", minimum=1, maximum=MAX_PAGE, default=100),
         parameter("cursor", "`next_cursor` (or the header Next-Cursor) of the page before.", type="integer", minimum=0),

@@ -84,11 +84,12 @@ class BreakAnswer(Struct, frozen=True, kw_only=True):
 
 
 class BreakPage(Struct, frozen=True, kw_only=True):
-    """Breaks, in the order asked for. `total`: of all pages."""
+    """Breaks, in the order asked for. `total`: of all pages; `searched`: among how many the text was looked for."""
 
     breaks: list[BreakAnswer]
     next_cursor: Annotated[str | None, Meta(description="Ask with it for what follows; null at the end.")]
     total: int
+    searched: Annotated[int, Meta(description="How many there are whatever `text` says.")]
     as_of: Annotated[dt.datetime | None, Meta(description="When everything was last looked at.")]
     checked_ms: float
     complete: Annotated[

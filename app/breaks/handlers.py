@@ -26,7 +26,7 @@ from app.breaks.answers import (
     number_of,
 )
 from app.breaks.life import Life, NoSuchBreakError, NotForThemError, State, WrongBreakStateError
-from app.breaks.listing import ORDERS, Wanted, chosen
+from app.breaks.listing import ORDERS, Wanted, chosen, having, words_of
 from app.breaks.room import Room
 from app.breaks.several import AdjustState
 from app.breaks.sides import Drill
@@ -44,8 +44,10 @@ _RESOLVED: Final = 10_000
 _JSON: Final = msgspec.json.Encoder()
 FILTERS: Final = (
     *("kind", "severity", "state", "market", "security", "depot", "book", "client", "owner", "group", "held"),
-    *("age_min", "value_min"),
+    *("age_min", "value_min", "text"),
 )
+LONGEST_TEXT: Final = 200
+"""Characters to look for."""
 
 
 class BreakBase(RequestHandler):
@@ -133,7 +135,7 @@ class Breaks(BreakBase):
     async def get(self) -> None:
         """Filtered, in an order, a page at a time."""
         parameters = Parameters(self, (*FILTERS, "order", "limit", "cursor"))
-        wanted = self._wanted(parameters)
+        wanted, text = self._wanted(parameters), parameters.read("text", _words) or ""
         limit = parameters.read("limit", partial(number, least=1, most=MAX_PAGE)) or 100
         first = parameters.read("cursor", partial(number, least=1, most=2**31)) or 0
         parameters.check()
@@ -143,11 +145,14 @@ class Breaks(BreakBase):
             lives = lives + await room.desk.resolved(_RESOLVED)
         last = len(room.desk.rank) + 1
         found = chosen(lives, wanted, lambda one: room.desk.rank.get(one.number, last), room.age_days)
+        searched = len(found)
+        found = having(found, words_of(text, room.security_named))
         answers = [room.answer(one) for one in found[first : first + limit]]
         page = BreakPage(
             breaks=answers,
             next_cursor=str(first + limit) if len(found) > first + limit else None,
             total=len(found),
+            searched=searched,
             as_of=moment(room.measured.at_ns),
             checked_ms=round(room.measured.took_ms, 1),
             complete=room.complete,
@@ -258,6 +263,12 @@ def _some(text: str, of: type[E]) -> list[E]:
     except ValueError:
         expected = ", ".join(str(member.value) for member in of)
         raise ValueError(f"Expected some of {expected}, with commas between them") from None
+
+
+def _words(text: str) -> str:
+    if len(text) > LONGEST_TEXT:
+        raise ValueError(f"Expected at most {LONGEST_TEXT} characters")
+    return text_of(text)
 
 
 def _order(text: str) -> str:

@@ -1,10 +1,12 @@
 """Which breaks a list shows, and in which order. Pure."""
 
+import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Final
 
 from msgspec import Struct
 
+from app.breaks.answers import break_id
 from app.breaks.life import Life, State
 from engine.break_kinds import BreakKind, Severity
 
@@ -12,6 +14,13 @@ _SEVERE: Final = {severity: at for at, severity in enumerate(Severity)}
 ORDERS: Final = ("rank", "age", "value", "newest", "severity")
 NOBODY: Final = "-"
 """The owner of what nobody has taken."""
+LOOKED_AT: Final = (
+    *("security", "isin", "name", "market", "book", "depot", "position_type", "client", "aggregation_unit"),
+    *("counterparty", "contract", "number", "feed", "source", "topic", "reason"),
+)
+"""Of what a break is about, where a text is looked for; its id, kind, title, causes, owner and group besides."""
+_WITHIN: Final = re.compile(r"[_/]")
+"""People write front/back or front back of what is called front_back here."""
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
@@ -31,6 +40,48 @@ class Wanted(Struct, frozen=True, kw_only=True):
     age_min: int | None = None
     value_min: int | None = None
     order: str = "rank"
+
+
+class Word(Struct, frozen=True):
+    """A word to look for, as it is looked for: each of its parts. `security`: our code of whoever has it for an identifier."""
+
+    parts: tuple[str, ...]
+    security: str = ""
+
+
+def words_of(text: str, security_of: Callable[[str], str]) -> tuple[Word, ...]:
+    """The words of a text. `security_of`: our code of a security by any of its identifiers, nothing for what is none."""
+    return tuple(Word(tuple(_WITHIN.sub(" ", word.casefold()).split()), security_of(word)) for word in text.split())
+
+
+def having(lives: Iterable[Life], words: Collection[Word]) -> list[Life]:
+    """Those that have every word: as an identifier of their security, or anywhere in what is said of them."""
+    return [life for life in lives if _has(life, words)] if words else list(lives)
+
+
+def _has(life: Life, words: Collection[Word]) -> bool:
+    about, said = life.facts.about, ""
+    for word in words:
+        if word.security and word.security == about.security:
+            continue
+        said = said or _said(life)
+        if not all(part in said for part in word.parts):
+            return False
+    return True
+
+
+def _said(life: Life) -> str:
+    facts = life.facts
+    told = [
+        break_id(life.number),
+        facts.kind,
+        facts.title,
+        life.owner,
+        life.group,
+        *(one.cause for one in facts.causes),
+    ]
+    told += [getattr(facts.about, name) for name in LOOKED_AT]
+    return _WITHIN.sub(" ", " ".join(told).casefold())
 
 
 def chosen(

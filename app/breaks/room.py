@@ -72,10 +72,15 @@ class Room:
 
     def security_code(self, text: str) -> str:
         """Our code of a security by any of its names; the text itself where nothing is known by it."""
+        return self.security_named(text) or text
+
+    def security_named(self, text: str) -> str:
+        """The same in whatever letter case; nothing where nothing is known by it."""
         if self.watch is None:
-            return text
-        number = Symbols(self.watch.tables.array["symbols"]).find_one(Namespace.SECURITY, text)
-        return self.watch.namer.code("security", number) or text
+            return ""
+        symbols = Symbols(self.watch.tables.array["symbols"])
+        number = symbols.find_one(Namespace.SECURITY, text) or symbols.find_one(Namespace.SECURITY, text.upper())
+        return self.watch.namer.code("security", number)
 
     def answer(self, life: Life, *, causes: bool = True) -> BreakAnswer:
         """A break as it is now."""

@@ -7,6 +7,8 @@ import { KINDS, SEVERITIES, STATES } from "./words.js";
 export const FILTERS = ["text", "kind", "severity", "state", "market", "security", "depot", "owner", "age", "held"];
 export const GROUPS = { "": "no groups", security: "by security", depot: "by depot", kind: "by kind", owner: "by owner", market: "by market", group: "by person's group" };
 export const ORDERS = { rank: "what it does first", value: "value first", age: "oldest first", newest: "newest first", severity: "severity first" };
+/** Characters that may be looked for. */
+const LONGEST = 200;
 
 const option = ([value, title]) => make("option", { value }, title);
 const select = (name, label, entries) => make("select", { name, "aria-label": label }, ...entries.map(option));
@@ -15,7 +17,7 @@ const input = (name, placeholder, more = {}) => make("input", { name, placeholde
 /** Fields in `host` that follow the page's state, and lead it. `me`: who looks. */
 export function filters(host, page, me) {
   const fields = {
-    text: input("text", "Find in the list", { "aria-keyshortcuts": "f", title: "Key: F" }),
+    text: input("text", "Find", { "aria-keyshortcuts": "f", title: "Every word of it: an identifier, a part of a name, a place, a kind, an owner... Key: F", maxlength: LONGEST }),
     kind: select("kind", "Kind", [["", "every kind"], ...Object.entries(KINDS)]),
     severity: select("severity", "Severity", [["", "every severity"], ["critical,high", "critical and high"], ...SEVERITIES.map((each) => [each, each])]),
     state: select("state", "State", [["", "not solved"], ...STATES.map((each) => [each, each === "resolved" ? "solved" : words(each)])]),
@@ -55,16 +57,6 @@ export function filters(host, page, me) {
 }
 
 /** The query of the API for what is on screen. */
-export function asked({ kind, severity, state, market, security, depot, owner, age, held, order }, limit) {
-  return { kind, severity, state, market, security, depot, owner, age_min: age, held, order: order === "rank" ? "" : order, limit };
-}
-
-/** Whether a break has every word of the text somewhere. */
-export function found(text) {
-  const wanted = text.toLowerCase().split(/\s+/).filter(Boolean);
-  if (!wanted.length) return () => true;
-  return (each) => {
-    const all = [each.id, each.title, each.security, each.isin, each.name, each.market, each.depot, each.book, each.client, each.owner, each.feed, each.source, each.cause, each.group].join(" ").toLowerCase();
-    return wanted.every((word) => all.includes(word));
-  };
+export function asked({ text, kind, severity, state, market, security, depot, owner, age, held, order }, limit) {
+  return { text: text.trim().replaceAll(/\s+/g, " "), kind, severity, state, market, security, depot, owner, age_min: age, held, order: order === "rank" ? "" : order, limit };
 }

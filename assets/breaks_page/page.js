@@ -6,7 +6,7 @@ import { LiveTable } from "../page/table.js";
 import { moment, shares } from "../page/words.js";
 import { decide, KEYS, refusal, STEPS, take } from "./actions.js";
 import { Detail } from "./detail.js";
-import { asked, FILTERS, found } from "./filters.js";
+import { asked, FILTERS } from "./filters.js";
 import { grouped } from "./groups.js";
 import { affected, briefly, cause, days, kind, money, quantity, severity, SEVERITIES, signed } from "./words.js";
 
@@ -82,11 +82,8 @@ export class BreaksPage extends LivePage {
     return [];
   }
 
-  #take({ breaks, total, complete }) {
-    this.total = total;
-    this.complete = complete;
-    this.loaded = breaks.length;
-    this.breaks = breaks.filter(found(this.state.text));
+  #take({ breaks, total, searched, complete }) {
+    Object.assign(this, { breaks, total, searched, complete });
     const ids = new Set(this.breaks.map(({ id }) => id));
     this.chosen = new Set([...this.chosen].filter((id) => ids.has(id)));
     const { table } = this.table;
@@ -166,7 +163,8 @@ export class BreaksPage extends LivePage {
       make("span", {}, `hangs on them: ${briefly(of("affected"))} shares · value ${briefly(of("value"))}`),
       make("span", {}, `oldest ${days(summary.oldest_age_days)}`),
       summary.stale ? make("span", { class: "warn" }, `⚠ as of ${moment(summary.as_of, this.now)}: ${summary.stale_reason || "old"}`) : "",
-      state.view === "breaks" && this.total > this.loaded ? make("span", { class: "warn" }, `the first ${shares(this.loaded)} of ${shares(this.total)}`) : "",
+      state.view === "breaks" && state.text.trim() ? make("span", {}, `found ${shares(this.total)} among ${shares(this.searched)}`) : "",
+      state.view === "breaks" && this.total > this.breaks.length ? make("span", { class: "warn" }, `the first ${shares(this.breaks.length)} of ${shares(this.total)}`) : "",
       state.view === "breaks" && this.complete === false ? make("span", { class: "warn" }, "of some kinds there are more than are kept") : "",
     ].filter(Boolean);
     const told = parts.map((each) => each.outerHTML).join("");

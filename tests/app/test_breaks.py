@@ -3,13 +3,16 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
 from app.feed_rules import FeedState, HealthWord
 from app.identity import Role
 from engine.model import Decided, Kind, Op
+from engine.ring import NAME, Message
 from engine.rule_model import Role as Number
 from feeds.registry import feed_named
 from tests.app.api.api_world import read
@@ -222,6 +225,46 @@ async def test_lists_come_in_every_form_and_a_page_at_a_time(world: BreaksWorld)
     summary = await world.get("/summary")
     depot = next(one for one in summary["by_kind"] if one["kind"] == "depot")
     assert (depot["open"], summary["unowned"] >= 3, summary["stale"]) == (3, True, False)
+
+
+async def test_a_text_is_looked_for_in_all_of_them_whatever_page_they_are_on(world: BreaksWorld) -> None:
+    for security in (1, 2, 3):
+        world.hold(security, 100 * security)
+        world.state(security, 90 * security)
+    world.hold(2, 77, op=Op.SET_TD)
+    await world.look()
+    mine = await world.only("?security=S1")
+    await world.post(f"/{mine['id']}/assign", {"owner": "Hannah"})
+
+    async def found(text: str, more: str = "") -> list[tuple[str, str]]:
+        page = await world.get(f"?order=newest&{urlencode({'text': text})}{more}")
+        assert (page["total"], page["searched"]) == (len(page["breaks"]), 4)
+        return sorted((one["kind"], one["security"]) for one in page["breaks"])
+
+    for text in ("US0378331005", "us03783", "first & CO", "hannah", mine["id"].lower(), "10 less", "hannah d1 FIRST"):
+        assert await found(text) == [("depot", "S1")], text
+    assert await found("td/sd") == await found("td_sd") == await found("td sd") == [("td_sd", "S2")]
+    assert await found("s2 b1") == [("td_sd", "S2")]
+    assert await found("hannah s2") == []
+    assert len(await found("d1 states")) == 3
+    assert await found("nothing is called so") == []
+    page = await world.get("?text=d1+states&limit=2")
+    assert (len(page["breaks"]), page["total"], page["searched"]) == (2, 3, 4)
+    (last,) = (await world.get(f"?text=d1+states&limit=2&cursor={page['next_cursor']}"))["breaks"]
+    assert last["id"] not in {one["id"] for one in page["breaks"]}
+    narrowed = await world.get("?text=states&kind=td_sd")
+    assert (narrowed["total"], narrowed["searched"]) == (0, 1)
+    for wrong in ("", "%00", "a" * 201):
+        await world.get(f"?text={wrong}", 422)
+
+
+async def test_a_text_may_be_a_name_that_the_list_does_not_show(world: BreaksWorld) -> None:
+    await differs(world, security=2)
+    world.machine.register(Message.NAMES, np.array([(b"B0YBKJ7", b"S2")], NAME))
+    for text in ("B0YBKJ7", "b0ybkj7", "b0ybkj7 depot"):
+        assert (await world.only(f"?{urlencode({'text': text})}"))["security"] == "S2"
+    assert await world.breaks("?text=b0ybk") == [], "an identifier is looked for in whole"
+    assert await world.breaks("?text=b0ybkj7+s1") == []
 
 
 @pytest.mark.parametrize("store", STORES)

@@ -202,7 +202,10 @@ class Breaks(Answers):
                 return False
             return each["age_days"] >= int(self.asked("age_min") or 0) and (not self.asked("held") or each["held"] > 0)
 
-        found = [each for each in self.script.breaks if fits(each)]
+        searched = [each for each in self.script.breaks if fits(each)]
+        words = self.asked("text").lower().split()
+        named = ("id", "kind", "title", "security", "isin", "name", "depot", "book", "feed", "owner")
+        found = [each for each in searched if all(any(word in each[of].lower() for of in named) for word in words)]
         if self.asked("order") == "age":
             found = sorted(found, key=lambda each: -each["age_days"])
         shown = found[: min(int(self.asked("limit")), self.script.most)]
@@ -210,6 +213,7 @@ class Breaks(Answers):
             "breaks": shown,
             "next_cursor": None,
             "total": len(found),
+            "searched": len(searched),
             "as_of": ago(0),
             "checked_ms": 4.2,
             "complete": True,

@@ -114,9 +114,21 @@ def test_filters_groups_and_order_are_in_the_address_and_groups_come_to_sums(
     expect(page.locator("#list tbody tr:not(.heading)")).to_have_count(6)
     page.locator("#list tbody tr").first.focus()
     page.keyboard.press("f")
+    api.most = 4  # the one that is looked for is none of the first that the page would have
     page.keyboard.type("prices late")
     expect(page.locator("#list tbody tr:not(.heading)")).to_have_count(1)
+    expect(page.locator("#list tbody tr:not(.heading)")).to_contain_text("The feed of prices is late")
+    expect(page.locator("#sums")).to_contain_text("found 1 among 6")
+    assert "text=prices" in page.url
+    keep_picture(page, "breaks-found")
+    page.keyboard.type("r than ever")
+    expect(page.locator("#list .nothing")).to_have_text("No break is like this.")
+    expect(page.locator("#sums")).to_contain_text("found 0 among 6")
+    page.fill("#filters [name=text]", " DEPOT1   states ")
+    expect(page.locator("#sums")).to_contain_text("found 3 among 6")
+    api.most = 1_000
     page.click("#filters button")
+    expect(page.locator("#sums")).not_to_contain_text("found")
     page.select_option("#filters [name=group]", "")
     page.select_option("#filters [name=order]", "age")
     expect(page.locator("#list tbody tr").first).to_have_attribute("data-key", ids(6)[0])
