@@ -47,4 +47,4 @@ ALERT_HISTORY: Final = sa.Table(
     sa.Column("document", sa.Text, nullable=False),
     sa.Index("alert_history_by_event", "sequence", "entry"),
 )
-"""Every step of every event, never changed: what pages and webhooks are told of."""
+"""Every step of every event there is, never changed: what pages and webhooks are told of."""

@@ -5,6 +5,7 @@ step of an event is taken from the state that it is in.
 """
 
 import secrets
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -20,6 +21,11 @@ from app.alerts_schema import ALERT_EVENTS, ALERT_HISTORY, ALERTS
 MOST_OF_ONE: Final = 100
 """Alerts of one person."""
 MOST: Final = 1_000
+KEPT: Final = 10_000
+"""Events of one person that are over: the newest, with their steps. Some 40 MB at most, more than anybody reads; a webhook that
+is further behind than that is not told of what is forgotten."""
+_AT_ONCE: Final = 1_000
+"""Of a history that is longer than that so many are removed in one transaction, besides as many as have begun."""
 _JSON: Final = msgspec.json.Encoder()
 
 
@@ -208,7 +214,10 @@ def counts(connection: sa.Connection, owner: str) -> dict[tuple[str, EventState]
 
 
 def begin(connection: sa.Connection, events: Sequence[AlertEvent]) -> list[AlertEvent]:
-    """Write down what has begun; the events with their sequences. Nobody else may do so at the same time."""
+    """Write down what has begun; the events with their sequences. Nobody else may do so at the same time.
+
+    Of the same people what is over and older than the newest `KEPT` is forgotten.
+    """
     if not events:
         return []
     last = connection.execute(sa.select(sa.func.max(ALERT_EVENTS.c.sequence))).scalar_one() or 0
@@ -227,6 +236,8 @@ def begin(connection: sa.Connection, events: Sequence[AlertEvent]) -> list[Alert
     ]
     connection.execute(sa.insert(ALERT_EVENTS), rows)
     _remember(connection, made, [event.raised_ns for event in made])
+    for owner, count in Counter(event.owner for event in made).items():
+        _forget(connection, owner, count + _AT_ONCE)
     return made
 
 
@@ -291,6 +302,20 @@ def _remember(connection: sa.Connection, events: Sequence[AlertEvent], times_ns:
             for event, at_ns in zip(events, times_ns, strict=True)
         ]
         connection.execute(sa.insert(ALERT_HISTORY), rows)
+
+
+def _forget(connection: sa.Connection, owner: str, most: int) -> None:
+    """Of what is over of one person the oldest beyond `KEPT`, and its steps: at most so many. What is open stays."""
+    column = ALERT_EVENTS.c
+    over = column.owner == owner, column.state == EventState.CLEARED.value
+    newest = sa.select(column.sequence).where(*over).order_by(column.sequence.desc())
+    last = connection.execute(newest.offset(KEPT).limit(1)).scalar_one_or_none()
+    if last is None:
+        return
+    oldest = sa.select(column.sequence).where(*over, column.sequence <= last).order_by(column.sequence)
+    gone = connection.execute(oldest.limit(most)).scalars().all()
+    for table in (ALERT_HISTORY, ALERT_EVENTS):
+        connection.execute(sa.delete(table).where(table.c.sequence.in_(gone)))
 
 
 def _alert(document: str) -> Alert:
