@@ -28,10 +28,9 @@ def connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[sa.C
 
 
 def event(owner: str, security: str) -> AlertEvent:
-    texts = dict.fromkeys(("ticker", "title", "market"), "")
     return AlertEvent(
         alert=f"A-{owner}", owner=owner, name="n", condition="HTB", severity=Severity.LOW, sound=False, webhook=True,
-        security=security, values={}, state=EventState.RAISED, raised_ns=1, **texts,
+        security=security, ticker="", title="", market="", values={}, state=EventState.RAISED, raised_ns=1,
     )  # fmt: skip
 
 
