@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +16,8 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from app.history_place import history_of
+from app.history_limits import LimitRecorder, watched
+from app.history_place import history_of, limits_of
 from app.history_upkeep import remove_unfinished, upkeep
 from app.settings import Settings
 from engine.model import DAYS
@@ -188,15 +190,23 @@ def record(settings: Settings, stopping: threading.Event) -> None:
     """Sample at whole multiples of the setting, and keep the files in order, until it is to stop; a thread's work."""
     if not settings.history_s:
         return
-    if left := remove_unfinished(history_of(settings)):
-        log.warning("files of the history that were not finished are removed", files=left)
-    recorder = HistoryRecorder(settings.instance, history_of(settings), settings.history_s)
+    securities = HistoryRecorder(settings.instance, history_of(settings), settings.history_s)
+    limits = LimitRecorder(partial(watched, settings), limits_of(settings), settings.history_s)
+    recorders = ((history_of(settings), securities.sample), (limits_of(settings), limits.sample))
+    for folder, _ in recorders:
+        if left := remove_unfinished(folder):
+            log.warning("files of the history that were not finished are removed", files=left, folder=folder.name)
     while not stopping.wait(settings.history_s - time.time() % settings.history_s):
-        try:
-            recorder.sample()
-            upkeep(history_of(settings), time.time_ns(), days=settings.history_days, most_gb=settings.history_gb)
-        except RestlessError as error:
-            log.warning("a sample of the history is left out", reason=str(error))
-        except (OSError, DamagedError) as error:
-            log.error("the history cannot be written", error=str(error))  # noqa: TRY400  said again and again
-    recorder.close()
+        for folder, sample in recorders:
+            _recorded(settings, folder, sample)
+    securities.close()
+
+
+def _recorded(settings: Settings, folder: Path, sample: Callable[[], Sample | None]) -> None:
+    try:
+        sample()
+        upkeep(folder, time.time_ns(), days=settings.history_days, most_gb=settings.history_gb)
+    except RestlessError as error:
+        log.warning("a sample of the history is left out", reason=str(error))
+    except (OSError, DamagedError) as error:
+        log.error("the history cannot be written", error=str(error), folder=folder.name)  # noqa: TRY400  said again and again

@@ -58,7 +58,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     history_days: int = 30
     """How long they are kept."""
     history_gb: float = 20.0
-    """The oldest days of them go earlier where all of it is larger than this."""
+    """The oldest days of them go earlier where all of it is larger than this: numbers of securities, and those of limits."""
     snapshot_s: float = 30.0
     """Seconds between two snapshots of what Kafka has given; 0: none, and a restart reads Kafka from its beginning."""
     api_rate: int = 10_000

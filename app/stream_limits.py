@@ -1,15 +1,20 @@
 """What clients and aggregation units may still sell, of those that somebody follows: made anew a few times a second."""
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
+import numpy as np
 from msgspec import Struct
+from numpy.typing import NDArray
 
 from app.api.answers import Shares
 from app.api.securities import Securities
+from app.limits_asked import AskedLimits, Name
+from app.limits_told import SCOPES, LimitDays
 from app.stream_board import Board
 from app.stream_followed import Followed
 from app.stream_messages import StreamError, Subscribe
@@ -17,6 +22,7 @@ from engine.model import Decided
 from engine.parties import Parties
 from engine.rule_model import Role, Scope
 from engine.rules import Compiled
+from engine.tables import Word
 
 _A_TURN: Final = 20
 _MOST: Final = 500
@@ -25,8 +31,6 @@ _MOST_OF_ALL: Final = 5_000
 _JSON: Final = msgspec.json.Encoder()
 _ROLES: Final = {Scope.CLIENT: (Role.CLIENT_LONG, Role.CLIENT_SHORT), Scope.AU: (Role.AU_LONG, Role.AU_SHORT)}
 _USED: Final = (Decided.OPEN_LONG_SELLS, Decided.SHORT_SELLS)
-Name = tuple[Scope, str, int]
-"""Whose limit in which security."""
 
 
 class LimitLeft(Struct, frozen=True):
@@ -47,33 +51,62 @@ class LimitNow(Struct, frozen=True, kw_only=True):
 
 
 class Limits:
-    """Numbers of limits now, in the writer's own process. `decided`: what is held of a security, by its code, for an owner."""
+    """Numbers of limits now, in the writer's own process. `decided`: what is held of a security, by its code, for an owner;
+    `clock`: UTC nanoseconds.
+    """
 
     def __init__(
         self,
         securities: Securities,
         compiled: Callable[[], Compiled],
         decided: Callable[[str, Scope, str], Mapping[Decided, int]],
+        clock: Callable[[], int] = time.time_ns,
     ) -> None:
         self.securities = securities
+        self.asked = AskedLimits(clock)
         self._compiled = compiled
         self._decided = decided
         self._parties = Parties(securities.tables)
 
     def of(self, name: Name) -> LimitNow:
         """Raises KeyError for an owner that no book has."""
+        decided = self._decided_for(name)
+        return self._now(name, self.numbers(name, decided), decided)
+
+    def look(self, name: Name) -> tuple[LimitNow, LimitDays]:
+        """The limits, and every number of the owner, of one moment. Raises as `of`."""
+        decided = self._decided_for(name)
+        numbers = self.numbers(name, decided)
         scope, owner, security = name
-        compiled, code = self._compiled(), self.securities.code(security)
-        decided = self._decided(code, scope, owner)
-        numbers = self._parties.numbers(compiled, scope, security, owner, decided)
-        day, catalogue = self.securities.settle_day(security), compiled.catalogue
+        days = LimitDays(
+            scope=SCOPES[scope],
+            owner=owner,
+            security=self.securities.code(security),
+            place=self.securities.tables.count(Word.LOG),
+            values=[of_days.tolist() for of_days in numbers.values()],
+        )
+        return self._now(name, numbers, decided), days
+
+    def numbers(self, name: Name, decided: Mapping[Decided, int] | None = None) -> dict[str, NDArray[np.int64]]:
+        """Every calculation of the scope, by name, shape (DAYS,). Raises as `of`."""
+        scope, owner, security = name
+        decided = self._decided_for(name) if decided is None else decided
+        return self._parties.numbers(self._compiled(), scope, security, owner, decided)
+
+    def _decided_for(self, name: Name) -> Mapping[Decided, int]:
+        scope, owner, security = name
+        return self._decided(self.securities.code(security), scope, owner)
+
+    def _now(self, name: Name, numbers: Mapping[str, NDArray[np.int64]], decided: Mapping[Decided, int]) -> LimitNow:
+        scope, owner, security = name
+        day, catalogue = self.securities.settle_day(security), self._compiled().catalogue
         long, short = (
             LimitLeft(
                 int(numbers[catalogue.calculations[catalogue.playing(role)].name][day]), int(decided.get(used, 0))
             )
             for role, used in zip(_ROLES[scope], _USED, strict=True)
         )
-        return LimitNow(scope=scope, owner=owner, security=code, long=long, short=short)
+        return LimitNow(scope=scope, owner=owner, security=self.securities.code(security), long=long, short=short)
 
 
 class LimitsBoard:
@@ -135,6 +168,8 @@ class LimitsBoard:
                 self.board.put(self._key(name), _JSON.encode(self._limits.of(name)))
             except KeyError:
                 self.board.remove(self._key(name))
+            else:
+                self._limits.asked.note(name)
             if number % _A_TURN == 0:
                 await asyncio.sleep(0)
         if self.board.sequence != before:

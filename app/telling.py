@@ -11,9 +11,10 @@ from app.api.decisions import Decisions
 from app.api.order_decisions import OrderDecisions
 from app.api.securities import Securities
 from app.breaks.client import BreaksClient
+from app.limits_asked import Name
 from app.outbox import Kind, Outbox, OutboxError
 from app.settings import Settings
-from app.stream_limits import Limits, Name
+from app.stream_limits import Limits
 from app.streams import Streams
 from app.webhooks import Webhooks
 from engine.model import Decided
@@ -47,7 +48,7 @@ class Telling:
         self._locates = decisions.desk
         self._orders = orders.desk
         self.outbox = Outbox(settings.database_url)
-        self.limits = Limits(securities, lambda: machine.compiled, self._decided)
+        self.limits = Limits(securities, lambda: machine.compiled, self._decided, clock)
         self.streams = Streams(self.outbox, self.limits, breaks)
         self.webhooks = Webhooks(self.outbox, settings.secret, settings.webhook_origins, clock)
         self._flushed_s = 0.0

@@ -39,7 +39,9 @@ class Choice(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class HistoryRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """`security`: our code; `points`: about so many of each line at the most; `now_ns`: the moment of what lines say of now."""
+    """`security`: our code; `points`: about so many of each line at the most; `now_ns`: the moment of what lines say of now;
+    `scope` (client or au) and `owner`: whose limits in it, empty: numbers of the security.
+    """
 
     security: str
     now_ns: int
@@ -49,6 +51,8 @@ class HistoryRequest(Struct, frozen=True, forbid_unknown_fields=True):
     choices: list[Choice]
     points: int = 2_000
     form: str = "application/json"
+    scope: str = ""
+    owner: str = ""
 
 
 class MarketsRequest(Struct, frozen=True, forbid_unknown_fields=True):
@@ -164,14 +168,17 @@ class EventsHandler(_Asked):
 
 
 def history_page(settings: Settings, asked: HistoryRequest) -> "HistoryPage":
-    """Numbers of a security, thinned where there are too many."""
+    """Numbers of a security, or of somebody's limits in it, thinned where there are too many."""
     from app.api.answers import time_of  # noqa: PLC0415  see `_told`
     from app.api.history_answers import ChoiceAnswer, HistoryPage, HistoryPoint, LineAnswer  # noqa: PLC0415  the same
-    from app.history_place import history_of  # noqa: PLC0415  the same
+    from app.history_place import history_of, limit_key, limits_of  # noqa: PLC0415  the same
     from app.history_series import series, thinned  # noqa: PLC0415  the same
 
     names = sorted({line.name for line in asked.lines})
-    found = series(history_of(settings), asked.security, asked.from_ns, asked.to_ns, names)
+    folder, key = history_of(settings), asked.security
+    if asked.scope:
+        folder, key = limits_of(settings), limit_key(asked.scope, asked.owner, asked.security)
+    found = series(folder, key, asked.from_ns, asked.to_ns, names)
     by_name = {line.name: line for line in found.lines}
     points: list[HistoryPoint] = []
     lines: list[LineAnswer] = []
@@ -200,6 +207,8 @@ def history_page(settings: Settings, asked: HistoryRequest) -> "HistoryPage":
     return HistoryPage(
         points=points,
         security=asked.security,
+        scope=asked.scope,
+        owner=asked.owner,
         lines=lines,
         choices=[ChoiceAnswer(calculation=each.name, title=each.title, unit=each.unit) for each in asked.choices],
         covered=_spans(found.covered),

@@ -14,7 +14,9 @@ from app.api import (
     files,
     history,
     latencies,
+    limit_history,
     limit_list,
+    limits_watched,
     lists,
     master,
     orders,
@@ -191,6 +193,8 @@ def make_app(context: Context) -> web.Application:
                 for pattern, handler in (
                     *asof.RESOURCES,
                     *history.RESOURCES,
+                    *limit_history.RESOURCES,
+                    *limits_watched.RESOURCES,
                     *scarcity.RESOURCES,
                     *latencies.RESOURCES,
                     *availability.RESOURCES,

@@ -1,11 +1,13 @@
-"""/api/v1/history, /utilisation and /events: numbers over time and what happened. Worked out by the analyst."""
+"""/api/v1/history of securities, /utilisation and /events: numbers over time and what happened. Worked out by the analyst."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import ClassVar, Final
+from typing import ClassVar, Final, NamedTuple
 
+import numpy as np
 from msgspec import Struct
+from numpy.typing import NDArray
 from tornado.web import RequestHandler
 
 from app.analyst.client import AnalystError, NotKnownError
@@ -26,6 +28,7 @@ from app.api.parameters import Parameters, member, number, text_of
 from app.api.problems import Fault, ProblemError
 from app.identity import Role
 from app.moments import moment_ns
+from engine.catalogue import CalculationInfo
 from engine.model import DAYS, Kind
 from engine.rule_model import Role as Plays
 from engine.rule_model import Scope, Unit
@@ -84,25 +87,64 @@ class Over(Base):
         self.answer(body, media_type=f"{form}; charset=utf-8; header=present" if form == Form.CSV else str(form))
 
 
-class History(Over):
+class Asked(NamedTuple):
+    """What a chart of numbers asks for. `names`, `days`: None: those that go without saying."""
+
+    form: Form
+    names: list[str] | None
+    days: list[int] | None
+    points: int
+    from_ns: int
+    to_ns: int
+
+    def lines(
+        self, of: Sequence[tuple[CalculationInfo, NDArray[np.int64]]], first: Sequence[str], day: int
+    ) -> tuple[list[AskedLine], list[Choice]]:
+        """What is asked `of` calculations and what they are now, by day; and what may be asked. `first`, `day`: what goes
+        without saying. Raises `ProblemError`.
+        """
+        known = {info.name: (info, values) for info, values in of}
+        if unknown := [name for name in self.names or () if name not in known]:
+            raise ProblemError(404, "not-found", f"no calculation {', '.join(unknown)}")
+        chosen, on = self.names or first, self.days or [day]
+        if len(chosen) * len(on) > MOST_LINES:
+            fault = Fault(f"Expected at most {MOST_LINES} calculations and days", parameter="calculation")
+            raise ProblemError(422, "invalid", "the query cannot be used", (fault,))
+        lines = [
+            AskedLine(info.name, at, int(values[at]), info.title, info.unit, _SCALES[Unit(info.unit)])
+            for info, values in map(known.__getitem__, chosen)
+            for at in on
+        ]
+        return lines, [Choice(info.name, info.title or info.name, info.unit) for info, _ in of]
+
+
+class Numbers(Over):
+    """Calculations over time."""
+
+    def asked(self) -> Asked:
+        """Raises `ProblemError`."""
+        form, parameters = self.form, Parameters(self, ("calculation", "day", "from", "to", "points"))
+        names = parameters.read("calculation", _names)
+        days = parameters.read("day", _days)
+        points = parameters.read("points", partial(number, least=20, most=MOST_POINTS)) or 2_000
+        return Asked(form, names, days, points, *self.between(parameters))
+
+
+class History(Numbers):
     """/api/v1/history/{security}: calculations over time."""
 
     async def get(self, text: str) -> None:
         """Where each number changed. 404 for a security or a calculation that there is not."""
         self.checked_body()
-        form, parameters = self.form, Parameters(self, ("calculation", "day", "from", "to", "points"))
-        names = parameters.read("calculation", _names)
-        days = parameters.read("day", _days)
-        points = parameters.read("points", partial(number, least=20, most=MOST_POINTS)) or 2_000
-        from_ns, to_ns = self.between(parameters)
+        asked = self.asked()
         code = self.code(text)
-        lines, choices, now_ns = self._lines(text, names, days)
-        asked = HistoryRequest(code, now_ns, from_ns, to_ns, lines, choices, points, str(form))
-        await self.tell("/history", asked, form)
+        lines, choices, now_ns = self._lines(text, asked)
+        request = HistoryRequest(
+            code, now_ns, asked.from_ns, asked.to_ns, lines, choices, asked.points, str(asked.form)
+        )
+        await self.tell("/history", request, asked.form)
 
-    def _lines(
-        self, text: str, names: list[str] | None, days: list[int] | None
-    ) -> tuple[list[AskedLine], list[Choice], int]:
+    def _lines(self, text: str, asked: Asked) -> tuple[list[AskedLine], list[Choice], int]:
         """What is asked for, with what it is now; what may be asked for. All of one epoch. Raises `ProblemError`."""
         securities = self.context.securities
         tables, security = securities.tables, securities.find(text)
@@ -112,21 +154,9 @@ class History(Over):
             )
         except TornReadError as error:
             raise ProblemError(503, "unavailable", str(error), headers={"Retry-After": "1"}) from error
-        of = {info.name: (i, info) for i, info in enumerate(catalogue.calculations) if info.scope == Scope.SECURITY}
-        if unknown := [name for name in names or () if name not in of]:
-            raise ProblemError(404, "not-found", f"no calculation {', '.join(unknown)}")
-        chosen = names or [catalogue.calculations[catalogue.playing(role)].name for role in _FIRST]
-        on = days or [securities.settle_day(security)]
-        if len(chosen) * len(on) > MOST_LINES:
-            fault = Fault(f"Expected at most {MOST_LINES} calculations and days", parameter="calculation")
-            raise ProblemError(422, "invalid", "the query cannot be used", (fault,))
-        lines = [
-            AskedLine(info.name, day, int(values[i, day]), info.title, info.unit, _SCALES[Unit(info.unit)])
-            for i, info in map(of.__getitem__, chosen)
-            for day in on
-        ]
-        choices = [Choice(info.name, info.title or info.name, info.unit) for _, info in of.values()]
-        return lines, choices, now_ns
+        of = [(info, values[i]) for i, info in enumerate(catalogue.calculations) if info.scope == Scope.SECURITY]
+        first = [catalogue.calculations[catalogue.playing(role)].name for role in _FIRST]
+        return *asked.lines(of, first, securities.settle_day(security)), now_ns
 
 
 class Marks(Over):

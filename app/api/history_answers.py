@@ -48,10 +48,12 @@ class ChoiceAnswer(Struct, frozen=True, kw_only=True):
 
 
 class HistoryPage(Struct, frozen=True, kw_only=True):
-    """Numbers of a security over time: by line, then by time."""
+    """Numbers of a security, or of somebody's limits in it, over time: by line, then by time."""
 
     points: list[HistoryPoint]
     security: str
+    scope: Annotated[str, Meta(description="Whose limits: client or au; empty: numbers of the security.")]
+    owner: str
     lines: list[LineAnswer]
     choices: Annotated[list[ChoiceAnswer], Meta(description="What else may be asked for.")]
     covered: Annotated[list[SpanAnswer], Meta(description="When anything was recorded.")]

@@ -14,6 +14,7 @@ from app.api.clients import own_filter
 from app.api.formats import send
 from app.api.parameters import Parameters, number, text_of
 from app.api.problems import Fault, ProblemError
+from app.limits_told import SCOPES
 from app.stream_limits import LimitLeft
 from engine.rule_model import Scope
 from engine.tables import Tables, TornReadError, Word
@@ -131,9 +132,10 @@ class Limits(Base):
             now = self.context.limits.of((scope, owner, security))
         except KeyError as error:
             raise ProblemError(404, "not-found", str(error.args[0])) from error
+        self.context.limits.asked.note((scope, owner, security))
         record = securities.tables.array["security"][security]
         return Limit(
-            scope="client" if scope == Scope.CLIENT else "au",
+            scope=SCOPES[scope],
             owner=owner,
             security=now.security,
             name=bytes(record["name"]).decode("utf-8", "replace"),

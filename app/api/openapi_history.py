@@ -5,11 +5,12 @@ from typing import Any, Final
 from app.analyst.history import MOST_EVENTS, MOST_POINTS
 from app.api.history_answers import EventPage, HistoryPage, MarketPage, MarkPage
 from app.api.latencies import LatencyPage
-from app.api.openapi_parts import listed, operation, parameter
+from app.api.openapi_parts import content, listed, operation, parameter
 from app.api.scarcity import By, ScarcityPage
+from app.limits_told import WatchedLimits
 from engine.model import DAYS, Kind
 
-HISTORY_TYPES: Final = (HistoryPage, MarketPage, MarkPage, EventPage, ScarcityPage, LatencyPage)
+HISTORY_TYPES: Final = (HistoryPage, MarketPage, MarkPage, EventPage, ScarcityPage, LatencyPage, WatchedLimits)
 _SECURITY: Final = {
     "name": "security",
     "in": "path",
@@ -28,7 +29,10 @@ def history_paths() -> dict[str, Any]:
     """Path -> operations."""
     bad = (404, 406, 422, 503)
     numbers = [
-        parameter("calculation", "Names of calculations with commas between them; for loan, pool and remaining."),
+        parameter(
+            "calculation",
+            "Names of calculations with commas between them. Of a security: for loan, pool and remaining; of limits: all.",
+        ),
         parameter("day", f"0 to {DAYS - 1}, with commas between them; the day on which a trade of today settles."),
         _POINTS,
     ]
@@ -47,6 +51,15 @@ def history_paths() -> dict[str, Any]:
                 {"200": listed("By line, then by time; the last point is of now.", "HistoryPage")},
                 bad,
                 parameters=[_SECURITY, *numbers, *_BETWEEN],
+            )
+        },
+        "/api/v1/history/limits/{client}/{security}": {"get": _of_limits("client", "a client", numbers)},
+        "/api/v1/history/limits/au/{au}/{security}": {"get": _of_limits("au", "an aggregation unit", numbers)},
+        "/api/v1/limits/watched": {
+            "get": operation(
+                "Limits that are worked out again and again: the history is written from these",
+                {"200": content("Each as of the last look at it.", "WatchedLimits")},
+                (404,),
             )
         },
         "/api/v1/history/{security}/marks": {
@@ -90,3 +103,19 @@ def history_paths() -> dict[str, Any]:
             )
         },
     }
+
+
+def _of_limits(name: str, whose: str, numbers: list[dict[str, Any]]) -> dict[str, Any]:
+    owner = {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+    return operation(
+        f"What {whose} might still sell of a security over time, where it changed",
+        {
+            "200": listed(
+                "By line, then by time; the last point is of now. Known while its orders held something of it, "
+                "and for a day after somebody asked.",
+                "HistoryPage",
+            )
+        },
+        (404, 406, 422, 503),
+        parameters=[owner, _SECURITY, *numbers, *_BETWEEN],
+    )

@@ -20,7 +20,7 @@ from app.identity import WRITERS
 from engine.explain import OwnerError, explain
 from engine.locates import LIMIT, Name, Quantity, Remark
 from engine.model import Decided
-from engine.rule_model import Role
+from engine.rule_model import Role, Scope
 from engine.tables import Tables, TornReadError
 
 _JSON: Final = msgspec.json.Encoder()
@@ -124,6 +124,7 @@ class ClientLimit(Base):
         )
         asked = _Asked(security, code, client, (Role.CLIENT_LONG, Role.CLIENT_SHORT), {"client": client}, decided)
         self.answer(await asyncio.to_thread(asked.answer, self.context.securities))
+        self.context.limits.asked.note((Scope.CLIENT, client, security))
 
 
 class UnitLimit(Base):
@@ -136,6 +137,7 @@ class UnitLimit(Base):
         decided = self.context.orders.desk.sells_of(code, "unit", unit)
         asked = _Asked(security, code, unit, (Role.AU_LONG, Role.AU_SHORT), {"aggregation_unit": unit}, decided)
         self.answer(await asyncio.to_thread(asked.answer, self.context.securities))
+        self.context.limits.asked.note((Scope.AU, unit, security))
 
 
 class _Asked(Struct, frozen=True):

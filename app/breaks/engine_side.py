@@ -6,8 +6,9 @@ from app.breaks.books import BreakBooks
 from app.breaks.client import BreaksClient
 from app.breaks.overdrawn import OverdrawnWatch
 from app.breaks.store import BreakStore, url_of
+from app.limits_asked import Name
 from app.settings import Settings
-from app.stream_limits import Limits, Name
+from app.stream_limits import Limits
 from engine.state import Applied, Machine
 from feeds.registry import feed_named
 

@@ -9,6 +9,8 @@ export class Api extends Rest {
 
   status = () => this.json("GET", "/status");
   history = (security, asked) => this.json("GET", `/history/${part(security)}${query(asked)}`);
+  /** `scope`: client or au. */
+  limits = (scope, owner, security, asked) => this.json("GET", `/history/limits/${scope === "au" ? "au/" : ""}${part(owner)}/${part(security)}${query(asked)}`);
   marks = (security, asked) => this.json("GET", `/history/${part(security)}/marks${query(asked)}`);
   markets = (asked) => this.json("GET", `/utilisation${query(asked)}`);
   answers = (asked) => this.json("GET", `/latencies${query(asked)}`);

@@ -1,4 +1,4 @@
-// A past moment beside now: every number and every row of a security, then, now, and the difference.
+// A past moment beside now: every number and every row of a security, or somebody's limits in it; then, now, and the difference.
 
 import { make } from "../grid/dom.js";
 import { NONE } from "../grid/formats.js";
@@ -25,21 +25,31 @@ export function differences(then, now, day, titles, all) {
   return found;
 }
 
-/** The table. `told`: {then, now}; `toggle`: shows everything, or what differs. */
+/** The table of a security. `told`: {then, now}; `toggle`: shows everything, or what differs. */
 export function besides(told, day, titles, all, toggle) {
   const found = differences(told.then, told.now, day, titles, all);
   const shown = found.slice(0, LIMIT);
-  const head = ["", "Then", "Now", "Difference"].map((text, at) => make("th", { scope: "col", class: at && "num" }, text));
   const button = make("button", { type: "button", "aria-pressed": String(all), onclick: toggle }, "Also what is the same");
   const doubt = told.then.exact ? "" : make("p", { class: "lead warn" }, `▲ Something may be missing of then: ${told.then.gaps.map(({ why }) => why).join("; ")}`);
   const more = found.length > LIMIT ? make("p", { class: "lead sub" }, `${found.length - LIMIT} more are not shown.`) : "";
-  const body = shown.length
-    ? make("table", { "aria-label": "Then and now" }, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...shown.flatMap((each, at) => lines(each, shown[at - 1]))))
-    : make("p", { class: "nothing" }, "Nothing differs.");
-  return [
-    make("header", {}, make("h2", {}, `${clock(told.then.as_of)} beside now`, make("small", {}, ` SD${day} · place ${told.then.place.toLocaleString("en-US")} · ${told.then.events.toLocaleString("en-US")} events read`)), make("div", { class: "tools" }, button)),
-    doubt, body, more,
-  ];
+  const body = shown.length ? table(shown) : make("p", { class: "nothing" }, "Nothing differs.");
+  const from = `SD${day} · place ${told.then.place.toLocaleString("en-US")} · ${told.then.events.toLocaleString("en-US")} events read`;
+  return [header(told.then.as_of, from, button), doubt, body, more];
+}
+
+/** The table of somebody's limits. `then`, `now`: answers of the history, of which the first numbers and the last ones are meant. */
+export function limitsBeside(at, then, now) {
+  const number = ({ points }, line, which) => points.filter(({ calculation, day }) => calculation === line.calculation && day === line.day).at(which)?.value ?? null;
+  const found = now.lines.map((line) => ({ group: `SD${line.day}`, name: line.title, then: number(then, line, 0), now: number(now, line, -1) }));
+  found.sort((one, other) => one.group.localeCompare(other.group));
+  return [header(at, `${now.owner} in ${now.security} · as it was recorded then, and as it is`, ""), table(found)];
+}
+
+const header = (at, from, tools) => make("header", {}, make("h2", {}, `${clock(at)} beside now`, make("small", {}, ` ${from}`)), make("div", { class: "tools" }, tools));
+
+function table(found) {
+  const heads = ["", "Then", "Now", "Difference"].map((text, at) => make("th", { scope: "col", class: at && "num" }, text));
+  return make("table", { "aria-label": "Then and now" }, make("thead", {}, make("tr", {}, ...heads)), make("tbody", {}, ...found.flatMap((each, at) => lines(each, found[at - 1]))));
 }
 
 function lines({ group, name, then, now }, before) {

@@ -1,20 +1,25 @@
-// The page History: numbers of a security over time with what happened, a past moment beside now, markets over time, and how fast
-// locates were answered.
+// The page History: numbers of a security, or of somebody's limits in it, over time with what happened, a past moment beside now,
+// markets over time, and how fast locates were answered.
 
 import { make } from "../grid/dom.js";
 import { TimeChart } from "../charts/time_chart.js";
 import { LivePage } from "../page/live.js";
 import { ApiError } from "../page/rest.js";
-import { besides } from "./beside.js";
+import { besides, limitsBeside } from "./beside.js";
 import { moment, range } from "./range.js";
 
-const VIEWS = [["security", "Security"], ["markets", "Utilisation by market"], ["answers", "Locate response times"]];
+const VIEWS = [["security", "Security"], ["limits", "Limits"], ["markets", "Utilisation by market"], ["answers", "Locate response times"]];
 /** The recorder looks once a minute: nobody needs to ask each second. What happened is looked for in all events of the time. */
 const POLLS = 10;
 const MARKS_MS = 60_000;
 const UNITS = { shares: "shares", money: "own currency", reporting: "reporting currency", basis_points: "%" };
 const KINDS = { action: "Corporate action", trade: "Trade", rules: "Rules", day: "Day", decision: "Decision", stale: "Late feeds", gap: "Not recorded" };
 const ASK = "Name a security above: its numbers over time are drawn here, with what happened meanwhile. A click on the chart puts that moment beside now.";
+
+const ASK_LIMITS = "Name a client or an aggregation unit, and a security: what it might still sell of it, short and long, is drawn here. A limit is recorded while orders hold something of it, and for a day after somebody has asked about it.";
+const NEVER = "Nobody had asked about this limit in this time, and no order held anything of it: it is recorded from now on.";
+/** Of whoever is kept to some clients. */
+const NOT_YOURS = { marks: [], complete: true, note: "", refused: true };
 
 export class HistoryPage extends LivePage {
   /** `parts`: elements root, tabs, chart, marks, beside, notice, facts. */
@@ -34,14 +39,26 @@ export class HistoryPage extends LivePage {
     const shown = range(this.state, this.now);
     this.filters.show(this.state, { from: this.state.from && this.state.to });
     this.#tabs();
-    const { view, sec } = this.state;
-    this.parts.root.dataset.view = view === "security" && !sec ? "ask" : view;
+    const { view } = this.state;
+    const missing = this.#missing();
+    this.parts.root.dataset.view = missing ? "ask" : view;
     const asked = JSON.stringify({ ...this.state, theme: "", all: "" });
     if (polled && asked === this.drawn && (!shown.live || this.polls % POLLS)) return;
-    if (view === "security" && !sec) this.blank(ASK, "");
-    else await { security: () => this.#security(newest, shown, asked !== this.drawn), markets: () => this.#markets(newest, shown), answers: () => this.#answers(newest, shown) }[view]();
+    const numbers = () => this.#numbers(newest, shown, asked !== this.drawn);
+    if (missing) this.blank(missing, "");
+    else await { security: numbers, limits: numbers, markets: () => this.#markets(newest, shown), answers: () => this.#answers(newest, shown) }[view]();
     if (newest()) this.drawn = asked;
   }
+
+  /** What has to be named first. */
+  #missing() {
+    const { view, sec, owner } = this.state;
+    if (view === "limits") return sec && owner ? "" : ASK_LIMITS;
+    return view === "security" && !sec ? ASK : "";
+  }
+
+  /** The change of state that leads to a view: numbers of a security and of limits have different names. */
+  leading = (view) => (view === this.state.view ? { view } : { view, num: "" });
 
   blank(text, kind) {
     const { chart, marks, beside } = this.parts;
@@ -58,7 +75,7 @@ export class HistoryPage extends LivePage {
 
   #drawing(title, label, source) {
     if (!this.chart) {
-      const pick = (ms) => this.state.view === "security" && this.go({ at: moment(Math.round(ms / 1000) * 1000) });
+      const pick = (ms) => ["security", "limits"].includes(this.state.view) && this.go({ at: moment(Math.round(ms / 1000) * 1000) });
       this.chart = new TimeChart(this.parts.chart, { title, label, source, onPick: pick, onRange: (from, to) => this.go({ from: moment(from), to: moment(to) }) });
     }
     this.chart.source = source;
@@ -66,24 +83,55 @@ export class HistoryPage extends LivePage {
     return this.chart;
   }
 
-  async #security(newest, shown, changed) {
-    const { sec, num, day } = this.state;
+  async #numbers(newest, shown, changed) {
+    const { view, sec, num, day } = this.state;
+    const limits = view === "limits";
     const asked = { from: moment(shown.from), to: moment(shown.to) };
     if (changed && !this.chart) this.#waiting();
-    const known = !changed && performance.now() - this.marksAt < MARKS_MS ? this.marksKnown : this.api.marks(sec, asked);
-    const [history, marks] = await Promise.all([this.api.history(sec, { ...asked, calculation: num, day }), known]);
+    const known = !changed && performance.now() - this.marksAt < MARKS_MS ? this.marksKnown : this.#happened(sec, asked);
+    const [history, marks] = await Promise.all([this.#over({ ...asked, calculation: num, day }), known]);
     if (!newest()) return;
     if (marks !== this.marksKnown) [this.marksKnown, this.marksAt] = [marks, performance.now()];
     this.titles = new Map(history.lines.map((line) => [line.calculation, line]));
     this.choices = history.choices;
     this.filters.offer(history.choices, history.lines.map(({ calculation }) => calculation));
     const recorded = history.samples > 0;
-    const chart = this.#drawing(`${history.security} on SD${history.lines[0].day}`, "Numbers over time", "IMS /api/v1/history");
+    const of = limits ? `${history.owner} in ${history.security}` : history.security;
+    const chart = this.#drawing(`${of} on SD${history.lines[0].day}`, limits ? "Limits over time" : "Numbers over time", `IMS /api/v1/history${limits ? "/limits" : ""}`);
     chart.show({ lines: linesOf(history), marks: marks.marks.map(atMs), from_ms: shown.from, to_ms: shown.to, picked_ms: Date.parse(this.state.at) || 0 });
-    this.say(recorded ? "" : `Nothing was recorded in this time: all numbers are looked at every ${history.every_s} s, and kept for as long as is set.`, "");
+    const never = recorded && limits && history.lines.every(({ covered }) => !covered.length);
+    this.say(recorded ? (never ? NEVER : "") : `Nothing was recorded in this time: all numbers are looked at every ${history.every_s} s, and kept for as long as is set.`, "");
     this.parts.chart.dataset.recorded = String(recorded);
     this.#marks(marks);
-    await this.#beside(newest, history.lines[0].day);
+    await (limits ? this.#limitsBeside(newest, history) : this.#beside(newest, history.lines[0].day));
+  }
+
+  #over(asked) {
+    const { view, scope, owner, sec } = this.state;
+    return view === "limits" ? this.api.limits(scope, owner, sec, asked) : this.api.history(sec, asked);
+  }
+
+  /** What happened to the security: whoever sees some clients only is told of his limits without it. */
+  async #happened(sec, asked) {
+    try {
+      return await this.api.marks(sec, asked);
+    } catch (error) {
+      if (this.state.view === "limits" && error instanceof ApiError && error.status === 403) return NOT_YOURS;
+      throw error;
+    }
+  }
+
+  async #limitsBeside(newest, history) {
+    const { at, num, day } = this.state;
+    const { beside, root } = this.parts;
+    root.dataset.beside = at ? "open" : "closed";
+    this.told = "";
+    if (!at) return beside.replaceChildren();
+    const second = { from: at, to: moment(Date.parse(at) + 1000) };
+    const then = await this.#over({ ...second, calculation: num, day });
+    if (!newest()) return undefined;
+    const unknown = make("p", { class: "nothing", "data-kind": "missing", role: "status" }, `What the limit was at ${at.slice(0, 19).replace("T", " ")} UTC is not known: nobody looked at it then.`);
+    return beside.replaceChildren(...(then.points.length ? limitsBeside(at, then, history) : [unknown]));
   }
 
   async #beside(newest, day) {
@@ -165,8 +213,8 @@ export class HistoryPage extends LivePage {
     if (this.parts.chart.firstChild !== this.none) this.parts.chart.replaceChildren(this.none);
   }
 
-  #marks({ marks, complete, note }) {
-    const told = JSON.stringify([marks, note, this.state.at]);
+  #marks({ marks, complete, note, refused }) {
+    const told = JSON.stringify([marks, note, refused, this.state.at]);
     if (told === this.marksTold) return;
     this.marksTold = told;
     const { at } = this.state;
@@ -174,7 +222,7 @@ export class HistoryPage extends LivePage {
       const pressed = Date.parse(mark.at) === Date.parse(at);
       return make("li", { class: mark.kind }, make("button", { type: "button", "data-at": mark.at, "aria-pressed": String(pressed), title: "Put this moment beside now" }, make("time", {}, mark.at.slice(5, 19).replace("T", " ")), make("b", {}, KINDS[mark.kind] ?? mark.kind), make("span", {}, mark.text)));
     });
-    const none = make("p", { class: "nothing" }, "Nothing happened that the chart should show.");
+    const none = make("p", { class: "nothing" }, refused ? "What happened to the security as a whole is not yours to see." : "Nothing happened that the chart should show.");
     this.parts.marks.replaceChildren(make("h2", {}, "What happened"), items.length ? make("ul", {}, ...items) : none, complete ? "" : make("p", { class: "lead sub" }, `Only what the recorder saw: ${note}.`));
   }
 
@@ -184,14 +232,14 @@ export class HistoryPage extends LivePage {
     this.tabsTold = told;
     this.chart?.close();
     this.chart = null;
-    this.parts.tabs.replaceChildren(...VIEWS.map(([view, title]) => make("a", { href: this.address.of({ ...this.state, view }), "data-view": view, "aria-current": view === told && "page" }, title)));
+    this.parts.tabs.replaceChildren(...VIEWS.map(([view, title]) => make("a", { href: this.address.of({ ...this.state, ...this.leading(view) }), "data-view": view, "aria-current": view === told && "page" }, title)));
   }
 
   #tab(event) {
     const link = event.target.closest("a");
     if (!link || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
     event.preventDefault();
-    this.go({ view: link.dataset.view });
+    this.go(this.leading(link.dataset.view));
   }
 }
 

@@ -4,9 +4,9 @@ import { make } from "../grid/dom.js";
 import { NONE } from "../grid/formats.js";
 import { LivePage } from "../page/live.js";
 import { ApiError } from "../page/rest.js";
-import { LiveTable } from "../page/table.js";
+import { LiveTable, link as lead } from "../page/table.js";
 import { moment, portion, shares, words } from "../page/words.js";
-import { why } from "./why.js";
+import { overTime, why } from "./why.js";
 
 const ORDERS = 100;
 const LIMITS = 500;
@@ -25,7 +25,7 @@ export class LimitsPage extends LivePage {
     this.orders = this.#orders();
     this.none = make("p", { class: "nothing", role: "status" });
     this.noOrders = make("p", { class: "nothing", role: "status" });
-    parts.list.addEventListener("click", (event) => this.#chosen(event.target.closest("tbody tr")));
+    parts.list.addEventListener("click", (event) => this.#clicked(event));
     parts.list.addEventListener("keydown", (event) => this.#key(event));
     parts.orders.addEventListener("click", (event) => this.#step(event));
     document.addEventListener("keydown", (event) => {
@@ -129,6 +129,10 @@ export class LimitsPage extends LivePage {
     return undefined;
   }
 
+  #clicked(event) {
+    if (!event.target.closest("a")) this.#chosen(event.target.closest("tbody tr"));
+  }
+
   #chosen(row) {
     if (!row) return;
     row.focus();
@@ -137,7 +141,7 @@ export class LimitsPage extends LivePage {
 
   #key(event) {
     const row = event.target.closest("tbody tr");
-    if (!row) return;
+    if (!row || event.target.closest("a")) return;
     const rows = [...row.parentElement.rows];
     const to = { ArrowDown: rows[rows.indexOf(row) + 1], ArrowUp: rows[rows.indexOf(row) - 1] }[event.key];
     if (to) {
@@ -164,6 +168,7 @@ export class LimitsPage extends LivePage {
       { id: "name", title: "Name", cell: (limit) => [limit.ticker, limit.name].filter(Boolean).join(" · ") },
       { id: "market", title: "Market", cell: (limit) => limit.market ?? "" },
       left("short"), used("short"), left("long"), used("long"),
+      { id: "time", title: "Over time", tip: "Both limits over time, on the page History", cell: (limit, td) => lead(td, { href: overTime(limit), text: "∿ chart", title: `${limit.owner} in ${limit.security} over time` }) },
     ] });
   }
 

@@ -3,6 +3,9 @@
 import { make } from "../grid/dom.js";
 import { sentence, shares } from "../page/words.js";
 
+/** The address of an owner's limits in a security over time. */
+export const overTime = ({ scope, owner, security }) => `/history?${new URLSearchParams({ view: "limits", scope, owner, sec: security })}`;
+
 /** `told`: the API's answer; `side`: long or short. */
 export function why(told, side, choose) {
   const { explanation, rules } = told[`${side}_because`];

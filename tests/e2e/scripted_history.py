@@ -14,7 +14,16 @@ CHOICES = [
     {"calculation": "remaining", "title": "Remaining", "unit": "shares"},
     {"calculation": "utilisation", "title": "Utilisation", "unit": "basis_points"},
 ]
+LIMIT_CHOICES = {
+    scope: [
+        {"calculation": f"{scope}_{side}", "title": f"{whose} may sell {side}", "unit": "shares"}
+        for side in ("long", "short")
+    ]
+    for scope, whose in (("client", "Client"), ("au", "Unit"))
+}
+EVERY = {each["calculation"]: each for each in [*CHOICES, *LIMIT_CHOICES["client"], *LIMIT_CHOICES["au"]]}
 LEVELS = {"for_loan": 900_000, "locate_pool": 1_200_000, "remaining": 700_000, "utilisation": 4_200}
+LEVELS |= {"client_long": 40_000, "client_short": 9_000, "au_long": 110_000, "au_short": 25_000}
 
 
 def ago(minutes: float) -> str:
@@ -27,8 +36,7 @@ def history(names: list[str], day: int) -> dict[str, Any]:
     steps = [(1_200, 0.0), (900, 0.1), (700, -0.2), (360, -0.1), (200, -0.35), (0, -0.3)]
     lines, points = [], []
     for name in names:
-        title = next(each["title"] for each in CHOICES if each["calculation"] == name)
-        unit = next(each["unit"] for each in CHOICES if each["calculation"] == name)
+        title, unit = EVERY[name]["title"], EVERY[name]["unit"]
         lines.append(
             {
                 "calculation": name,
@@ -46,12 +54,23 @@ def history(names: list[str], day: int) -> dict[str, Any]:
             {"at": ago(minutes), "calculation": name, "day": day, "value": int(level * (1 + part))}
             for minutes, part in steps
         ]
-    return {"points": points, "security": "US0000000001", "lines": lines, "choices": CHOICES, "covered": spans} | {
+    told = {"points": points, "security": "US0000000001", "scope": "", "owner": "", "lines": lines}
+    return told | {
+        "choices": CHOICES,
+        "covered": spans,
         "samples": 1_080,
         "every_s": 60.0,
         "as_of": ago(0.5),
         "next_cursor": None,
     }
+
+
+def limit_history(scope: str, owner: str, names: list[str], day: int, *, at_once: bool) -> dict[str, Any]:
+    """Limits of somebody; `at_once`: of a single moment, from two hundred minutes ago."""
+    told = history(names, day) | {"scope": scope, "owner": owner, "choices": LIMIT_CHOICES[scope]}
+    if at_once:
+        told["points"] = [point for point in told["points"] if point["at"] == ago(200)]
+    return told
 
 
 MARKS = [
@@ -105,6 +124,12 @@ class History(Answers):
                     | {"samples": 0, "covered": [], "points": []}
                     | {"lines": [line | {"covered": []} for line in told["lines"]]}
                 )
+            case ("GET", "history", "limits", "au", owner, _):
+                return self._limits("au", owner)
+            case ("GET", "history", "limits", owner, _):
+                return self._limits("client", owner)
+            case ("GET", "history", _, "marks") if script.kept_to_clients:
+                raise Refusal(403, "this is not shown to a token for some clients only")
             case ("GET", "history", _, "marks"):
                 marks = MARKS if script.recorded else []
                 return {
@@ -136,13 +161,28 @@ class History(Answers):
                 return {"points": points if script.recorded else []}
         raise Refusal(404, "there is nothing here")
 
+    def _limits(self, scope: str, owner: str) -> dict[str, Any]:
+        if owner not in {"FUND1", "FUND2", "US-NET-1"}:
+            raise Refusal(404, f"no client '{owner}'")
+        between = [dt.datetime.fromisoformat(self.asked(name)) for name in ("from", "to")]
+        names = (self.asked("calculation") or f"{scope}_long,{scope}_short").split(",")
+        moment = between[1] - between[0] < dt.timedelta(minutes=1)
+        told = limit_history(scope, owner, names, int(self.asked("day") or 1), at_once=moment)
+        if owner == "FUND2":  # nobody had asked until now
+            told["lines"] = [line | {"covered": []} for line in told["lines"]]
+            told["points"] = [] if moment else [point for point in told["points"] if point["at"] == ago(0)]
+        return told
+
 
 @dataclass
 class HistoryScript(Script):
-    """What the API says. `recorded`: there is something; `closed`: nothing is kept; `analyst_away`: nobody looks back."""
+    """What the API says. `recorded`: there is something; `closed`: nothing is kept; `analyst_away`: nobody looks back;
+    `kept_to_clients`: who asks sees some clients only.
+    """
 
     handler = History
     status: dict[str, Any] = field(default_factory=lambda: dict(STATUS))
     recorded: bool = True
     closed: bool = False
     analyst_away: bool = False
+    kept_to_clients: bool = False

@@ -137,3 +137,50 @@ def test_an_engine_that_is_away_greys_what_was_seen_before(
         desk.picture("history-tablet")
     desk.wait_status("down")
     expect(desk.page.locator(".chart canvas")).to_be_visible()
+
+
+def test_limits_are_drawn_over_time_and_a_moment_of_them_is_put_beside_now(
+    api: HistoryScript, person: Callable[..., DeskPage]
+) -> None:
+    desk = person("maker", "?view=limits&owner=FUND1&sec=US0000000001&theme=light")
+    page = desk.page
+    desk.wait_status("live")
+    expect(page.locator("#chart h3")).to_have_text("FUND1 in US0000000001 on SD1")
+    expect(page.locator("#chart .chart-legend button")).to_have_text(["Client may sell long", "Client may sell short"])
+    expect(page.locator("#marks li")).to_have_count(6)
+    expect(page.locator("#notice")).to_have_text("")
+    page.click("#marks .trade button")
+    row = page.locator("#beside tr", has_text="Client may sell long")
+    expect(row.locator("td")).to_have_text(["26,000", "28,000", "▲ +2,000"])
+    desk.picture("history-limits")
+    assert desk.value(CONTRASTS) == []
+    assert findings(page) == []
+    desk.errors.clear()  # see above
+    page.keyboard.press("Escape")
+    page.select_option("select[name=num]", "client_long")
+    expect(page.locator("#chart .chart-legend button")).to_have_text(["Client may sell short"])
+    page.select_option("select[name=scope]", "au")
+    page.fill("input[name=owner]", "US-NET-1")
+    page.press("input[name=owner]", "Enter")
+    expect(page.locator("#chart h3")).to_have_text("US-NET-1 in US0000000001 on SD1")
+    expect(page.locator("#chart .chart-legend button")).to_have_text(["Unit may sell long", "Unit may sell short"])
+    page.click("#tabs [data-view=security]")
+    expect(page.locator("#chart h3")).to_have_text("US0000000001 on SD1")
+    page.go_back()
+    expect(page.locator("#chart h3")).to_have_text("US-NET-1 in US0000000001 on SD1")
+    page.select_option("select[name=scope]", "client")
+    expect(page.locator("#chart .chart-legend button")).to_have_text(["Client may sell long", "Client may sell short"])
+    assert desk.errors == []
+    api.kept_to_clients = True  # from here on the browser notes what is refused
+    page.fill("input[name=owner]", "FUND2")
+    page.press("input[name=owner]", "Enter")
+    expect(page.locator("#notice")).to_contain_text("it is recorded from now on")
+    expect(page.locator("#marks")).to_contain_text("not yours to see")
+    page.goto(page.url + "&at=2026-11-20T10:00:00Z")
+    expect(page.locator("#beside .nothing")).to_contain_text("nobody looked at it then")
+    page.fill("input[name=owner]", "NOBODY")
+    page.press("input[name=owner]", "Enter")
+    expect(page.locator("#chart .nothing")).to_contain_text("no client 'NOBODY'")
+    page.fill("input[name=owner]", "")
+    page.press("input[name=owner]", "Enter")
+    expect(page.locator("#chart .nothing")).to_contain_text("Name a client or an aggregation unit")

@@ -52,6 +52,12 @@ def test_orders_come_as_they_are_decided_and_lead_to_their_limits(
     first.locator("[data-column=unit] a").click()
     expect(page.locator("#list tbody tr")).to_have_count(1)
     expect(page.locator("#why h2")).to_contain_text("US-NET-1")
+    chart = page.locator("#list [data-column=time] a")
+    expect(chart).to_have_attribute("href", "/history?view=limits&scope=au&owner=US-NET-1&sec=US0000000001")
+    chart.click()
+    page.wait_for_url("**/history?view=limits**")
+    page.go_back()
+    expect(page.locator("#list tbody tr")).to_have_count(1)
     assert desk.hosts() == {"127.0.0.1"}
     assert desk.errors == []
 
