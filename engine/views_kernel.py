@@ -1,7 +1,8 @@
 """Compiled loops of views: numbers of rows of the position table, and sums of them by group.
 
 Records are 192 bytes and a column is a sum of a few of their words, so one pass makes all columns that are wanted: two million
-rows and twelve columns take a tenth of a second, where numpy would walk over the same memory once a column.
+rows and twelve columns take a tenth of a second, where numpy would walk over the same memory once a column. Prices are of
+securities, which rows name in no order: for many rows the caller puts them close together first, where the cache keeps them.
 """
 
 from typing import Any, Final, NamedTuple
@@ -12,7 +13,6 @@ from numpy.typing import NDArray
 
 from engine.events import EventArray
 from engine.kernel import hash_of, key_of
-from engine.model import HEAD_FACTS, Fact
 from engine.row import KEY
 from engine.views_columns import NO_VALUE
 from engine.views_position_columns import Form
@@ -21,13 +21,17 @@ _JIT: Final[dict[str, Any]] = {"cache": True, "nogil": True}
 _INLINE: Final[dict[str, Any]] = {"inline": "always", "nogil": True}
 _NO_CONTRACT, _CONTRACT = Form.NO_CONTRACT.value, Form.CONTRACT.value
 _VALUE, _PRICE, _ROW = Form.VALUE.value, Form.PRICE.value, Form.ROW.value
-_PRICE_AT: Final = HEAD_FACTS + Fact.PRICE.value
-_FX_AT: Final = HEAD_FACTS + Fact.FX.value
+_PRICE_AT, _FX_AT = 0, 1
+"""Places in `Rows.facts`."""
 _NONE: Final = NO_VALUE
 _LOW: Final = np.uint64(0xFFFFFFFF)
 _MONEY: Final = 100
 _MILLION: Final = 1_000_000
 _BILLION: Final = 1_000_000_000
+_LARGEST: Final = 2**63 - 1
+_USUAL_PRICE: Final = _LARGEST // _MILLION
+_USUAL_FX: Final = _LARGEST // _BILLION
+"""Up to these what is left over of a division fits into 64 bits when it is multiplied: nine millions a share, nine for one."""
 
 
 class Plan(NamedTuple):
@@ -43,7 +47,8 @@ class Rows(NamedTuple):
     """What the numbers of rows are read from; see `engine.tables`. `position` is viewed as words."""
 
     position: NDArray[np.int64]
-    head: NDArray[np.int64]
+    facts: NDArray[np.int64]
+    """Price and exchange rate, by security: (securities, 2)."""
     security: NDArray[np.int32]
     """By row."""
     contract: NDArray[np.bool_]
@@ -58,21 +63,38 @@ def _scaled(a: int, b: int, unit: int) -> int:
 
 
 @nb.njit(**_INLINE)
+def _usual(a: int, b: int, unit: int) -> int:
+    """The same where `b` is at most the largest number // `unit`: half the divisions."""
+    whole = a // unit
+    return whole * b + (a - whole * unit) * b // unit
+
+
+@nb.njit(**_INLINE)
+def _worth(shares: int, price: int, fx: int) -> int:
+    """Hundredths of the reporting currency."""
+    worth: int
+    if -_USUAL_PRICE <= price <= _USUAL_PRICE and -_USUAL_FX <= fx <= _USUAL_FX:
+        worth = _usual(_usual(shares * _MONEY, price, _MILLION), fx, _BILLION)
+    else:
+        worth = _scaled(_scaled(shares * _MONEY, price, _MILLION), fx, _BILLION)
+    return worth
+
+
+@nb.njit(**_INLINE)
 def _cell(rows: Rows, row: int, plan: Plan, c: int) -> int:
     """One raw number, `NO_VALUE` where there is none."""
     form = plan.form[c]
     if form == _ROW:
         return row + 1
     if form == _PRICE:
-        price = rows.head[rows.security[row], _PRICE_AT]
+        price = rows.facts[rows.security[row], _PRICE_AT]
         return price if price != 0 else _NONE
     total = 0
     for k in range(plan.first[c], plan.first[c + 1]):
         total += plan.sign[k] * rows.position[row, plan.word[k]]
     if form == _VALUE:
-        price, fx = rows.head[rows.security[row], _PRICE_AT], rows.head[rows.security[row], _FX_AT]
-        known = price != 0 and fx != 0
-        total = _scaled(_scaled(total * _MONEY, price, _MILLION), fx, _BILLION) if known else _NONE
+        price, fx = rows.facts[rows.security[row], _PRICE_AT], rows.facts[rows.security[row], _FX_AT]
+        total = _worth(total, price, fx) if price != 0 and fx != 0 else _NONE
     elif (form == _CONTRACT and not rows.contract[row]) or (form == _NO_CONTRACT and rows.contract[row]):
         total = _NONE
     return total
@@ -103,6 +125,26 @@ def add_rows(
             if number != _NONE:
                 sums[g, c] += number
                 known[g, c] = True
+
+
+@nb.njit(**_JIT)
+def add_values(
+    rows: Rows,
+    ids: NDArray[np.int32],
+    group: NDArray[np.int32],
+    word: int,
+    sums: NDArray[np.int64],
+    known: NDArray[np.bool_],
+) -> None:
+    """`add_rows` of one column, the value of a word, (groups,): nothing of the plan is asked a row."""
+    for i in range(ids.size):
+        row = np.uint64(ids[i]) - np.uint64(1)
+        security = np.uint64(rows.security[row])
+        price, fx = rows.facts[security, _PRICE_AT], rows.facts[security, _FX_AT]
+        if price != 0 and fx != 0:
+            g = np.uint64(group[i])
+            sums[g] += _worth(rows.position[row, word], price, fx)
+            known[g] = True
 
 
 @nb.njit(**_JIT)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from engine import views_kernel as kernel
 from engine.events import EVENT
-from engine.model import HEAD_WORDS, Kind
+from engine.model import HEAD_FACTS, Fact, Kind
 from engine.tables import Tables, TornReadError, Word
 from engine.views_columns import Column
 from engine.views_position_columns import IS_CONTRACT, PARTS, POSITION_COLUMNS, ROW_WORDS, Form, Part
@@ -106,7 +106,7 @@ class PositionSight:
         self._texts = texts
         self._keys = keys
         self._words = {word: at for at, word in enumerate(memory.words.tolist())}
-        self._rows = kernel.Rows(_fixed(memory.position), _fixed(memory.head), keys.security, keys.contract)
+        self._living = kernel.Rows(_fixed(memory.position), _fixed(facts_of(memory.head)), keys.security, keys.contract)
 
     def over(self, memory: "Copied", count: int) -> "PositionSight":
         """The first so many of these rows, with numbers from other memory."""
@@ -139,11 +139,11 @@ class PositionSight:
 
     def read(self, column: Column, ids: Ids) -> NDArray[np.int64]:
         out = np.empty((len(ids), 1), np.int64)
-        kernel.read(self._rows, ids, self._plan([column]), out)
+        kernel.read(self._rows(len(ids)), ids, self._plan([column]), out)
         return out[:, 0]
 
     def window(self, columns: Sequence[Column], ids: Ids) -> "PositionWindow":
-        return PositionWindow(self._rows, ids, self._plan([column for column in columns if not column.is_text]))
+        return PositionWindow(self._living, ids, self._plan([column for column in columns if not column.is_text]))
 
     def sums(
         self, columns: Sequence[Column], ids: Ids, group: NDArray[np.int32], groups: int
@@ -153,9 +153,15 @@ class PositionSight:
         if plain:
             sums[:, plain] = self._sums_of_words([columns[at] for at in plain], ids, group, groups)
             known[:, plain] = (np.bincount(group, minlength=groups) > 0)[:, None]
-        if rest := [at for at, column in enumerate(columns) if column.item != Form.WORDS]:
+        values = [at for at, column in enumerate(columns) if _is_value(column)]
+        for at in values:
+            own, there = np.zeros(groups, np.int64), np.zeros(groups, np.bool_)
+            word = np.uint64(self._words[columns[at].plus[0]])
+            kernel.add_values(self._rows(len(ids)), ids, group, word, own, there)
+            sums[:, at], known[:, at] = own, there
+        if rest := [at for at in range(len(columns)) if at not in {*plain, *values}]:
             own, there = np.zeros((groups, len(rest)), np.int64), np.zeros((groups, len(rest)), np.bool_)
-            kernel.add_rows(self._rows, ids, group, self._plan([columns[at] for at in rest]), own, there)
+            kernel.add_rows(self._rows(len(ids)), ids, group, self._plan([columns[at] for at in rest]), own, there)
             sums[:, rest], known[:, rest] = own, there
         return sums, known
 
@@ -166,9 +172,14 @@ class PositionSight:
         words = words_of(columns).tolist()
         by_word = np.zeros((groups, len(words)), np.int64)
         places = np.array([self._words[word] for word in words], np.uint64)
-        kernel.add_words(self._rows.position, ids, group, places, by_word)
+        kernel.add_words(self._living.position, ids, group, places, by_word)
         signs = np.array([[(word in c.plus) - (word in c.minus) for c in columns] for word in words], np.int64)
         return by_word @ signs
+
+    def _rows(self, count: int) -> kernel.Rows:
+        """To read so many of them from: of many, what is needed of securities is put close together first."""
+        facts = self._living.facts
+        return self._living if count < len(facts) else self._living._replace(facts=close(facts))
 
     def _plan(self, columns: Sequence[Column]) -> kernel.Plan:
         return plan_of(columns, self._words)
@@ -245,6 +256,18 @@ def _fixed(array: NDArray[np.int64]) -> NDArray[np.int64]:
     return view
 
 
+def facts_of(head: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Price and exchange rate, by security, as they lie in memory: (securities, 2)."""
+    return head[:, HEAD_FACTS + Fact.PRICE : HEAD_FACTS + Fact.FX + 1]
+
+
+def close(facts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """A copy of these in a small piece of memory; of the same layout, so that what is compiled for the one is good for both."""
+    copy = np.empty((len(facts), 3), np.int64)[:, :2]
+    np.copyto(copy, facts)
+    return _fixed(copy)
+
+
 def _fixed_words() -> NDArray[np.uint64]:
     slots = np.zeros(2, np.uint64)
     slots.flags.writeable = False
@@ -254,17 +277,23 @@ def _fixed_words() -> NDArray[np.uint64]:
 def warm() -> None:
     """Load what is compiled, or compile it: a first view shall not wait for that, and a sum of few rows takes no time."""
     nobody = np.ones(1, np.int32)
-    empty = _fixed(np.zeros((1, ROW_WORDS), np.int64)), _fixed(np.zeros((2, HEAD_WORDS), np.int64))
-    rows = kernel.Rows(*empty, nobody, np.zeros(1, np.bool_))
+    facts = close(np.zeros((2, 2), np.int64))
+    rows = kernel.Rows(_fixed(np.zeros((1, ROW_WORDS), np.int64)), facts, nobody, np.zeros(1, np.bool_))
     numbers = [column for column in POSITION_COLUMNS if not column.is_text]
     plan = plan_of(numbers, {word: word for word in range(ROW_WORDS)})
     PositionWindow(rows, nobody, plan).read()
     sums, known = np.zeros((1, len(numbers)), np.int64), np.zeros((1, len(numbers)), np.bool_)
     kernel.add_rows(rows, nobody, nobody - 1, plan, sums, known)
+    kernel.add_values(rows, nobody, nobody - 1, np.uint64(0), sums[0], known[0])
     kernel.add_words(rows.position, nobody, nobody - 1, np.zeros(1, np.uint64), sums)
     kernel.copy_rows(rows.position, np.zeros(1, np.int64), np.arange(2), np.zeros((1, 2), np.int64))
     kernel.rows_of(np.zeros(1, EVENT), _fixed_words(), rows.position, np.zeros(1, np.int64))
     kernel.add_column(sums[0], 0, np.zeros(len(numbers), np.int32), np.zeros(1, np.int64), np.zeros(1, np.bool_))
+
+
+def _is_value(column: Column) -> bool:
+    """Whether it is the value of a single word."""
+    return column.item == Form.VALUE and len(column.plus) == 1 and not column.minus
 
 
 def words_of(columns: Sequence[Column]) -> NDArray[np.int64]:
