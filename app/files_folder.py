@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import re
 import shutil
+import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +39,10 @@ class Dropped:
 
 
 def dropped(data: Path, feeds: Sequence[str]) -> Iterator[Dropped]:
-    """The files of each feed, oldest first; hidden ones, checksums and what a transfer has not yet given its name are none."""
+    """The files of each feed, oldest first; hidden ones, checksums and what a transfer has not yet given its name are none.
+
+    Nor are links: whoever may only write here would have any file that we may read shown by its report.
+    """
     for feed in feeds:
         found = []
         folder = data / DROP / feed
@@ -48,8 +52,8 @@ def dropped(data: Path, feeds: Sequence[str]) -> Iterator[Dropped]:
                 if name.startswith((".", "~")) or name.endswith((*_PARTS, *_CHECKSUMS)):
                     continue
                 with contextlib.suppress(OSError):
-                    status = path.stat()
-                    if path.is_file():
+                    status = path.lstat()
+                    if stat.S_ISREG(status.st_mode):
                         found.append(Dropped(feed, path, (status.st_ino, status.st_size, status.st_mtime_ns)))
         yield from sorted(found, key=lambda each: (each.seen[2], each.path.name))
 

@@ -117,7 +117,7 @@ class Base(web.RequestHandler):
             self._admit(headers.get("Authorization", ""))
         self.context.waits.body(self.stream)
         length = headers.get("Content-Length", "0")
-        size = int(length) if length.isdigit() else 0
+        size = int(length) if length.isascii() and length.isdigit() else 0
         if size > MAX_BODY_BYTES:
             self._too_large()
             if size > DRAIN_BYTES or headers.get("Expect") == "100-continue":

@@ -65,8 +65,9 @@ export class Controls {
     this.#clearable();
   }
 
+  /** `of`: how many there are in all; less where that is not told. */
   matches(count, of) {
-    this.count.textContent = of !== undefined && of !== count ? `${quantity(count)} of ${quantity(of)}` : quantity(count);
+    this.count.textContent = of > count ? `${quantity(count)} of ${quantity(of)}` : quantity(count);
   }
 
   /** What went wrong. */

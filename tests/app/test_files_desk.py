@@ -126,6 +126,17 @@ def test_a_file_without_its_end_waits_and_is_refused_when_nothing_more_comes(wor
     assert "may be cut off" in report.why
 
 
+def test_a_link_is_not_followed_to_what_only_we_may_read(world: World, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere.csv"
+    elsewhere.write_text(trades(1))
+    link = world.drop("trades", "t.csv", "")
+    link.unlink()
+    link.symlink_to(elsewhere)
+    world.patience()
+    assert world.load() == []
+    assert (link.is_symlink(), elsewhere.read_text()) == (True, trades(1))
+
+
 def test_a_file_that_still_grows_is_left_alone(world: World) -> None:
     path = world.drop("trades", "t.csv", trades(1))
     world.desk.turn()

@@ -30,6 +30,8 @@ class Script:
     """What the gateway says. Change it while it runs."""
 
     securities: int = 1_000
+    whole: bool = True
+    """Whether it says what there is in all; who is kept to clients is not told."""
     hz: float = 10.0
     changes: int = 40
     """Cells per frame."""
@@ -235,8 +237,8 @@ class Grid(WebSocketHandler):
         counters: dict[str, Any] = {
             "events": 1_234_567,
             "events_per_s": 5_012,
-            "securities": script.securities,
-            "rows": 214_377,
+            "securities": script.securities if script.whole else None,
+            "rows": 214_377 if script.whole else None,
         }
         counters |= {"duplicates": 12, "missing": 0, "rejected": 3, "quarantined": 41, "located_shares": 1_250_300}
         counters |= {"locates_live": 214, "locates_pending": 2, "negative": 3, "htb": 412}

@@ -127,6 +127,17 @@ def test_a_change_flashes_with_an_arrow_and_fades(desk: DeskPage, settings: Sett
         desk.page.wait_for_function("document.querySelectorAll('#grid .up, #grid .down').length === 0")
 
 
+def test_where_it_is_not_told_how_many_there_are_in_all_the_matches_are_counted_alone(
+    desk: DeskPage, settings: Settings
+) -> None:
+    with gateway(settings, Script(whole=False)) as serving:
+        desk.open(address(settings)).wait_rows()
+        desk.wait_status("live")
+        desk.page.wait_for_function("document.querySelector('#matches').textContent === '1,000'")
+        serving.script.whole, serving.script.securities = True, 2_500
+        desk.page.wait_for_function("document.querySelector('#matches').textContent === '1,000 of 2,500'")
+
+
 def test_scrolling_asks_for_the_rows_that_come_into_sight_and_a_reconnection_for_the_same(
     desk: DeskPage, settings: Settings
 ) -> None:

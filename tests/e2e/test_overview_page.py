@@ -156,6 +156,8 @@ def test_who_is_kept_to_clients_sees_what_is_theirs(
     expect(page.locator(".absent")).to_contain_text("Not shown to you: sums over all clients, feeds and processes")
     seen.wait_status("live")
     expect(page.locator("#age")).not_to_contain_text("doubtful")
+    ends = "(part) => document.querySelector(part).getBoundingClientRect().bottom"
+    assert len({round(float(page.evaluate(ends, part))) for part in ("#overview", "#activity-part", "#side")}) == 1
     keep_picture(page, "overview-kept-to-clients")
     page.keyboard.press("/")
     expect(page.locator("#find-told")).to_contain_text("not shown to who is kept to some clients")

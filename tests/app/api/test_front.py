@@ -327,6 +327,15 @@ async def test_a_fault_of_the_program_is_a_500_and_the_connection_goes_on(
     caller.writer.close()
 
 
+@pytest.mark.parametrize("length", ["\u00b2", "+2", "-2", "2_0", "0x2", ""])
+async def test_a_length_that_is_no_number_is_refused(api: Api, length: str) -> None:
+    caller = await Caller.open(api)
+    head = asked(api, PATHS[0], b"", "a").replace(b"Content-Length: 0", f"Content-Length: {length}".encode("latin-1"))
+    answer = await caller.ask(head + b"{}")
+    assert answer.startswith((b"HTTP/1.1 400", b" and no more"))
+    caller.writer.close()
+
+
 async def test_answers_are_counted_whichever_way_they_took(api: Api) -> None:
     for head in (b"", LIVE):
         caller = await Caller.open(api)
