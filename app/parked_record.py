@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
-from engine.model import Namespace, Op
+from engine.model import SYMBOL_BYTES, Namespace, Op
 from feeds.quarantine import Reason, Unreadable
 
 _NAMES: Final = {
@@ -68,13 +68,19 @@ def concerns(entry: Unreadable) -> Concerns:
         for key, namespace in _NAMES.items():
             code = row.get(key)
             if isinstance(code, str) and code:
-                wants[int(namespace), code] = None
+                wants[int(namespace), _told(code)] = None
         book, security, quantity = row.get("book"), row.get("sec"), row.get("qty", row.get("sd"))
         if isinstance(book, str) and book:
-            books[book] = None
+            books[_told(book)] = None
         if isinstance(security, str) and isinstance(quantity, int) and row.get("op") not in _NO_SHARES:
-            shares[security] = shares.get(security, 0) + abs(quantity)
+            told = _told(security)
+            shares[told] = shares.get(told, 0) + abs(quantity)
     return Concerns(tuple(wants), tuple(shares.items()), tuple(books))
+
+
+def _told(code: str) -> str:
+    """What is longer than a code can be will never be known, and is told by its beginning: it may be a megabyte."""
+    return code if len(code.encode()) <= SYMBOL_BYTES else f"{code[:SYMBOL_BYTES]}…"
 
 
 def _json_rows(raw: bytes) -> list[Mapping[str, Any]]:

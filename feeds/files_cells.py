@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 _SHOWN: Final = 60
+LONGEST_TEXT: Final = 4_000
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _PLAIN: Final = re.compile(r"-?(0|[1-9][0-9]*)")
 _LOOSE: Final = re.compile(r"[+-]?[0-9]+")
@@ -121,6 +122,8 @@ def yes_or_no(text: str, _: str) -> str:
 
 def name(text: str, _: str) -> str:
     """A text; a code has no spaces at its ends and nothing that cannot be seen."""
+    if len(text) > LONGEST_TEXT:
+        raise CellError(f"it has {len(text):,} characters, at most {LONGEST_TEXT:,} are taken")
     if not text.isprintable():
         raise CellError("it contains a character that cannot be seen")
     return _text.encode(text).decode()

@@ -69,6 +69,7 @@ def test_the_same_content_counts_once_whatever_its_name_and_line_ends(world: Wor
             f"BUY,S2,,B1,D1,FIRM,{TODAY},{TODAY},1",
             "9 cells, the header 8",
         ),
+        (trades(1).replace("S2", "S" * 1_000_000), 2, "sec", "SSSS", "it has 1,000,000 characters, at most 4,000"),
         (trades(1).replace("S2", '"S2'), 2, "", "", "a quotation mark is opened and never closed"),
         (trades(1).replace("S2", ""), 2, "", "", "BUY with security ''"),
         (trades(1, 1), 3, "", "", "repeats line 2"),

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 from app.keeping import Keeping
+from app.parked_record import concerns
 from app.parking import Limits, Parking, Places
 from app.parking_store import FILE, ParkingStore
 from app.quarantine_store import QuarantineStore
@@ -23,7 +24,7 @@ from engine.state import Machine
 from engine.symbols import Symbols
 from engine.tables import Word
 from feeds.decode import decode
-from feeds.quarantine import Decoded, Origin, Unreadable
+from feeds.quarantine import Decoded, Origin, Reason, Unreadable
 from tests.engine.machines import TODAY, machine, named, security_records
 
 DAY = str(np.datetime64(TODAY, "D"))
@@ -160,6 +161,13 @@ def test_the_tables_say_how_many_shares_of_a_security_wait(world: World) -> None
     world.parking.registered()
     world.parking.tick()
     assert world.machine.tables.array["parked"][8] == 0
+
+
+def test_a_name_that_none_can_be_as_long_as_is_told_by_its_beginning() -> None:
+    raw = msgspec.json.encode({"src": "A", "sec": "X" * 1_000_000, "book": "Y" * 24, "op": "BUY", "qty": 5})
+    told = concerns(Unreadable("t", 0, 1, Reason.UNKNOWN_SECURITY, "", raw))
+    assert {code for _, code in told.wants} == {"A", "X" * 24 + "…", "Y" * 24}
+    assert (told.shares, told.books) == ((("X" * 24 + "…", 5),), ("Y" * 24,))
 
 
 def test_what_is_over_the_limit_goes_to_the_quarantine_the_oldest_first(instance: str, tmp_path: Path) -> None:
