@@ -22,7 +22,9 @@ KEPT: Final = 8
 _MADE_OF: Final = "made-of.json"
 _ROOT: Final = Path(__file__).parents[1]
 _PACKAGES: Final = ("engine", "feeds")
-_IMPORTED: Final = re.compile(rb"^\s*(?:from|import) ((?:engine|feeds)(?:\.\w+)?)(?: import ([\w, ]+))?", re.MULTILINE)
+_IMPORTED: Final = re.compile(
+    rb"^\s*(?:from|import) ((?:engine|feeds)(?:\.\w+)?)(?: import (\([\w,\s]+\)|[\w, ]+))?", re.MULTILINE
+)
 
 
 def keep_kernels_by_source() -> None:
@@ -91,7 +93,7 @@ def _imported(text: bytes, texts: Mapping[Path, bytes]) -> list[Path]:
     found = []
     for module, names in _IMPORTED.findall(text):
         package, _, leaf = module.decode().partition(".")
-        leaves = [leaf] if leaf else [name.strip() for name in names.decode().split(",")]
+        leaves = [leaf] if leaf else [name.split()[0] for name in names.decode().strip("()").split(",") if name.strip()]
         found += [target for each in leaves if (target := _ROOT / package / f"{each}.py") in texts]
     return found
 

@@ -24,6 +24,29 @@ def test_what_compiled_code_is_made_of_is_found_through_imports() -> None:
     assert "kafka.py" not in names
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "from engine.rows import sums",
+        "from engine import rows",
+        "from engine import other, rows",
+        "from engine import rows as table",
+        "from engine import (\n    other,\n    rows as table,\n)",
+        "import engine.rows",
+    ],
+)
+def test_a_module_is_made_of_what_it_imports_however_that_is_said(
+    said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compiled, "_ROOT", tmp_path)
+    (tmp_path / "engine").mkdir()
+    for name, text in (("kernel", f"import numba\n{said}\nX = 1\n"), ("rows", "A = 1\n"), ("other", "")):
+        (tmp_path / "engine" / f"{name}.py").write_text(text)
+    before = compiled.modules()
+    (tmp_path / "engine" / "rows.py").write_text("A = 2\n")
+    assert compiled.modules()["engine/kernel"] != before["engine/kernel"]
+
+
 def test_kernels_of_old_sources_are_forgotten_but_the_newest_few(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
