@@ -73,7 +73,7 @@ def candidates(found: Found, around: Around, opposites: Opposites) -> list[Candi
     if not found.quantity:
         return []
     searches: dict[BreakKind, tuple[Callable[[Found, Around], list[Candidate]], ...]] = {
-        BreakKind.DEPOT: (_ladder, _instructions, _corporate_action),
+        BreakKind.DEPOT: (_ladder, _instructions, _corporate_action, _unstated),
         BreakKind.TD_SD: (_trades, _corporate_action),
         BreakKind.FRONT_BACK: (_trades, _corporate_action),
     }
@@ -172,6 +172,12 @@ def _events_about(found: Found, events: EventArray) -> list[tuple[int, Any]]:
     if place.book:
         chosen &= (events["book"] == place.book) & (events["kind"] == place.row_kind)
     return [(int(at), events[at]) for at in np.flatnonzero(chosen)]
+
+
+def _unstated(found: Found, around: Around) -> list[Candidate]:
+    """A custodian who has stated nothing of it, not even that there is nothing: his line is late, or missing."""
+    kinds = (around.rows["key"][_mine(found, around.rows)] & 0xFF).tolist()
+    return [] if found.theirs or Kind.DEPOT in kinds else [Candidate(Cause.START_OF_DAY, found.quantity)]
 
 
 def _corporate_action(found: Found, around: Around) -> list[Candidate]:

@@ -21,6 +21,7 @@ from feeds.partitions import partitions_of
 from feeds.simulator_asides import Aside, Asides
 from feeds.simulator_deals import SLOTS
 from feeds.simulator_faults import Expected, Fault, FaultRates, Strayed, broken, damaged, mixed, repeats, skips
+from feeds.simulator_late import Late
 from feeds.simulator_opening import opening_rows
 from feeds.simulator_play import CHANCES, MIX, Action, Plan, play
 from feeds.simulator_records import Dates, Writer
@@ -28,7 +29,7 @@ from feeds.simulator_routes import BY_SECURITY, FORMS, TABLE, Route, Spread, Ste
 from feeds.simulator_snapshot import opening_events, opening_steps
 from feeds.simulator_turn import redate, turn
 from feeds.simulator_world import world_of
-from feeds.universe import Role, Universe
+from feeds.universe import AGENTS, Role, Universe
 from feeds.universe_parties import everything, lenders
 from feeds.wire import DRAFT, Drafts, Vocabulary, joined, taken
 
@@ -86,8 +87,9 @@ class Simulator:
         self._rows = opening_rows(universe, seed, int(days.ahead[:, 0].min()))
         self._world = world_of(universe, self._rows, days, apart=apart)
         tag = f".{run}" if (run := int(self._newest.sum())) else ""
-        dates = Dates(days.ahead, universe.securities["market"])
-        self._writer = Writer(self.vocabulary, self._rows, dates, lenders(), tag)
+        self._late = Late(universe, self._rows, seed)
+        self._dates = Dates(days, universe.securities["market"])
+        self._writer = Writer(self.vocabulary, self._rows, self._dates, lenders(), AGENTS, tag)
         self._popular = np.cumsum(universe.popularity)
         self._slots = np.zeros(SLOTS, np.int64)
         self._ready: Drafts = np.empty(0, DRAFT)
@@ -109,9 +111,9 @@ class Simulator:
         comes before the rows of its book. Apart, all of a feed is there before what builds on it.
         """
         if self.apart:
-            parts = opening_steps(self.universe, self._rows, self._days.ahead)
+            parts = opening_steps(self.universe, self._late.in_time(), self._days.ahead)
         else:
-            parts = [opening_events(self.universe, self._rows, self._days.ahead, reset=self.partitions == 1)]
+            parts = [opening_events(self.universe, self._late.in_time(), self._days.ahead, reset=self.partitions == 1)]
         for part in parts:
             self._address(part, 0)
             self._number(part)
@@ -164,8 +166,12 @@ class Simulator:
 
     def turn(self, days: TradingDays) -> None:
         """A business day ends: what comes after this is of `days`."""
+        began = days.ahead[:, 0] != self._world.ahead[:, 0]
         lapsed = turn(self._world, days)
         self._days = days
+        self._dates.turn(days)
+        if self.apart and began.any():
+            self._late.turn(self._world, began, self._block)
         redate(self._ready, self._world)
         self._address(lapsed, 0)
         self._number(lapsed)
@@ -249,11 +255,15 @@ class Simulator:
         self._number(events)
         if self.apart:
             self._find_corrected(events)
+        late = self._late.after(self._block, self._world)
+        self._address(late, 0)
+        self._number(late)
         made = mixed(
             events,
             repeats(events, self._faults.count("duplicates", first, BLOCK), random),
             broken(events, self._faults.count("unreadable", first, BLOCK), random),
             self._unknown(self._faults.count("unknown", first, BLOCK), random),
+            (late, np.full(late.size, float(BLOCK))),
         )
         self._made += made.size
         if self.apart:

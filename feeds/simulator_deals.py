@@ -81,7 +81,7 @@ def contract(draft: Any, security: int, ring: int, chance: Any, world: World) ->
     elif chance[1] < 0.75 or part == 0:  # noqa: PLR2004
         draft.action, draft.quantity = _MORE, world.trade[old.security]
         old.quantity += draft.quantity
-        old.settle_date = draft.settle_date
+        old.settle_date, old.action = draft.settle_date, _MORE  # it was no mistake, and some of it may have settled
     elif chance[1] < 0.85 and not old.flags & _ASKED:  # noqa: PLR2004
         draft.action, draft.quantity = _RECALL, part
         old.flags |= _ASKED

@@ -1,4 +1,4 @@
-"""Start of day of the simulated world: who holds, owes, has lent, pledged, ordered and offers how much, row by row."""
+"""Start of day of the simulated world: who holds, owes, has lent, pledged, ordered, offers and states how much, row by row."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -27,12 +27,13 @@ ROW: Final = np.dtype(
         ("rate", "<i4"),
         ("due_day", "u1"),
         ("kind", "u1"),
+        ("ended", "u1"),
     ]
 )
 """One row of the position table at start of day: settled shares, and `due` to be received (or, negative, delivered)
 on the business day `due_day` from today. Security, book and depot are indices of the universe; `rate` is a contract's, in
 RATE_UNIT, 0 where nobody has said it; `td_break` is by how much the source's contractual quantity is off; `ref` the row's
-number from 1, which is also its deal's where it is one. A swap is settled
+number from 1, which is also its deal's where it is one; `ended` is 1 for a contract whose last day is over. A swap is settled
 shares that are all due on its expiry; an open order is nothing but what will be due."""
 Rows = NDArray[np.void]
 
@@ -57,6 +58,12 @@ _MISSTATED: Final = 0.003
 """The part of custodians' statements that do not agree with the books."""
 _EARLY: Final = 0.01
 """The part of statements in which a movement stands that has not settled with us."""
+_OFF_AGREED: Final = 0.02
+"""The part of collateral of which its agent states something else than is agreed."""
+_ENDED: Final = 0.01
+"""The part of what is received as collateral that should have been given back, and was not."""
+_LEAST: Final = 2
+"""Of what is seldom there are so many, however small the world is."""
 _DAYS_TO_RECALL: Final = 6
 _STOCK: Final = np.array(STOCK, np.int64)
 EXPIRY_DAYS: Final = 15
@@ -131,18 +138,23 @@ def opening_rows(universe: Universe, seed: int, today: int = 0) -> Rows:
     _break(maker, held)
     contracts = [*_contracts(maker, firm, margin), *_external(maker), *_swaps(maker)]
     rows = _once(np.concatenate([held, *contracts, fresh, _orders(maker, held)]))
-    made: Rows = np.concatenate([rows, _statements(maker, rows)])
+    seldom = np.random.default_rng([seed, 7])
+    received = np.flatnonzero(rows["kind"] == Kind.REPO_RECEIVED)
+    rows["ended"][few(seldom, received, _ENDED)] = 1
+    stated = _statements(maker, rows)
+    made: Rows = np.concatenate([rows, stated, _agents(universe, rows, seldom)])
     made["ref"] = np.arange(1, made.size + 1)
     return made
 
 
 def _once(rows: Rows) -> Rows:
     """The first of each (security, book, depot, kind)."""
-    _, first = np.unique(_keys(rows), return_index=True)
+    _, first = np.unique(keys_of(rows), return_index=True)
     return rows[np.sort(first)]
 
 
-def _keys(rows: Rows) -> NDArray[np.int64]:
+def keys_of(rows: Rows) -> NDArray[np.int64]:
+    """Of each row, or of what acts as one, the same number for the same security, book, depot and kind."""
     return (
         rows["security"].astype(np.int64) << 40
         | rows["book"].astype(np.int64) << 24
@@ -299,6 +311,26 @@ def _statements(maker: _Maker, rows: Rows) -> Rows:
     off = np.where(off == 0, _due(universe, rows)[security, place] * early, off)
     made["quantity"] = np.maximum(0, stock[security, place] + off)
     return made
+
+
+def _agents(universe: Universe, rows: Rows, random: np.random.Generator) -> Rows:
+    """What agents state of collateral: below zero, for we have it of others; what was agreed, but for a few."""
+    received = rows[np.isin(rows["kind"], [Kind.REPO_RECEIVED, Kind.REPO_RECEIVED_LOCKED])]
+    security, of = np.unique(received["security"], return_inverse=True)
+    agreed = np.zeros(security.size, np.int64)
+    np.add.at(agreed, of, received["quantity"])
+    wrong = few(random, np.arange(security.size), _OFF_AGREED)
+    agreed[wrong] += universe.trade[security[wrong]]
+    made = np.zeros(security.size, ROW)
+    made["security"], made["kind"], made["depot"] = security, Kind.DEPOT, -1
+    made["book"] = universe.agency[security % universe.agency.size]
+    made["quantity"] = -agreed
+    return made
+
+
+def few(random: np.random.Generator, places: NDArray[np.int64], part: float) -> NDArray[np.int64]:
+    """Some of these places, in any order."""
+    return random.choice(places, min(places.size, max(_LEAST, round(part * places.size))), replace=False)
 
 
 def _due(universe: Universe, rows: Rows) -> NDArray[np.int64]:

@@ -89,8 +89,10 @@ _FIRST, _SIZE, _USUAL, _ENDED = 0, 1, 2, 3
 _EVEN: Final = 0.5
 _ANEW: Final = 0.6
 """Beyond this chance (of those above `_EVEN`) a contract is opened in what the last one that ended was in."""
-_LATE: Final = 0.02
-"""The part of trades that was dealt the day before and is booked late."""
+_LATE: Final = 0.3
+"""The part of trades that was dealt the day before and is booked late, in positions where that happens at all."""
+_LATE_ONE_OF: Final = 128
+"""Of so many positions it does in one."""
 _QUANTO_PART: Final = 0.04
 """The part of trades that settles in another currency, where the market has a rule for these."""
 _WITHDRAWN: Final = 0.03
@@ -163,7 +165,8 @@ def _deal(draft: Any, security: int, chance: Any, size: float, world: World) -> 
     buys = chance[1] < 0.5 + min(0.45, max(-0.45, 0.4 * away))
     market = world.market[security]
     days = world.settle_days[market]
-    late = (chance[2] < _LATE) & (days > 0)
+    booked_late = (security + world.rows[row].book) % _LATE_ONE_OF == 0
+    late = booked_late & (chance[2] < _LATE) & (days > 0)
     quanto = world.quanto[market] & (chance[3] < _QUANTO_PART) & (not late)
     draft.op = _deal_op(buys, held, free, draft.kind)
     draft.quantity = quantity if draft.op != _OP_SELL else min(quantity, free)

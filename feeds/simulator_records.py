@@ -12,6 +12,7 @@ import msgspec
 from numpy.typing import NDArray
 
 from engine.model import NO_DATE, Flag, Kind, Op
+from feeds.calendars import TradingDays
 from feeds.simulator_opening import Rows
 from feeds.simulator_routes import Route, Step
 from feeds.wire import Drafts, Vocabulary
@@ -26,6 +27,7 @@ _SIDES: Final = {
     int(Op.INCREASE): "BUY",
     int(Op.DECREASE): "SELL",
 }
+_RECEIVED: Final = (Kind.REPO_RECEIVED, Kind.REPO_RECEIVED_LOCKED)
 _ATTRIBUTES: Final = ("hypothecatable", "hypothecated", "segregated", "reserved", "ca_pending")
 
 
@@ -50,11 +52,16 @@ class _Draft(NamedTuple):
 
 
 class Dates:
-    """Days as JSON texts. `settle[market, n]` is the date of SDn, `market[security]` where it is traded."""
+    """Days as JSON texts. `market[security]`: where it is traded."""
 
-    def __init__(self, settle: NDArray[Any], market: NDArray[Any]) -> None:
-        self._settle, self._market = settle.tolist(), market.tolist()
+    def __init__(self, days: TradingDays, market: NDArray[Any]) -> None:
+        self._market = market.tolist()
         self._texts: dict[int, str] = {NO_DATE: "null"}
+        self.turn(days)
+
+    def turn(self, days: TradingDays) -> None:
+        """It is another day in some markets."""
+        self._settle, self._previous = days.ahead.tolist(), days.previous.tolist()
 
     @property
     def today(self) -> str:
@@ -65,6 +72,10 @@ class Dates:
         """The date of SD`day` of a security."""
         return self.text(self._settle[self._market[security]][day])
 
+    def before(self, security: int) -> str:
+        """The business day before today's."""
+        return self.text(self._previous[self._market[security]])
+
     def text(self, day: int) -> str:
         """A day since 1970 as an ISO date in quotes; `NO_DATE` as null."""
         if day not in self._texts:
@@ -73,10 +84,17 @@ class Dates:
 
 
 class Writer:
-    """Knows the words. `partners`: counterparties, of which each deal has one; `tag` tells deals of one run from another's."""
+    """Knows the words. `partners`: counterparties, of which each deal has one, or of `agents` where it is collateral received;
+    `tag` tells deals of one run from another's."""
 
     def __init__(
-        self, vocabulary: Vocabulary, rows: Rows, dates: Dates, partners: Sequence[str], tag: str = ""
+        self,
+        vocabulary: Vocabulary,
+        rows: Rows,
+        dates: Dates,
+        partners: Sequence[str],
+        agents: Sequence[str],
+        tag: str = "",
     ) -> None:
         self._sources, self._securities, self._books, self._depots = (
             [*map(_quoted, codes), '""']
@@ -84,7 +102,7 @@ class Writer:
         )
         self._rows = rows
         self._dates = dates
-        self._partners = list(map(_quoted, partners)) or ['""']
+        self._partners, self._agents = list(map(_quoted, partners)), list(map(_quoted, agents))
         self._tag = tag
         self._forms: dict[int, Callable[[_Draft], tuple[str, ...]]] = {
             Route.POSITIONS: self._position,
@@ -123,8 +141,10 @@ class Writer:
         return '"type":"position"', self._head(draft), self._row(draft), what, *more
 
     def _contract(self, draft: _Draft) -> tuple[str, ...]:
-        kind = f'"kind":"{_KINDS[draft.kind]}"'
-        return self._head(draft), kind, *self._step(draft, "C", draft.settle_date), *self._rated(draft)
+        what = [f'"kind":"{_KINDS[draft.kind]}"', *self._step(draft, "C", draft.settle_date), *self._rated(draft)]
+        if draft.action == Step.OPEN and draft.ref <= self._rows.size and self._rows["ended"][draft.ref - 1]:
+            what.append(f'"end":{self._dates.before(draft.security)}')
+        return self._head(draft), *what
 
     def _swap(self, draft: _Draft) -> tuple[str, ...]:
         head, kind = self._head(draft), f'"kind":"{_KINDS[draft.kind]}"'
@@ -145,7 +165,8 @@ class Writer:
         return what, self._row(draft), f'"qty":{draft.quantity},"{when}":{self._dates.text(day)}'
 
     def _rated(self, draft: _Draft) -> list[str]:
-        partner = f'"counterparty":{self._partners[draft.ref % len(self._partners)]}'
+        known, at = (self._agents, draft.security) if draft.kind in _RECEIVED else (self._partners, draft.ref)
+        partner = f'"counterparty":{known[at % len(known)]}'
         return [partner, f'"rate":{draft.rate}'] if draft.rate or draft.action == Step.RERATE else [partner]
 
     def _order(self, draft: _Draft) -> tuple[str, ...]:

@@ -25,8 +25,12 @@ _ATTRIBUTES: Final = (
 
 
 def opening_events(universe: Universe, rows: Rows, settle: NDArray[np.int32], *, reset: bool) -> Drafts:
-    """What to send: a reset of every book if asked for, prices, rows. `settle[market, n]` is the date of SDn."""
+    """What to send: a reset of every book if asked for, prices, rows. `settle[market, n]` is the date of SDn.
+
+    Agents state nothing: without deals there are no contracts to hold that against.
+    """
     rows = rows[(rows["quantity"] != 0) | (rows["due"] != 0)]
+    rows = rows[(rows["kind"] != Kind.DEPOT) | (rows["depot"] >= 0)]
     market = universe.securities["market"][rows["security"]]
     settled = rows[rows["quantity"] != 0] if reset else rows  # what was reset need not be set to nothing
     resets = _resets(universe) if reset else np.empty(0, DRAFT)

@@ -61,6 +61,8 @@ class Role(IntEnum):
     LENDER = 5
     CUSTODIAN = 6
     """What a depot states lies there."""
+    AGENT = 7
+    """What an agent states of collateral that he keeps for both sides."""
 
 
 _CODES: Final = {
@@ -73,6 +75,8 @@ _CODES: Final = {
 }
 """How the books of a role are called, and how many there are."""
 _CLIENTS: Final = 140
+AGENTS: Final = ("TRIPARTY-1", "TRIPARTY-2")
+"""With whom lies what is received as collateral: of a security always with the same one."""
 _UNITS: Final = {Role.MARGIN: "SHORT", Role.CASH: "LONG", Role.FIRM: "NET", Role.SLAB: "SHORT", Role.REPO: "NET"}
 
 
@@ -107,6 +111,11 @@ class Universe:
     strays: Text
     """Well-formed codes that nobody has reference data for."""
     stray_books: Text
+
+    @property
+    def agency(self) -> NDArray[np.int32]:
+        """Of each agent the book in which his statements are kept."""
+        return np.flatnonzero(self.role == Role.AGENT).astype(np.int32)
 
     @property
     def published(self) -> int:
@@ -335,6 +344,7 @@ def _books(
             homes.append(home)
     rows.append((availability.BOOK.encode(), b"", b"", b""))
     rows.extend((b"CUST-" + depot, b"", b"", b"") for depot in depots)
-    roles.extend([Role.LENDER, *[Role.CUSTODIAN] * len(depots)])
-    homes.extend([0] * (1 + len(depots)))
+    rows.extend((f"AGENT-{agent}".encode(), agent.encode(), b"", b"") for agent in AGENTS)
+    roles.extend([Role.LENDER, *[Role.CUSTODIAN] * len(depots), *[Role.AGENT] * len(AGENTS)])
+    homes.extend([0] * (1 + len(depots) + len(AGENTS)))
     return np.array(rows, BOOK), np.array(roles, np.uint8), np.array(homes, np.uint8)

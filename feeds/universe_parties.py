@@ -7,7 +7,7 @@ import numpy as np
 
 from feeds import reference
 from feeds.reference import AggregationUnit, BookUnit, Counterparty, UnitKind
-from feeds.universe import Role, Universe, unit_of
+from feeds.universe import AGENTS, Role, Universe, unit_of
 
 _LENDERS: Final = 32
 _BROKERS: Final = 12
@@ -15,12 +15,13 @@ _LEI_ISSUER: Final = "5299IMS0"
 
 
 def counterparties(universe: Universe) -> list[Counterparty]:
-    """Clients and legal entities of the books, custodians, lenders and brokers; each with a valid LEI."""
+    """Clients and legal entities of the books, custodians, agents, lenders and brokers; each with a valid LEI."""
     books = universe.books
     clients = sorted(set(books["client"][(universe.role == Role.MARGIN) | (universe.role == Role.CASH)].tolist()))
     entities = sorted(set(books["entity"].tolist()) - {b""})
     named = [(code.decode(), "CLIENT") for code in clients] + [(code.decode(), "ENTITY") for code in entities]
     named += [(code.decode(), "CUSTODIAN") for code in universe.depots["code"].tolist()]
+    named += [(code, "CUSTODIAN") for code in AGENTS]
     named += [(code, "LENDER") for code in lenders()]
     named += [(f"BROKER-{number + 1}", "BROKER") for number in range(_BROKERS)]
     return [Counterparty(code, code, lei(number), kind=kind) for number, (code, kind) in enumerate(named)]

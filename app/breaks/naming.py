@@ -148,6 +148,9 @@ class Namer:
             other = self.subject(one.opposite)
             security, depot, book, key = other.security, other.depot, other.book, key_of(found.kind, other)
             text = f"The same quantity the other way: {' '.join(filter(None, (security, book, depot)))}"
+        elif one.cause == Cause.START_OF_DAY:
+            depot = self.code("depot", found.place.depot)
+            text = f"{depot} has stated nothing of it: its line is late, or missing"
         elif one.cause == Cause.CORPORATE_ACTION and around.event_date:
             on = day_of(around.event_date)
             text = f"{text}: {on}" if one.quantity == 0 else f"{amount} of corporate actions in all"

@@ -74,6 +74,15 @@ def test_what_is_not_of_that_size_sign_and_depot_is_not(rows: list[Any]) -> None
     assert likeliest(found(-300), rows) is None
 
 
+def test_what_a_custodian_has_stated_nothing_of_at_all_is_a_line_that_is_late_or_missing() -> None:
+    nothing = found(-1_000)
+    assert likeliest(nothing, [row()]) == Candidate(Cause.START_OF_DAY, -1_000)
+    assert likeliest(nothing, [row(), row(Kind.DEPOT)]) is None, "he has stated that there is nothing"
+    assert likeliest(nothing, [row(), row(Kind.DEPOT, depot=2)]) == Candidate(Cause.START_OF_DAY, -1_000)
+    delivered = likeliest(nothing, [row(deliver={1: 1_000})])
+    assert delivered == Candidate(Cause.UNSETTLED_TRADE, -1_000, row=0, bucket=1), "which is likelier"
+
+
 STATEMENT: dict[str, Any] = {"depot": 1, "kind": Kind.DEPOT, "op": Op.SET, "quantity": 700}
 SETTLED: dict[str, Any] = {"depot": 1, "op": Op.SETTLE_RECEIPT, "quantity": 300}
 TAKEN: dict[str, Any] = SETTLED | {"op": Op.SETTLE_DELIVERY}

@@ -176,11 +176,13 @@ def test_every_position_at_start_of_day_is_possible(universe: Universe) -> None:
     assert 50_000 < np.count_nonzero(rows["quantity"]) < 120_000
     keys = {tuple(row) for row in rows[["security", "book", "depot", "kind"]].tolist()}
     assert len(keys) == rows.size
-    shorts = rows["quantity"] < 0
+    agents = universe.role[rows["book"]] == Role.AGENT
+    assert (rows["quantity"][agents] < 0).all(), "what they keep is ours to give back"
+    shorts = (rows["quantity"] < 0) & ~agents
     assert set(universe.role[rows["book"][shorts]].tolist()) <= {Role.FIRM, Role.MARGIN}
     assert (rows["hypothecatable"] <= np.maximum(0, rows["quantity"])).all()
     assert (rows["reserved"] <= rows["hypothecatable"]).all()
-    held = ~shorts & (rows["kind"] != Kind.OPEN_ORDER)
+    held = ~shorts & ~agents & (rows["kind"] != Kind.OPEN_ORDER)
     assert (rows["quantity"] + np.minimum(0, rows["due"]) >= 0)[held].all()
     assert (rows["hypothecated"] <= rows["hypothecatable"] - rows["reserved"]).all()
     assert (rows["due"] % universe.lot[rows["security"]] == 0).all()
