@@ -62,6 +62,12 @@ def test_what_does_most_comes_first_and_one_that_is_open_shows_all_that_is_known
     expect(page.locator("#list tbody tr")).to_have_count(6)
     assert rows(page) == ids(1, 2, 3, 4, 5, 6)
     expect(page.locator("#sums")).to_contain_text("■ critical 1")
+    # however long the list is, it scrolls in its own place
+    longer = "document.querySelector('#list').append(Object.assign(document.createElement('div'), { style: 'height: 9000px' }))"
+    page.evaluate(longer)
+    ends = "['#list', '#one'].map((part) => document.querySelector(part).getBoundingClientRect().bottom - innerHeight)"
+    assert max(page.evaluate(ends)) <= 0
+    page.evaluate("document.querySelector('#list').lastChild.remove()")
     keep_picture(page, f"breaks-list-{theme}")
     page.locator("#list tbody tr").first.click()
     expect(page.locator("#one h2")).to_have_text("DEPOT1 states 1,000 shares less than our books B0000000001")

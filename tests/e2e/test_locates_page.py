@@ -47,6 +47,12 @@ def test_who_waits_longest_is_first_within_his_priority(api: LocatesScript, pers
     desk = person("olga")
     desk.wait_status("live")
     expect(desk.page.locator("#list tbody tr")).to_have_count(3)
+    # however long the list is, it scrolls in its own place
+    longer = "document.querySelector('#list').append(Object.assign(document.createElement('div'), { style: 'height: 9000px' }))"
+    desk.page.evaluate(longer)
+    ends = "['#list', '#one'].map((part) => document.querySelector(part).getBoundingClientRect().bottom - innerHeight)"
+    assert max(desk.page.evaluate(ends)) <= 0
+    desk.page.evaluate("document.querySelector('#list').lastChild.remove()")
     assert rows(desk.page) == ids(5, 2, 3)
     expect(desk.page.locator("#tabs [data-view=queue] b")).to_have_text(" 3")
     api.locates.append(locate(8))
