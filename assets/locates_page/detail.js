@@ -191,7 +191,9 @@ export class Detail {
 /** Names and values; those without a value are left out; null is a line between two groups. */
 function list(facts, wrong = []) {
   const shown = facts.filter((fact) => fact === null || (fact[1] !== null && fact[1] !== undefined && fact[1] !== "" && fact[1] !== false && fact[1] !== 0));
-  return make("dl", {}, ...shown.flatMap((fact) => (fact === null ? [make("hr")] : [make("dt", {}, fact[0]), make("dd", { class: wrong.includes(fact[0]) ? "bad" : "" }, fact[1])])));
+  const name = (fact, at) => make("dt", { class: at > 0 && shown[at - 1] === null ? "begins" : "" }, fact[0]);
+  const value = (fact) => make("dd", { class: wrong.includes(fact[0]) ? "bad" : "" }, fact[1]);
+  return make("dl", {}, ...shown.flatMap((fact, at) => (fact === null ? [] : [name(fact, at), value(fact)])));
 }
 
 /** The answer, or null where there is none of it for who asks. */

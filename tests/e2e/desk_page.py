@@ -88,7 +88,8 @@ class DeskPage:
     def picture(self, name: str) -> None:
         """Keep what is on screen, and let axe look at it: no state that has a picture may have a serious finding."""
         keep_picture(self.page, name)
-        assert findings(self.page) == []
+        found = findings(self.page)
+        assert not found, "\n".join(found)
 
     def value(self, script: str) -> Any:
         return self.page.evaluate(script)
