@@ -474,9 +474,8 @@ async def test_what_is_not_json_is_refused(api: Api, body: bytes) -> None:
         (b'{"security":"S1","client":"FUND1","quantity":1,"quantity":900}', ["/quantity"]),
         (b'{"security":"S1","client":"FUND1","quantity":1,"quantit\\u0079" : 900}', ["/quantity"]),
         (
-            b'[{"client":"A","client":"B","client":"C"},{"client":"a:b","quantity":1},{"quantity":1,"quantity":1}]'.replace(
-                b"{", b'{"security":"S1",'
-            ),
+            b'[{"client":"A","client":"B","client":"C","quantity":1},{"client":"a:b","quantity":1},'
+            b'{"client":"A","quantity":1,"quantity":1}]'.replace(b"{", b'{"security":"S1",'),
             ["/0/client", "/0/client", "/2/quantity"],
         ),
     ],
