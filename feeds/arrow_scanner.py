@@ -2,7 +2,8 @@
 
 It cuts a record into its messages and reads columns where they lie; it knows streams of little-endian version 5, uncompressed,
 with one batch and whole dictionaries before it. Whatever it does not recognise, or is not good in every row, it leaves: it
-never decides that a record is bad. What it accepts a strict decoder accepts too, with the same result.
+never decides that a record is bad. What it accepts a strict decoder reads with the same result,
+but for damage in places that no event is made of: those it does not look at.
 
 Bytes come from outside, so every position is checked before it is followed.
 """
