@@ -7,6 +7,7 @@ export function makeSplit(handle, panel) {
   const set = (height) => {
     const limited = Math.round(Math.min(Math.max(height, 160), window.innerHeight * 0.75));
     document.documentElement.style.setProperty("--detail-height", `${limited}px`);
+    handle.setAttribute("aria-valuenow", Math.round((100 * limited) / window.innerHeight)); // percent of the window
     localStorage.setItem(KEY, limited);
   };
   const kept = Number(localStorage.getItem(KEY));

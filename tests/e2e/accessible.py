@@ -9,7 +9,7 @@ from playwright.sync_api import Page
 GRAVE = ("serious", "critical")
 _RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 _RUN = """async ([rules, part]) => (await axe.run(part ?? document, {
-  runOnly: { type: "tag", values: rules }, resultTypes: ["violations"],
+  runOnly: { type: "tag", values: rules }, resultTypes: ["violations"], preload: false,
 })).violations"""
 
 
