@@ -24,8 +24,10 @@ class DeskPage:
         self.page = page
         self.errors: list[str] = []
         self.requests: list[str] = []
-        page.set_default_timeout(20_000)
-        expect.set_options(timeout=20_000)  # longer than any interval at which a page asks again
+        page.set_default_timeout(60_000)
+        expect.set_options(
+            timeout=60_000
+        )  # longer than any interval at which a page asks again, and than a crowded machine takes
         page.on("console", self._said)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("request", self._asked)
