@@ -13,7 +13,8 @@ FOR_CLIENTS = {
     *("locates", "locates/totals", "locates/quotes", "locates/actions", "locates/{id}", "orders", "orders/{id}"),
     *(f"locates/{{id}}/{step}" for step in ("approve", "reject", "ask", "release", "cancel")),
     *(f"orders/{{id}}/{step}" for step in ("amend", "executed", "cancel")),
-    *("limits", "limits/{client}/{security}", "positions", "easy-to-borrow", "stream", "securities"),
+    *("limits", "limits/{client}/{security}", "history/limits/{client}/{security}"),
+    *("positions", "easy-to-borrow", "stream", "securities"),
     *("views", "views/default", "views/{id}", "views/{id}/remove"),
 }
 """What a token for some clients may ask, under /api/v1."""
