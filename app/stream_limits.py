@@ -1,7 +1,6 @@
 """What clients and aggregation units may still sell, of those that somebody follows: made anew a few times a second."""
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -60,7 +59,7 @@ class Limits:
         securities: Securities,
         compiled: Callable[[], Compiled],
         decided: Callable[[str, Scope, str], Mapping[Decided, int]],
-        clock: Callable[[], int] = time.time_ns,
+        clock: Callable[[], int],
     ) -> None:
         self.securities = securities
         self.asked = AskedLimits(clock)

@@ -138,9 +138,8 @@ def _decide(day: Day) -> None:
     machine.set_decided(SECURITY, Decided.SHORT_LOCATES, PROMISED)
     assert _left(day) == before - PROMISED < 0
     client = day.universe.books["client"][0].decode()
-    limits = Limits(
-        Securities(tables, machine.inventory), lambda: machine.compiled, lambda *_: {Decided.SHORT_SELLS: SOLD}
-    )
+    securities = Securities(tables, machine.inventory)
+    limits = Limits(securities, lambda: machine.compiled, lambda *_: {Decided.SHORT_SELLS: SOLD}, lambda: 0)
     looking = OverdrawnWatch(limits, lambda: [(Scope.CLIENT, client, SECURITY)])
     asyncio.run(looking.round())
     day.overdrawn += looking.found
