@@ -23,7 +23,7 @@ test: $(READY) services ## everything a change must pass, with the services it n
 
 check: $(READY) ## format, lint, types, imports, tests, whatever the others say (ARGS="-n 0": tests one after the other)
 	@failed=""; \
-	for gate in "ruff format --check" "ruff check" "mypy" "lint-imports"; do \
+	for gate in "ruff format --check" "ruff check" "mypy --num-workers 2" "lint-imports"; do \
 		echo "== $$gate"; $(BIN)/$$gate || failed="$$failed [$$gate]"; \
 	done; \
 	[ -z "$$failed" ] || echo "== failed:$$failed"; \

@@ -45,6 +45,26 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _Lanes:
     return _Lanes(config, log)
 
 
+class _Aloud:
+    """Says what failed at once: a gate that is cut off before its end has then said it, too."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        terminal = self._config.pluginmanager.get_plugin("terminalreporter")
+        if report.failed and terminal is not None:
+            where = getattr(report.longrepr, "reprcrash", None)
+            terminal.ensure_newline()
+            terminal.write_line(f"FAILED {report.nodeid} ({report.when}): {where or report.longreprtext[-500:]}", red=True)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Called in the controller and in every worker; the controller speaks."""
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(_Aloud(config))
+
+
 @pytest.fixture
 def instance() -> Iterator[str]:
     """A name for shared memory that nobody else uses; whatever was made under it is removed afterwards."""
