@@ -56,7 +56,9 @@ class _Aloud:
         if report.failed and terminal is not None:
             where = getattr(report.longrepr, "reprcrash", None)
             terminal.ensure_newline()
-            terminal.write_line(f"FAILED {report.nodeid} ({report.when}): {where or report.longreprtext[-500:]}", red=True)
+            terminal.write_line(
+                f"FAILED {report.nodeid} ({report.when}): {where or report.longreprtext[-500:]}", red=True
+            )
 
 
 def pytest_configure(config: pytest.Config) -> None:

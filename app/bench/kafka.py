@@ -58,7 +58,8 @@ def run(args: argparse.Namespace) -> dict[str, object]:
         if args.json_events:
             single = asyncio.run(load(bootstrap, f"{name}-json", "json", args.json_events, args.batch, folder))
             cases["json_1_worker"] = _case(bootstrap, single, 1, args.runs, folder)
-            cases[f"json_{args.workers}_workers"] = _case(bootstrap, single, args.workers, args.runs, folder)
+            if args.workers > 1:
+                cases[f"json_{args.workers}_workers"] = _case(bootstrap, single, args.workers, args.runs, folder)
         if args.arrow_events:
             arrow = asyncio.run(load(bootstrap, f"{name}-arrow", "arrow", args.arrow_events, args.batch, folder))
             cases["arrow_1_worker"] = _case(bootstrap, arrow, 1, args.runs, folder)

@@ -36,6 +36,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--runs", type=int, default=3, help="runs of which the median counts (3)")
     parser.add_argument("--securities", type=int, default=12_000, help="securities of the simulated universe (12,000)")
     parser.add_argument("--rate", type=int, default=20_000, help="events per second of the simulator (20,000)")
+    every = [path[1:] for path, _title in PAGES]
+    parser.add_argument("--pages", nargs="+", choices=every, default=every, metavar="PAGE", help="which (all)")
 
 
 def run(args: argparse.Namespace) -> dict[str, object]:
@@ -44,10 +46,11 @@ def run(args: argparse.Namespace) -> dict[str, object]:
     with PeakMemory() as peak, running.service(*options) as service, running.browser() as browser:
         service.wait_ready()
         base = service.page.removesuffix("/inventory")
-        for path, _title in PAGES:
-            _first_data_ms(browser, base + path)  # what a server does once only
+        addresses = {f"{page}_first_data_ms": f"{base}/{page}" for page in args.pages}
+        for address in addresses.values():
+            _first_data_ms(browser, address)  # what a server does once only
         figures = medians(
-            lambda: {f"{path[1:]}_first_data_ms": _first_data_ms(browser, base + path) for path, _ in PAGES}, args.runs
+            lambda: {name: _first_data_ms(browser, address) for name, address in addresses.items()}, args.runs
         )
         figures |= medians(lambda: {"back_ms": _back_ms(browser, service, base)}, args.runs)
     return {"bench": "pages", **figures, "securities": args.securities, "rss_mb": peak.mb}

@@ -66,7 +66,7 @@ def _day(
     readings, every = [], max(1, rounds // _READINGS)
     for number in range(rounds):
         _round(page, number)
-        if number % _OTHERS_EVERY == _OTHERS_EVERY - 1:
+        if number % _OTHERS_EVERY == 0:
             _others(page, address)
         if number % every == every - 1:
             readings.append(_reading(watched, servers))

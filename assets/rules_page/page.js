@@ -278,7 +278,15 @@ export class RulesPage {
     if (target.origin !== window.location.origin || target.pathname !== window.location.pathname || !link.closest("#rules")) return;
     event.preventDefault();
     this.say("");
-    this.go(address.read(target.search));
+    const asked = address.read(target.search);
+    this.go(link.dataset.view && this.#awaited() ? { view: asked.view } : asked);
+  }
+
+  /** Whether another version than the one on screen is on its way: a tab that is clicked meanwhile is meant for that one. */
+  #awaited() {
+    const { state, shown } = this;
+    if (!shown) return false;
+    return state.document !== shown.document.document || (state.version > 0 && state.version !== shown.version.version);
   }
 
   #key(event) {

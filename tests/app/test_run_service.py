@@ -26,8 +26,9 @@ T = TypeVar("T")
 PATIENCE_S = 60.0
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def service() -> Iterator[running.Service]:
+    """One for all tests that leave it running; the last of them stops it."""
     with running.service("--securities", "400", "--rate", "500") as started:
         started.wait_ready()
         yield started
@@ -49,6 +50,12 @@ def _until(look: Callable[[], T]) -> T:
 def _children(service: running.Service) -> dict[str, int]:
     """Process ids by name, of those that run; a spare that waits is none of them."""
     return {process.name: process.pid for process in process_table.read(service.data) if process.pid}
+
+
+def _complete(service: running.Service) -> dict[str, int]:
+    """The same, once all that belong to a service run."""
+    _until(lambda: len(_children(service)) == len(process_table.read(service.data)))
+    return _children(service)
 
 
 def _every_process(service: running.Service) -> list[psutil.Process]:
@@ -84,7 +91,7 @@ def _popular(service: running.Service) -> str:
     ("name", "offset"), [("gateway", 2), ("pages", 0), ("worker0", 1), ("analyst", 3), ("breaks", 4)]
 )
 def test_a_killed_process_comes_back_and_takes_no_other_along(service: running.Service, name: str, offset: int) -> None:
-    before = _children(service)
+    before = _complete(service)
     os.kill(before[name], signal.SIGKILL)
     _until(lambda: _children(service).get(name, before[name]) != before[name])
     assert {**_children(service), name: 0} == {**before, name: 0}
@@ -104,15 +111,9 @@ def test_a_locate_survives_kill_9_of_the_engine_and_the_same_key_gets_the_same_a
     _until(lambda: tables.count(Word.LOCATED_SHARES) == first["decrement"])
 
 
-def test_an_orderly_stop_leaves_no_memory_and_no_process(service: running.Service) -> None:
-    children = _every_process(service)
-    service.process.send_signal(signal.SIGTERM)
-    assert service.process.wait(PATIENCE_S) == 0
-    assert not list(segment.folder().glob(f"ims.{_instance(service)}.*"))
-    assert not [child for child in children if child.is_running()]
-
-
-def test_children_follow_a_killed_supervisor_and_the_next_start_cleans_up(service: running.Service) -> None:
+def test_children_follow_a_killed_supervisor_and_the_next_start_cleans_up_and_stops_in_order(
+    service: running.Service,
+) -> None:
     children = _every_process(service)
     os.kill(service.process.pid, signal.SIGKILL)
     service.process.wait()
@@ -120,6 +121,16 @@ def test_children_follow_a_killed_supervisor_and_the_next_start_cleans_up(servic
     with running.service("--securities", "400", port=service.port) as again:
         again.wait_ready()
         assert _get(f"{again.api}/health/live") == 200
+        _stops_in_order(again)
+
+
+def _stops_in_order(service: running.Service) -> None:
+    """It leaves no memory and no process."""
+    children = _every_process(service)
+    service.process.send_signal(signal.SIGTERM)
+    assert service.process.wait(PATIENCE_S) == 0
+    assert not list(segment.folder().glob(f"ims.{_instance(service)}.*"))
+    assert not [child for child in children if child.is_running()]
 
 
 def _refused(*arguments: str) -> subprocess.CompletedProcess[str]:

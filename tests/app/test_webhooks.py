@@ -94,8 +94,8 @@ async def test_what_happens_after_the_registration_comes_in_order_and_signed(wor
     assert all(genuine(secret, headers, body) for headers, body in receiver.messages)
     headers, body = receiver.messages[0]
     assert not genuine(secret, headers, body.replace(b"FUND1", b"FUND2"))
-    async with asyncio.timeout(90):  # its answer comes after the message
-        while await _taken(world) != {made.webhook.id: {Kind.LOCATES: 253}}:
+    async with asyncio.timeout(90):
+        while await _taken(world) != {made.webhook.id: {Kind.LOCATES: 253}}:  # noqa: ASYNC110  an answer has no event
             await asyncio.sleep(0.01)
 
 

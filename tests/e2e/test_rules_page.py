@@ -192,6 +192,19 @@ def test_what_differs_is_signed_and_not_only_coloured(person: Callable[..., Desk
     assert "layout=unified" in page.url
 
 
+def test_a_tab_that_is_clicked_while_a_version_is_on_its_way_is_of_that_version(
+    person: Callable[..., DeskPage], api: RulesScript
+) -> None:
+    page = person("auditor", "?document=tw&version=1").page
+    expect(page.locator("#heading h2")).to_contain_text("tw v1")
+    page.evaluate(
+        "() => ['[data-version=\\'2\\']', '[data-view=diff]'].forEach((each) => document.querySelector(each).click())"
+    )
+    page.wait_for_url("**/rules?document=tw&version=2&view=diff")
+    expect(page.locator("#heading h2")).to_contain_text("tw v2")
+    page.wait_for_selector(".diff tr.changed")
+
+
 def test_a_long_equal_beginning_is_folded_and_opens(person: Callable[..., DeskPage], api: RulesScript) -> None:
     api.add("tw", TEXT + "# the end\n", "maker", "draft")
     page = person("maker", "?document=tw&version=3&view=diff").page
