@@ -28,6 +28,7 @@ from app.files_folder import (
     dropped,
     missing,
     move,
+    strays,
 )
 from app.files_store import FileReport, FilesStore, FileState, Waiting, now
 from engine.model import Namespace
@@ -133,17 +134,19 @@ class FilesDesk:
             quiet[file.path] = (file.seen, since)
             why = self._why_not(file, moment - since)
             if why:
-                known = next(
-                    (each.since for each in self._waiting if (each.feed, each.name) == (file.feed, file.path.name)), ""
-                )
-                waiting.append(Waiting(file.feed, file.path.name, known or now(), why))
+                waiting.append(self._waits(file.feed, file.path.name, why))
             else:
                 ready.append(file)
+        waiting += [self._waits(*stray) for stray in strays(self._data, self._feeds)]
         self._quiet = quiet
         if waiting != self._waiting:
             self._waiting = waiting
             self.store.wait(waiting)
         return ready
+
+    def _waits(self, feed: str, name: str, why: str) -> Waiting:
+        known = next((each.since for each in self._waiting if (each.feed, each.name) == (feed, name)), "")
+        return Waiting(feed, name, known or now(), why)
 
     def _why_not(self, file: Dropped, quiet_s: float) -> str:
         """What is waited for; "" where the file is to be taken, whole or not."""

@@ -27,6 +27,7 @@ _TRAILER: Final = re.compile(
     rb"[\r\n]\s*\"?#(TRAILER\"?[,;\t|: ]+\"?[0-9]+\"?[,;\t| ]*|EOF\|[0-9]+\|?)\s*$", re.IGNORECASE
 )
 _BLOCK: Final = 1 << 20
+_MOST_STRAYS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,21 @@ def dropped(data: Path, feeds: Sequence[str]) -> Iterator[Dropped]:
                     if stat.S_ISREG(status.st_mode):
                         found.append(Dropped(feed, path, (status.st_ino, status.st_size, status.st_mtime_ns)))
         yield from sorted(found, key=lambda each: (each.seen[2], each.path.name))
+
+
+def strays(data: Path, feeds: Sequence[str]) -> list[tuple[str, str, str]]:
+    """Folder and name of files that nobody takes, and why: beside the folders of the feeds (folder ""), or in one of no feed."""
+    found: list[tuple[str, str, str]] = []
+    with contextlib.suppress(OSError):
+        for path in sorted((data / DROP).iterdir()):
+            if path.name in feeds or path.name.startswith("."):
+                continue
+            if path.is_dir() and not path.is_symlink():
+                why = f"there is no feed {path.name!r}: nobody takes it from there"
+                found += [(path.name, each.name, why) for each in sorted(path.iterdir()) if each.is_file()]
+            else:
+                found.append(("", path.name, "it is in no feed's folder: nobody takes it from there"))
+    return found[:_MOST_STRAYS]
 
 
 def missing(path: Path) -> str:

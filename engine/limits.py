@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from engine.inventory import Inventory
 from engine.locate_desk import LocateDesk
 from engine.locates import sequence_of
-from engine.model import SYMBOL_BYTES, Decided, Market, Namespace
+from engine.model import Decided, Market, Namespace
 from engine.orders import LOCATES_OF, OrderRequest, Side
 from engine.parties import Parties
 from engine.rule_model import Role, Scope
@@ -47,8 +47,10 @@ class InventoryLimits:
         self._symbols = Symbols(tables.array["symbols"])
         self._playing: tuple[Compiled | None, dict[tuple[Scope, Side], int]] = (None, {})
         """Which calculation is a limit, by these rules."""
-        self._units: tuple[int, dict[tuple[str, int], str | None]] = (-1, {})
-        """Units of books by market, as of a state of the reference data."""
+        self._units: dict[tuple[str, int], str | None] = {}
+        self._owners: dict[str, str] = {}
+        """Units of books by market, and whose books are, as of a state of the reference data."""
+        self._reference = -1
 
     def security_id(self, code: str) -> int:
         return self._inventory.security_id(code)
@@ -61,17 +63,28 @@ class InventoryLimits:
 
     def unit_of(self, book: str, security: int) -> str | None:
         """The aggregation unit of a book in the security's market; None where the book is unknown or has none."""
-        reference, market = self._inventory.reference, self._inventory.market_index(security)
-        if reference != self._units[0] or len(self._units[1]) > _MOST_UNITS:
-            self._units = reference, {}
-        units = self._units[1]
-        if (book, market) not in units:
-            units[book, market] = self._unit(book, market)
-        return units[book, market]
+        self._renew()
+        place = book, self._inventory.market_index(security)
+        if place not in self._units:
+            self._units[place] = self._unit(*place)
+        return self._units[place]
+
+    def owner_of(self, book: str) -> str:
+        """The client whose book it is; empty for one of the firm's own, or none at all."""
+        self._renew()
+        if book not in self._owners:
+            self._owners[book] = self._owner(book)
+        return self._owners[book]
+
+    def _renew(self) -> None:
+        if self._inventory.reference != self._reference or len(self._units) > _MOST_UNITS:
+            self._reference, self._units, self._owners = self._inventory.reference, {}, {}
+
+    def _owner(self, book: str) -> str:
+        number = self._symbols.find_one(Namespace.BOOK, book)
+        return bytes(self._tables.array["book"]["client"][number]).decode() if number else ""
 
     def _unit(self, book: str, market: int) -> str | None:
-        if len(book.encode()) > SYMBOL_BYTES:
-            return None
         array, number = self._tables.array, self._symbols.find_one(Namespace.BOOK, book)
         if not number:
             return None

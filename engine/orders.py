@@ -60,7 +60,10 @@ class OrderRequest(Named, frozen=True, kw_only=True, forbid_unknown_fields=True)
     order: Annotated[Name, Meta(min_length=1, description="The order's id; the same id twice gets the first answer.")]
     client: Annotated[Name, Meta(min_length=1, description="Whose limit it takes.")]
     book: Annotated[
-        Code, Meta(description="The book it is sold from; the book's aggregation unit in the market has a limit, too.")
+        Code,
+        Meta(
+            description="The book it is sold from: the client's or the firm's. Its aggregation unit has a limit, too."
+        ),
     ]
     side: Annotated[Side, Meta(description="long: stock that is held; short: stock that is not.")]
     quantity: Quantity

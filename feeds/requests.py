@@ -21,6 +21,7 @@ from engine.orders import OrderRequest
 from engine.symbols import Symbols
 from feeds.master_door import Door
 from feeds.quarantine import Decoded, Origin, Reason, Unreadable
+from feeds.said_twice import said_twice
 
 T = TypeVar("T")
 Id = Annotated[str, Meta(min_length=1, max_length=100, pattern="^[!-~]+$")] | UnsetType
@@ -116,7 +117,10 @@ def _decoded(value: bytes, decoders: _Decoders) -> Any:
     command = _WHICH.decode(value).command
     if command not in decoders:
         raise msgspec.ValidationError(f"Expected a command of {', '.join(decoders)}, got {command!r} - at `$.command`")
-    return decoders[command].decode(value)
+    decoded = decoders[command].decode(value)
+    for path in said_twice(value):
+        raise msgspec.ValidationError(f"Said more than once - at `$.{'.'.join(map(str, path))}`")
+    return decoded
 
 
 def locate_command(value: bytes) -> LocateCommand:

@@ -71,8 +71,6 @@ class LocateAnswer(Struct, frozen=True, kw_only=True):
     used: Annotated[int, Meta(description="Approved shares sold by orders.")]
     remaining: Annotated[int, Meta(description="Approved shares that may still be sold: 0 once it has ended.")]
     decision: DecisionAnswer
-    pool_before: Annotated[int, Meta(description="Left for locates before the decision; may be negative.")]
-    pool_after: Shares
     rate: Annotated[float | None, Meta(description="Borrow fee, percent a year; null where unknown.")]
     fee: Annotated[
         float | None,
@@ -111,7 +109,9 @@ class QuoteAnswer(Struct, frozen=True, kw_only=True):
     requested: Shares
     approved: Shares
     decrement: Annotated[int, Meta(description="Shares that it would hold from the pool.")]
-    pool: Annotated[int, Meta(description="Left for locates now; may be negative.")]
+    pool: Annotated[
+        int | None, Meta(description="Left for locates now; may be negative. Null to a token for some clients only.")
+    ]
     decision: DecisionAnswer
     rate: Annotated[float | None, Meta(description="Borrow fee, percent a year; null where unknown.")]
     fee: Annotated[float | None, Meta(description="A day, in `currency`; null where unknown.")]
@@ -152,8 +152,8 @@ class EvidenceAnswer(Struct, frozen=True, kw_only=True):
     ratio_basis_points: int
     market: str
     temperature: str
-    pool_before: int
-    pool_after: int
+    pool_before: Annotated[int, Meta(description="Left for locates before the decision; may be negative.")]
+    pool_after: Shares
     terms: Annotated[dict[str, int], Meta(description="Every term on the settlement day, before the decision.")]
     as_of: dt.datetime | None
     subject: Annotated[
@@ -281,8 +281,6 @@ def locate_answer(locate: Locate) -> LocateAnswer:
         used=locate.used,
         remaining=locate.remaining,
         decision=_decision(locate.rule, locate.decided_by or RULES),
-        pool_before=locate.pool_before,
-        pool_after=locate.pool_after,
         rate=percent(locate.fee),
         fee=money(locate.cost),
         currency=locate.currency,
@@ -307,7 +305,9 @@ def locate_answer(locate: Locate) -> LocateAnswer:
     )
 
 
-def quote_answer(request: LocateRequest, asked_as: str, outcome: Outcome, now_ns: int) -> QuoteAnswer:
+def quote_answer(
+    request: LocateRequest, asked_as: str, outcome: Outcome, now_ns: int, *, with_pool: bool
+) -> QuoteAnswer:
     """What a program is told of what would be decided."""
     evidence = outcome.evidence
     return QuoteAnswer(
@@ -320,7 +320,7 @@ def quote_answer(request: LocateRequest, asked_as: str, outcome: Outcome, now_ns
         requested=request.quantity,
         approved=outcome.approved,
         decrement=outcome.decrement,
-        pool=evidence.pool_before,
+        pool=evidence.pool_before if with_pool else None,
         decision=_decision(evidence.decision_rule, evidence.decided_by),
         rate=percent(outcome.rate),
         fee=money(outcome.cost),

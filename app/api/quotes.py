@@ -28,7 +28,10 @@ class Quotes(Base):
         decisions = self.context.decisions
         quoted = await decisions.quote(asked, single=single)
         now_ns = decisions.clock()
-        answers = [quote_answer(line.request, line.asked_as, outcome, now_ns) for line, outcome in quoted]
+        with_pool = self.identity.clients is None  # it is everybody's
+        answers = [
+            quote_answer(line.request, line.asked_as, outcome, now_ns, with_pool=with_pool) for line, outcome in quoted
+        ]
         self.answer(_JSON.encode(answers[0] if single else answers))
 
 

@@ -1,6 +1,5 @@
 """Bodies of requests -> typed lines, or a problem that names every field that is wrong."""
 
-import json
 from functools import cache
 from typing import Annotated, Any, Final, Literal, TypeVar
 
@@ -9,6 +8,7 @@ from msgspec import Meta, Struct
 
 from app.api.problems import Fault, ProblemError, pointer
 from engine.locates import Name, Quantity, Remark
+from feeds.said_twice import said_twice
 
 T = TypeVar("T", bound=Struct)
 
@@ -115,36 +115,13 @@ def typed(body: bytes, kind: type[T]) -> T:
 
 
 def _refuse_repeated(body: bytes) -> None:
-    """A field that is said twice in one object means whatever its reader takes it for: it is refused. Raises `ProblemError`.
-
-    Different names are never more than names, nor names more than colons: where there are as many, all is said once.
-    """
-    value = msgspec.json.decode(body)
-    lines = value if isinstance(value, list) else [value]
-    if sum(map(len, lines)) == body.count(b":"):
-        return
-    faults: list[Fault] = []
+    """Raises `ProblemError` for a field that is said twice in one object."""
     try:
-        _repeated(json.loads(body, object_pairs_hook=_Said, parse_int=str, parse_float=str), (), faults)
+        repeated = said_twice(body)
     except RecursionError as error:
         raise ProblemError(400, "malformed", str(error)) from error
-    if faults:
-        raise _invalid(faults)
-
-
-class _Said(list[tuple[str, Any]]):
-    """An object's names and values as they were written."""
-
-
-def _repeated(value: Any, at: tuple[str | int, ...], faults: list[Fault]) -> None:
-    """`at`: where `value` stands."""
-    said = value if isinstance(value, _Said) else list(enumerate(value)) if isinstance(value, list) else []
-    seen: set[str | int] = set()
-    for name, inner in said:
-        if name in seen:
-            faults.append(Fault("Said more than once", pointer=pointer(*at, name)))
-        seen.add(name)
-        _repeated(inner, (*at, name), faults)
+    if repeated:
+        raise _invalid([Fault("Said more than once", pointer=pointer(*path)) for path in repeated])
 
 
 def _problem(body: bytes, kind: type[Struct], error: Exception) -> ProblemError:

@@ -25,8 +25,9 @@ from engine.tables import Tables
 
 BOOKS: Final = 200
 HOUSE: Final = "HOUSE"
-HOUSE_BOOK, HOUSE_UNIT = "B1", "UNIT1"
-"""Where the positions are: the only book of its client and of its unit. Each of the others, B2.., is of a client, C2.."""
+HOUSE_BOOK, FIRM_BOOK, HOUSE_UNIT = "B1", f"B{BOOKS}", "UNIT1"
+"""Where the positions are: the only book of its client, and with the firm's own of its unit. Each of the others, B2.., is of a
+client, C2.."""
 _STEP_S: Final = 0.01
 _CYCLE: Final = 1 << 16
 
@@ -63,7 +64,8 @@ def _feed(ring: Ring, rate: int, held: tuple[int, int], securities: int, today: 
     books: Any = _named(BOOK, "B", BOOKS)
     books["client"] = np.char.replace(books["code"], b"B", b"C")
     books["entity"], books["aggregation_unit"] = "E1", "UNITS"
-    books["client"][0], books["aggregation_unit"][0] = HOUSE, HOUSE_UNIT
+    books["client"][0], books["client"][-1] = HOUSE, ""
+    books["aggregation_unit"][[0, -1]] = HOUSE_UNIT
     whole = _push(ring, Message.SECURITIES, records)
     whole = whole and _push(ring, Message.BOOKS, books)
     whole = whole and _push(ring, Message.DEPOTS, _named(NAMED, "D", 1))

@@ -99,16 +99,16 @@ def _pid(service: running.Service) -> int:
 
 def _wait_for_spare(service: running.Service) -> None:
     """Until a spare of the page process has done what it does ahead. Raises `RuntimeError` where none comes."""
-    deadline, spent_s = time.monotonic() + _PATIENCE_S, -1.0
+    deadline, spent_s = time.monotonic() + _PATIENCE_S, dict[int, float]()
     while time.monotonic() < deadline:
         time.sleep(1.0)
+        serving = _pid(service)  # which was a spare itself, once
         for child in psutil.Process(service.process.pid).children(recursive=True):
-            line = child.cmdline()
-            if line[-2:] == ["pages", SPARE]:
+            if child.pid != serving and child.cmdline()[-2:] == ["pages", SPARE]:
                 now_s = sum(child.cpu_times()[:2])
-                if now_s == spent_s and now_s > 0:
+                if now_s == spent_s.get(child.pid):
                     return  # it has come to rest
-                spent_s = now_s
+                spent_s[child.pid] = now_s
     raise RuntimeError("no spare of the page process")
 
 

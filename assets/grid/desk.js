@@ -1,17 +1,18 @@
 // One page's table: its socket, its view, and what stands around the grid.
 
 import { column, treeColumn } from "./columns.js";
-import { sound as soundCondition } from "./filter_panel.js";
-import { KEYS, placeOf, samePlace } from "./drill.js";
+import { DrillLink } from "./drill_link.js";
+import { placeOf, samePlace } from "./drill.js";
 import { CHANGES, decode, TOTALS, viewOf } from "./frames.js";
 import * as layouts from "./layout.js";
 import { LiveGrid } from "./live_grid.js";
 import { measures } from "./measures.js";
+import { keepPossible } from "./possible.js";
 import { freshTicket, reloadWhenServed } from "./pages.js";
 import { readRows } from "./reader.js";
 import { Requests } from "./requests.js";
 import { GridSocket } from "./socket.js";
-import { judge, StatusChip } from "./status.js";
+import { judge, StatusChip, whyEmpty } from "./status.js";
 import { Strip } from "./strip.js";
 import * as viewState from "./state.js";
 import { TABLES } from "./tables.js";
@@ -40,7 +41,6 @@ export class Desk {
     this.everConnected = false;
     this.total = null;
     this.matching = null;
-    this.model = null;
     /** Whether the address says nothing: the page opens with the view that a person has chosen for it. */
     this.bare = window.location.search === "";
     this.#readState();
@@ -65,6 +65,7 @@ export class Desk {
 
   #furnish() {
     const { parts, state } = this;
+    this.drill = new DrillLink(state, { onMoved: (step) => this.#write(step), onSelected: (code) => this.select(code) });
     this.tools = new Tools(this);
     this.grid = new LiveGrid(parts.grid, this.table, {
       onWindow: (first, count) => this.socket.send({ t: "window", v: this.view, first, count }),
@@ -77,7 +78,7 @@ export class Desk {
     this.strip = new Strip(parts.strip);
     this.chip = new StatusChip(parts.status, document.title);
     this.grid.select(state.selected, state.row);
-    this.#showSelection();
+    this.drill.show();
     setInterval(() => this.#judge(), 250);
     this.#judge();
     document.addEventListener("keydown", (event) => event.key === "Escape" && !event.defaultPrevented && this.#escape(event));
@@ -85,15 +86,11 @@ export class Desk {
       event.preventDefault();
       this.select(event.detail.code);
     });
-    document.addEventListener("ims-picture", (event) => this.#picture(event.detail));
     window.addEventListener("popstate", () => this.#restore());
     window.addEventListener("pagehide", () => this.#write());
   }
 
-  /**
-   * Show the drill-down of a security, at one of its rows where the table has rows of its own, and at the number of a column; ""
-   * closes it.
-   */
+  /** Show the drill-down of a security, at a row where the table has rows of its own, at the number of a column; "" closes it. */
   select(code, id = 0, of = "") {
     if (!this.config.opens) return;
     const { state } = this;
@@ -104,21 +101,8 @@ export class Desk {
     Object.assign(state, { selected: code, row, place });
     this.#write(true);
     this.grid.select(code, row);
-    this.#showSelection();
+    this.drill.show();
     document.dispatchEvent(new CustomEvent("ims-picked", { detail: { code } }));
-  }
-
-  /** The drill-down is somewhere else: where a person went, the button back leads away again. */
-  #moved(place) {
-    if (!this.state.selected || samePlace(place, this.state.place)) return;
-    this.state.place = Object.fromEntries(KEYS.map((name) => [name, place[name] ?? ""]));
-    this.#write(place.step === "1");
-  }
-
-  #picture({ chart, title }) {
-    const { selected, place } = this.state;
-    const subtitle = [selected, place.num, place.day && `SD${place.day}`].filter(Boolean).join(" · ");
-    import("../charts/bokeh.js").then(({ saveBokeh }) => saveBokeh({ chart, title, subtitle }));
   }
 
   setTheme(name) {
@@ -126,38 +110,28 @@ export class Desk {
     document.documentElement.dataset.theme = name;
     localStorage.setItem("ims-theme", name);
     this.#write();
-    if (this.model) this.model.theme = name;
+    this.drill.theme(name);
   }
 
-  /** Tie the desk to its Panel component, whose Python side makes the drill-down. */
+  /** The Panel component that makes the drill-down; null without one. */
+  get model() {
+    return this.drill.model;
+  }
+
+  /** Tie the desk to its Panel component. */
   attach(model) {
-    this.model = model;
-    model.theme = document.documentElement.dataset.theme;
-    model.row = this.state.row;
-    model.place = { ...this.state.place, sec: this.state.selected };
-    model.selected = this.state.selected;
-    model.on("place", () => this.#moved(model.place));
-    model.on("selected", () => model.selected !== this.state.selected && this.select(model.selected));
+    this.drill.attach(model);
   }
 
   /** The session is gone, and with it the drill-down: load the page anew, unless it has hardly begun. */
   detach() {
-    this.model = null;
+    this.drill.model = null;
     if (performance.now() > RELOAD_AFTER_MS) this.#reload();
   }
 
   #reload() {
     this.#write();
     reloadWhenServed();
-  }
-
-  #showSelection() {
-    const { selected, row, place } = this.state;
-    document.documentElement.dataset.detail = selected ? "open" : "closed";
-    if (!this.model) return;
-    if (this.model.row !== row) this.model.row = row;
-    if (!samePlace(this.model.place, place)) this.model.place = { ...place, sec: selected };
-    if (this.model.selected !== selected) this.model.selected = selected;
   }
 
   #escape(event) {
@@ -258,7 +232,7 @@ export class Desk {
     this.#write(push);
     this.tools.renew();
     if (this.columns.length === 0) return;
-    this.#sound();
+    keepPossible(this.state, this.columns, this.table);
     this.grid.restart();
     this.arrange();
     this.ask();
@@ -296,10 +270,10 @@ export class Desk {
     if (this.own) layouts.keep(this.config.table, this.state.layout);
     this.tools.renew();
     this.grid.select(this.state.selected, this.state.row);
-    this.#showSelection();
+    this.drill.show();
     if (this.state.theme) document.documentElement.dataset.theme = this.state.theme;
     if (this.columns.length === 0) return;
-    this.#sound();
+    keepPossible(this.state, this.columns, this.table);
     this.grid.restart(window.history.state?.place);
     this.arrange();
     this.ask();
@@ -363,24 +337,12 @@ export class Desk {
     if (told === this.told) return;
     this.told = told;
     this.columns = columns.map(column);
-    this.#sound();
+    keepPossible(this.state, this.columns, this.table);
     this.#write();
     this.tools.offer(this.columns);
     this.arrange();
     this.grid.resume(window.history.state?.place);
     this.ask();
-  }
-
-  /** What cannot be of the columns there are is left out. */
-  #sound() {
-    const { state } = this;
-    const kinds = new Map(this.columns.map(({ id, kind }) => [id, kind]));
-    const isText = (id) => kinds.get(id) === "text";
-    state.where = state.where.filter((each) => kinds.has(each.column) && soundCondition(each, kinds.get(each.column)));
-    state.groups = [...new Set(state.groups.filter(isText))];
-    state.changedToday &&= this.table.today;
-    if (!isText(state.pivot) || !this.grouped || state.groups.includes(state.pivot)) state.pivot = "";
-    if (!state.pivot) state.sort = state.sort.filter(([id]) => kinds.has(id) || (id === "rows" && this.grouped));
   }
 
   #shaped(message) {
@@ -430,14 +392,7 @@ export class Desk {
   // words in the middle of an empty grid
   #say() {
     const { message } = this.parts;
-    let text = "";
-    if (!this.total) {
-      if (this.verdict.name === "disconnected") text = "No connection to the server; trying again";
-      else if (this.refused) text = this.refused;
-      else if (this.verdict.name === "live" && this.total === 0) text = `No ${this.table.one} matches the filter`;
-      else if (this.verdict.name === "starting") text = "Starting: waiting for the first data";
-      else if (this.verdict.name !== "live") text = "No data yet";
-    }
+    const text = this.total ? "" : whyEmpty(this.verdict.name, this.refused, this.total === 0 ? this.table.one : "");
     if (message.textContent !== text) message.textContent = text;
     message.hidden = text === "";
   }

@@ -5,6 +5,15 @@ import { make } from "./dom.js";
 
 const SILENT_MS = 2500;
 
+/** Words in the middle of an empty grid. `verdict`: the chip's name; `none`: what there is none of that matches, "" where that is not known. */
+export function whyEmpty(verdict, refused, none) {
+  if (verdict === "disconnected") return "No connection to the server; trying again";
+  if (refused) return refused;
+  if (verdict === "starting") return "Starting: waiting for the first data";
+  if (verdict !== "live") return "No data yet";
+  return none && `No ${none} matches the filter`;
+}
+
 /**
  * What the chip says. `link`: {connected, everConnected, silenceMs, retryMs}; `stats`: the newest stats message or null.
  * Returns {name, text, tip}; name is one of live, stale, starting, down, disconnected.

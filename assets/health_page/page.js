@@ -3,6 +3,7 @@
 import { make } from "../grid/dom.js";
 import { LATE_MS, LivePage } from "../page/live.js";
 import { feedsTable } from "./feeds_view.js";
+import { FilesView } from "./files_view.js";
 import { gapsView } from "./gaps_view.js";
 import { RecordsView } from "./records_view.js";
 import { ServiceView } from "./service_view.js";
@@ -11,7 +12,7 @@ import { count, verdict } from "./words.js";
 
 /** What a person looks at in depth does not need to move each second. */
 const DEEP_POLLS = 3;
-const TABS = [["service", "Processes and storage"], ["gaps", "Gaps"], ["parked", "Parked"], ["quarantine", "Quarantine"]];
+const TABS = [["service", "Processes and storage"], ["gaps", "Gaps"], ["parked", "Parked"], ["quarantine", "Quarantine"], ["files", "Files"]];
 
 export class HealthPage extends LivePage {
   statusPolls = 1;
@@ -21,7 +22,7 @@ export class HealthPage extends LivePage {
     super(api, parts, chip, ADDRESS);
     this.feeds = feedsTable(this);
     this.service = new ServiceView(this);
-    this.records = { parked: new RecordsView(this, "parked"), quarantine: new RecordsView(this, "quarantine") };
+    this.records = { parked: new RecordsView(this, "parked"), quarantine: new RecordsView(this, "quarantine"), files: new FilesView(this) };
     document.addEventListener("click", (event) => this.#clicked(event));
     document.addEventListener("keydown", (event) => this.#key(event));
   }
@@ -68,7 +69,7 @@ export class HealthPage extends LivePage {
     const numbers = { gaps: status.missing, parked: status.parked.records, quarantine: status.quarantine.entries };
     const tabs = TABS.map(([view, label]) => {
       const number = numbers[view];
-      return make("a", { href: ADDRESS.of({ ...state, view, feed: view === "service" ? "" : state.feed }), "data-view": view, "aria-current": view === state.view && "page" },
+      return make("a", { href: ADDRESS.of({ ...state, view, feed: view === "service" ? "" : state.feed, file: "" }), "data-view": view, "aria-current": view === state.view && "page" },
         label, number ? make("b", {}, ` ${count(number)}`) : "");
     });
     const told = tabs.map((tab) => tab.outerHTML).join("") + state.feed;

@@ -1,5 +1,5 @@
-// What is on screen, as the page's address says it. `feed` "": all of them.
+// What is on screen, as the page's address says it. `feed` "": all of them; `file`: whose report is open.
 
 import { Address } from "../page/address.js";
 
-export const ADDRESS = new Address({ view: "service", feed: "", theme: "" }, { view: ["service", "gaps", "parked", "quarantine"] });
+export const ADDRESS = new Address({ view: "service", feed: "", file: "", theme: "" }, { view: ["service", "gaps", "parked", "quarantine", "files"] });

@@ -11,6 +11,12 @@ export const STATES = {
   gap: { icon: "▲", text: "Gap" },
   down: { icon: "■", text: "DOWN" },
   open: { icon: "◐", text: "Open" },
+  waiting: { icon: "◌", text: "Waiting" },
+  checking: { icon: "◌", text: "Checking" },
+  loading: { icon: "◐", text: "Loading" },
+  loaded: { icon: "●", text: "Loaded" },
+  refused: { icon: "■", text: "REFUSED" },
+  duplicate: { icon: "○", text: "Duplicate" },
   off: { icon: "○", text: "Off" },
 };
 const WHOLE = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });

@@ -127,6 +127,18 @@ def test_a_file_without_its_end_waits_and_is_refused_when_nothing_more_comes(wor
     assert "may be cut off" in report.why
 
 
+def test_a_file_where_no_feed_looks_is_told_and_left_there(world: World) -> None:
+    lost = [world.drop("trade", "t.csv", trades(1)), world.drop(".", "u.csv", trades(2))]
+    assert world.load() == []
+    told = {(each.feed, each.name): each.why for each in world.desk.store.waiting()}
+    assert "no feed 'trade'" in told["trade", "t.csv"]
+    assert "no feed's folder" in told["", "u.csv"]
+    for path in lost:
+        path.unlink()
+    world.load()
+    assert world.desk.store.waiting() == []
+
+
 def test_a_link_is_not_followed_to_what_only_we_may_read(world: World, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere.csv"
     elsewhere.write_text(trades(1))

@@ -5,7 +5,11 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from app import feed_rules
+import msgspec
+
+from app import feed_rules, files_report
+from app.api.files import FilePage, line
+from app.files_store import FileReport, FileState, Waiting
 from app.identity import Role
 from tests.e2e.scripted_api import Answers, Refusal, Script
 
@@ -100,6 +104,12 @@ def quarantined(number: int, reason: str, detail: str, raw: str) -> dict[str, An
     return told | {"reason": reason, "detail": detail, "received_at": _ago(400), "raw": raw, "raw_bytes": len(raw)}
 
 
+def report(number: int, name: str, state: FileState = FileState.LOADED, **change: Any) -> FileReport:
+    """A batch file of trades, and how it fared."""
+    told = {"feed": "trades", "rows": 12_000, "records": 12_000, "applied": 12_000, "taken_at": _ago(600 - number)}
+    return FileReport(id=number, name=name, state=state, **(told | change))
+
+
 def good() -> dict[str, Any]:
     """A service in which nothing is wrong."""
     names = ("engine", "archive", "worker0", "worker1", "gateway", "analyst", "pages")
@@ -168,6 +178,18 @@ class Feeds(Answers):
                     raise Refusal(404, f"no feed {name}")
                 places = [{"partition": n, "applied": 1_000_000 + n} for n in range(found[0]["partitions"])]
                 return {"feed": found[0], "sources": script.sources.get(name, []), "partitions": places}
+            case ("GET", "files"):
+                chosen = [each for each in script.files if self.asked("feed") in ("", each.feed)]
+                return msgspec.to_builtins(FilePage([line(each) for each in chosen], script.waiting))
+            case ("GET", "files", number, *text):
+                return (
+                    files_report.text(self._file(number)).encode() if text else msgspec.to_builtins(self._file(number))
+                )
+            case ("POST", "files", number, "force"):
+                self.needs(Role.OPS, Role.ADMIN)
+                self._file(number).state = FileState.LOADING
+                script.done.append((f"force {number}", self.who.user, self.body))
+                return {}
             case ("GET", where):
                 chosen = [each for each in script.records[where] if self.asked("feed") in ("", each["feed"])]
                 return {"records": chosen, "next_cursor": None}
@@ -175,6 +197,13 @@ class Feeds(Answers):
                 self.needs(Role.OPS, Role.ADMIN)
                 return self._do(where, action, self.body)
         raise Refusal(404, "there is nothing here")
+
+    def _file(self, number: str) -> FileReport:
+        found = [each for each in self.script.files if str(each.id) == number]
+        if not found:
+            raise Refusal(404, f"no file {number}")
+        one: FileReport = found[0]
+        return one
 
     def _do(self, where: str, action: str, body: dict[str, Any]) -> dict[str, int]:
         script = self.script
@@ -194,6 +223,8 @@ class HealthScript(Script):
     status: dict[str, Any] = field(default_factory=good)
     sources: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     records: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: {"parked": [], "quarantine": []})
+    files: list[FileReport] = field(default_factory=list)
+    waiting: list[Waiting] = field(default_factory=list)
     done: list[tuple[str, str, Any]] = field(default_factory=list)
 
     def change(self, name: str, **change: Any) -> None:

@@ -7,11 +7,13 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from app.bench import running
+from app.files_store import FileState, Waiting
 from app.settings import Settings
+from feeds.files_faults import Fault
 from tests.e2e.desk_page import NONE, DeskPage, desk_page
 from tests.e2e.page_server import CONTRASTS
 from tests.e2e.scripted_api import serving
-from tests.e2e.scripted_health import HealthScript, good, parked, process, quarantined
+from tests.e2e.scripted_health import HealthScript, good, parked, process, quarantined, report
 
 
 @pytest.fixture
@@ -161,6 +163,54 @@ def test_the_quarantine_shows_what_came_where_and_why(api: HealthScript, person:
     expect(desk.page.locator(".raw pre")).to_have_text('{"src":"feed-9" <b>oops</b>')
     desk.picture("health-quarantine")
     assert desk.value(CONTRASTS) == []
+
+
+def test_files_are_listed_with_what_became_of_them_and_a_doubt_is_taken_by_ops(
+    api: HealthScript, person: Callable[..., DeskPage]
+) -> None:
+    doubt = Fault(0, "the book has trades of today, which this start of day would undo", "book", "B0042")
+    api.files = [
+        report(4, "late.csv", FileState.LOADING, applied=3_000),
+        report(
+            3, "sod.csv", FileState.REFUSED, feed="positions", why=doubt.detail, can_be_forced=True, faults=(doubt,)
+        ),
+        report(2, "torn.csv", FileState.REFUSED, why="line 7: quantity: no number 'x'", fault_count=31, applied=0),
+        report(1, "early.csv", remark_count=2, unknown=17),
+    ]
+    api.waiting = [Waiting("trades", "next.csv", "2026-11-20T14:30:01+00:00", "it is still being written")]
+    desk = person("olga")
+    page = desk.page
+    page.click("#tabs [data-view=files]")
+    rows = page.locator("#files tbody tr")
+    expect(rows).to_have_count(5)
+    expect(rows.nth(0)).to_contain_text("it is still being written")
+    expect(rows.nth(1).locator("progress")).to_have_attribute("value", "3000")
+    expect(rows.nth(2)).to_contain_text("■ REFUSED")
+    page.click("#files tr[data-key='2'] a")
+    expect(page.locator("#files .raw pre")).to_contain_text("line 7: quantity: no number 'x'")
+    expect(page.locator("#files .danger")).to_have_attribute("title", "More than a doubt: mend it and drop it again")
+    page.click("#files tr[data-key='3'] a")
+    expect(page.locator("#files .raw pre")).to_contain_text("which this start of day would undo")
+    assert "view=files&file=3" in page.url
+    desk.picture("health-files")
+    assert desk.value(CONTRASTS) == []
+    page.click("#files .danger")
+    page.fill("dialog textarea", "the trades were a test")
+    page.click("dialog button[type=submit]")
+    expect(rows.nth(2)).to_contain_text("◐ Loading")
+    assert api.done[-1] == ("force 3", "olga", {"comment": "the trades were a test"})
+    page.keyboard.press("Escape")
+    expect(page.locator("#files .raw")).to_be_hidden()
+    page.go_back()
+    expect(page.locator("#files .raw pre")).to_contain_text("positions/sod.csv")
+    page.locator("#feed").select_option("trades")
+    expect(rows).to_have_count(4)
+
+
+def test_where_no_file_has_come_it_says_how_one_comes(api: HealthScript, person: Callable[..., DeskPage]) -> None:
+    desk = person("tom", "?view=files")
+    expect(desk.page.locator("#files .nothing")).to_contain_text("No file has come")
+    desk.picture("health-files-none")
 
 
 def test_an_archive_that_is_behind_and_a_process_that_is_down_are_in_the_first_line(

@@ -31,6 +31,9 @@ class Limited(PlainInventory):
     def unit_of(self, book: str, security: int) -> str | None:
         return "AU1"
 
+    def owner_of(self, book: str) -> str:
+        return ""
+
     def client_left(self, security: int, client: str, request: OrderRequest, sells: Any) -> int | None:
         located = self.locates.held_of(request.security, client).get(Decided.APPROVED_SHORT_LOCATES, 0)
         return located - int(sells.get(Decided.SHORT_SELLS, 0))

@@ -45,6 +45,9 @@ class Fixed:
     def unit_of(self, book: str, security: int) -> str | None:
         return "AU1" if book.startswith("B") else None
 
+    def owner_of(self, book: str) -> str:
+        return {"B1": "", "BC2": "C2"}.get(book, "C1")
+
     def client_left(self, security: int, client: str, request: OrderRequest, sells: Any) -> int | None:
         return None if client == "nobody" else self.client[request.side] - _sold(request.side, sells)
 
@@ -98,6 +101,7 @@ def test_a_long_sale_takes_from_the_long_limit_only() -> None:
     ("other", "reason"),
     [
         ({"security": "nothing"}, OrderReason.INVALID_ORDER),
+        ({"book": "BC2"}, OrderReason.INVALID_ORDER),
         ({"book": "X"}, OrderReason.AU_LIMIT_NOT_FOUND),
         ({"client": "nobody"}, OrderReason.CLIENT_LIMIT_NOT_FOUND),
         ({"quantity": 4_001}, OrderReason.INSUFFICIENT_CLIENT_LIMIT),

@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 
 from app.bench.http_client import Connection, GoneError
-from app.bench.locate_feed import HOUSE_BOOK, HOUSE_UNIT
+from app.bench.locate_feed import FIRM_BOOK, HOUSE_UNIT
 from app.bench.services import free_port
 from app.clock import OFFSET
 from app.settings import Settings
@@ -73,7 +73,7 @@ class Client:
             "order": name,
             "security": security,
             "client": self.name,
-            "book": HOUSE_BOOK,
+            "book": FIRM_BOOK,
             "side": "short",
             "quantity": dice.randint(1, locate["approved"]),
             "locate": dice.choice(["", locate["id"]]),

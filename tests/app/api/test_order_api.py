@@ -98,6 +98,7 @@ async def test_a_short_sale_needs_a_locate_or_a_hold_of_the_client(api: Api) -> 
         ({"book": "nowhere"}, "au_limit_not_found"),
         ({"book": "NOWHERE"}, "au_limit_not_found"),
         ({"client": "nobody"}, "client_limit_not_found"),
+        ({"client": "FUND2"}, "invalid_order"),  # the book is another client's
         ({"quantity": 3_001}, "insufficient_client_limit"),
     ],
 )

@@ -57,6 +57,14 @@ async def test_who_may_only_read_changes_nothing(api: Api, roles: frozenset[Role
         assert code == 403 or (name.startswith("rules/") and code in {404, 422}), (name, code)
 
 
+async def test_a_token_for_some_clients_is_not_told_what_everybody_draws_on(api: Api) -> None:
+    token, line = _token(api, frozenset(Role), "FUND1"), {"security": "S1", "client": "FUND1", "quantity": 100}
+    quoted = await api.call("POST", "/api/v1/locates/quotes", line, token=token)
+    decided = await api.call("POST", "/api/v1/locates", line, token=token)
+    assert (quoted.code, read(quoted)["pool"], read(quoted)["approved"]) == (200, None, 100)
+    assert not [name for name in read(decided) if name.startswith("pool")]
+
+
 async def test_a_token_for_some_clients_is_let_in_only_where_clients_are_told_apart(api: Api) -> None:
     token = _token(api, frozenset(Role), "FUND1")
     let_in = {
