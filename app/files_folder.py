@@ -60,7 +60,7 @@ def dropped(data: Path, feeds: Sequence[str]) -> Iterator[Dropped]:
 
 
 def strays(data: Path, feeds: Sequence[str]) -> list[tuple[str, str, str]]:
-    """Folder and name of files that nobody takes, and why: beside the folders of the feeds (folder ""), or in one of no feed."""
+    """Folder and name of files that nobody takes, and why: beside the feeds' folders (folder ""), or in one of no feed."""
     found: list[tuple[str, str, str]] = []
     with contextlib.suppress(OSError):
         for path in sorted((data / DROP).iterdir()):

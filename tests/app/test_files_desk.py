@@ -128,6 +128,7 @@ def test_a_file_without_its_end_waits_and_is_refused_when_nothing_more_comes(wor
 
 
 def test_a_file_where_no_feed_looks_is_told_and_left_there(world: World) -> None:
+    (world.data / "drop" / "trade").mkdir()
     lost = [world.drop("trade", "t.csv", trades(1)), world.drop(".", "u.csv", trades(2))]
     assert world.load() == []
     told = {(each.feed, each.name): each.why for each in world.desk.store.waiting()}
