@@ -123,25 +123,32 @@ class _Maker:
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
+        self._reading = asyncio.Lock()
+        """Its output has one reader at a time: of two, asyncio forgets to wake one."""
         self.idle_since_s = 0.0
 
     async def made(self, job: Job) -> AsyncGenerator[tuple[Told, bytes], None]:
         """What it tells of a job."""
-        stdin, stdout = self._process.stdin, self._process.stdout
+        stdin = self._process.stdin
         assert stdin is not None, "a pipe was asked for"
-        assert stdout is not None, "the same"
         try:
             stdin.write(msgspec.json.encode(job) + b"\n")
             await stdin.drain()
             told: Told | None = None
             while not isinstance(told, (Done, Refused)):
-                (length,) = LENGTH.unpack(await stdout.readexactly(LENGTH.size))
-                told = DECODER.decode(await stdout.readexactly(length))
-                data = await stdout.readexactly(told.bytes) if isinstance(told, Written) and told.bytes else b""
+                told, data = await self._next()
                 yield told, data
         except (asyncio.IncompleteReadError, ConnectionError) as error:
             _log.error("a file could not be made", returncode=self._process.returncode)
             raise MakerDiedError("the process that made the file is gone") from error
+
+    async def _next(self) -> tuple[Told, bytes]:
+        stdout = self._process.stdout
+        assert stdout is not None, "a pipe was asked for"
+        async with self._reading:
+            (length,) = LENGTH.unpack(await stdout.readexactly(LENGTH.size))
+            told: Told = DECODER.decode(await stdout.readexactly(length))
+            return told, await stdout.readexactly(told.bytes) if isinstance(told, Written) and told.bytes else b""
 
     def kill(self) -> None:
         """End it at once."""
@@ -150,7 +157,8 @@ class _Maker:
 
     async def ended(self) -> None:
         """Wait for its end, and take what it still had to say: its pipes are closed then."""
-        await self._process.communicate()
+        async with self._reading:
+            await self._process.communicate()
 
 
 def _follow(progress: Progress, told: Told) -> None:

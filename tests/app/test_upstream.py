@@ -246,6 +246,7 @@ def _book(made: Machine) -> str:
         (b'{"command":"cancel","locate":"17"}', "locate"),
         (b'{"command":"release"}', "locate"),
         (b'{"security":"A","client":"F","quantity":1,"type":"step"}', "type"),
+        (b'{"security":"A","client":"F","quantity":1,"quantity":9}', "more than once"),
         (b"[]", "object"),
         (b"\xff", "utf-8|UTF-8|malformed"),
     ],
