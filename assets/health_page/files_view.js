@@ -37,7 +37,7 @@ export class FilesView {
       { id: "state", title: "State", cell: (file, td) => state(td, file) },
       { id: "feed", title: "Feed", cell: (file) => file.feed },
       { id: "taken", title: "Since, UTC", num: true, cell: (file) => moment(file.taken_at, page.now) },
-      { id: "done", title: "Used", tip: "How much of it the engine has used", cell: (file, td) => progress(td, file) },
+      { id: "done", title: "Used", tip: "How much of it the engine has used", num: true, cell: (file, td) => progress(td, file) },
       { id: "rows", title: "Rows", tip: "Of the file; while it is checked, so far", num: true, cell: (file, td) => some(td, file.rows, "") },
       { id: "faults", title: "Wrong", tip: "Rows that cannot be used: none of the file is", num: true, cell: (file, td) => some(td, file.faults, "bad") },
       { id: "remarks", title: "Remarks", num: true, cell: (file, td) => some(td, file.remarks, "warn") },
