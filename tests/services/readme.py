@@ -9,8 +9,10 @@ Before the first service block a service with its defaults runs. The ports of th
 data folder `.ims` are replaced by ones of the test, which has its own instance too.
 """
 
+import contextlib
 import os
 import re
+import signal
 import subprocess
 import sys
 import urllib.error
@@ -33,7 +35,7 @@ ELSEWHERE: Final = {
     "make lock": "it asks a package index",
     "make bench": "tests/bench",
 }
-LONGEST_S: Final = 120
+LONGEST_S: Final = 300
 _BLOCK: Final = re.compile(r"^```(?:sh|bash|shell|console)\b[ \t]*([^\n]*)\n(.*?)^```[ \t]*$", re.MULTILINE | re.DOTALL)
 
 
@@ -88,7 +90,7 @@ class Reader:
         if self._service is None:
             self._serve(DEFAULT_SERVICE)
         command = ["bash", "-euo", "pipefail", "-c", self.translate(block.text)]
-        done = subprocess.run(
+        with subprocess.Popen(
             command,
             cwd=CHECKOUT,
             env=self.environment,
@@ -96,11 +98,15 @@ class Reader:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=LONGEST_S,
-            check=False,
-        )
-        assert done.returncode == 0, f"README.md line {block.line} ended with {done.returncode}:\n{done.stdout}"
-        return done.stdout
+            start_new_session=True,
+        ) as shell:
+            try:
+                printed, _ = shell.communicate(timeout=LONGEST_S)
+            finally:
+                with contextlib.suppress(ProcessLookupError):  # what the shell began would keep its output open
+                    os.killpg(shell.pid, signal.SIGKILL)
+        assert shell.returncode == 0, f"README.md line {block.line} ended with {shell.returncode}:\n{printed}"
+        return printed
 
     def translate(self, text: str) -> str:
         """The text with the page's ports and data folder replaced by the reader's own."""
