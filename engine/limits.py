@@ -81,8 +81,9 @@ class InventoryLimits:
             self._reference, self._units, self._owners = self._inventory.reference, {}, {}
 
     def _owner(self, book: str) -> str:
-        number = self._symbols.find_one(Namespace.BOOK, book)
-        return bytes(self._tables.array["book"]["client"][number]).decode() if number else ""
+        record = self._tables.array["book"][self._symbols.find_one(Namespace.BOOK, book)]
+        own = record["client"] == record["entity"]  # the firm's entity stands for a client where there is none
+        return "" if own else bytes(record["client"]).decode()
 
     def _unit(self, book: str, market: int) -> str | None:
         array, number = self._tables.array, self._symbols.find_one(Namespace.BOOK, book)

@@ -21,9 +21,10 @@ from tests.engine.machines import events
 def _prepare(made: Machine) -> None:
     """Book 1: FUND1's in AU1, which holds 5,000 long and has borrowed 25,000 of S1."""
     fill(made)
-    books = np.zeros(2, BOOK)
+    books = np.zeros(3, BOOK)
     books[0] = (made.tables.array["book"][1]["code"], b"FUND1", b"ENTITY", b"AU1")
     books[1] = (b"NOWHERE", b"FUND2", b"ENTITY", b"")
+    books[2] = (b"DESK", b"ENTITY", b"ENTITY", b"AU1")
     made.register(Message.BOOKS, books)
     made.apply(_held(made))
 
@@ -91,6 +92,15 @@ async def test_a_short_sale_needs_a_locate_or_a_hold_of_the_client(api: Api) -> 
     assert answers[1]["reason"] == "insufficient_client_limit"
 
 
+async def test_what_is_sold_is_in_the_clients_book_or_in_the_firms_own(api: Api) -> None:
+    asked = (_order(api, "O1", client="FUND1", book="DESK"), _order(api, "O2", client="FUND2"))
+    answers = read(await _ask(api, *asked))
+    assert [(answer["state"], answer["reason"]) for answer in answers] == [
+        ("approved", None),
+        ("rejected", "invalid_order"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("other", "reason"),
     [
@@ -98,7 +108,6 @@ async def test_a_short_sale_needs_a_locate_or_a_hold_of_the_client(api: Api) -> 
         ({"book": "nowhere"}, "au_limit_not_found"),
         ({"book": "NOWHERE"}, "au_limit_not_found"),
         ({"client": "nobody"}, "client_limit_not_found"),
-        ({"client": "FUND2"}, "invalid_order"),  # the book is another client's
         ({"quantity": 3_001}, "insufficient_client_limit"),
     ],
 )
