@@ -31,7 +31,7 @@ const LOOKS = {
   market: { width: 40 },
   country: { width: 60 },
   temperature: { chip: true, width: 66 },
-  currency: { muted: true, width: 40 },
+  currency: { muted: true, width: 46 },
   kind: { width: 132 },
   book: { width: 96 },
   depot: { width: 90 },
