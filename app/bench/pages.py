@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 FIRST_DATA: Final = '#grid[data-view="shown"] [role=gridcell][data-id], main > [data-state="ready"]'
 """A grid has rows; a page of text and tables has had its first answer."""
-_PATIENCE_MS: Final = 60_000
-_PATIENCE_S: Final = 60.0
+_PATIENCE_MS: Final = 180_000
+_PATIENCE_S: Final = 180.0
 _VIEW: Final = "/inventory?sort=name%3Adesc&t=GC"
 _DOWN_PX: Final = 4_400
 _SCROLLED: Final = "document.querySelector('#grid .scroll').scrollTop"

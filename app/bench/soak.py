@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _READINGS: Final = 10
 _OTHERS_EVERY: Final = 10
-_PATIENCE_MS: Final = 60_000
+_PATIENCE_MS: Final = 180_000
 _MB: Final = 1024 * 1024
 _SERVERS: Final = ("pages", "gateway", "engine")
 _COLUMNS: Final = ("name", "price", "market", "fee")

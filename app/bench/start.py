@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 ROW: Final = "[role=gridcell][data-id]"
-_PATIENCE_MS: Final = 60_000
+_PATIENCE_MS: Final = 180_000
 
 
 def add(parser: argparse.ArgumentParser) -> None:

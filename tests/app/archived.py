@@ -99,7 +99,7 @@ def _know(machine: Machine) -> None:
     machine.register(Message.SOURCES, named(NAMED, "s", 2))
 
 
-def until(holds: Callable[[], bool], patience_s: float = 60.0) -> None:
+def until(holds: Callable[[], bool], patience_s: float = 180.0) -> None:
     """Wait for another process."""
     deadline = time.monotonic() + patience_s
     while not holds():

@@ -16,7 +16,7 @@ from app.bench.services import free_port
 from app.settings import Settings
 from tests.engine.machines import machine
 
-PATIENCE_S = 60
+PATIENCE_S = 180
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from engine.rule_model import Role
 from engine.tables import Reader, SegmentMissingError, Word
 
 T = TypeVar("T")
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
 
 
 @pytest.fixture(scope="module")

@@ -84,7 +84,7 @@ async def test_a_process_that_dies_is_followed_by_its_spare(
     engine = next(child for child in service.children if child.name == name)
     await service.start()
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             while engine.spare is None:  # noqa: ASYNC110  another process has no event
                 await asyncio.sleep(0.01)
             first, spare = engine.process, engine.spare
@@ -104,7 +104,7 @@ async def test_nobody_waits_for_who_comes_later_and_it_is_started_again_ready_or
     service = _Supervisor(Settings(data=str(tmp_path), workers=0))
     service.faces = []
     (archive,) = service.archive
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         await service.start()
         try:
             assert not archive.serves
@@ -121,7 +121,7 @@ async def test_nobody_waits_for_who_comes_later_and_it_is_started_again_ready_or
 async def test_the_worker_of_a_dead_engine_is_not_asked_to_stop_and_another_takes_its_place(tmp_path: Path) -> None:
     service = _Supervisor(Settings(data=str(tmp_path), kafka="nowhere:9092", workers=1, archive=False))
     service.faces = []
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         await service.start()
         try:
             engine, worker = service.engine.process, service.workers[0].process

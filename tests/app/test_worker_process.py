@@ -17,7 +17,7 @@ from engine.tables import Word
 from feeds.simulator_kafka import Producer
 from tests.feeds.desk import Desk, until
 
-PATIENCE_S = 60
+PATIENCE_S = 180
 
 
 @contextlib.asynccontextmanager

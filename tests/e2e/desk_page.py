@@ -24,9 +24,9 @@ class DeskPage:
         self.page = page
         self.errors: list[str] = []
         self.requests: list[str] = []
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(180_000)
         expect.set_options(
-            timeout=60_000
+            timeout=180_000
         )  # longer than any interval at which a page asks again, and than a crowded machine takes
         page.on("console", self._said)
         page.on("pageerror", lambda error: self.errors.append(str(error)))

@@ -18,7 +18,7 @@ from tests.e2e.desk_page import NONE, DeskPage, desk_page, number
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[running.Service]:
-    with running.service("--securities", "1500", "--rate", "1500") as started:
+    with running.service("--securities", "1500", "--rate", "500") as started:
         started.wait_ready()
         yield started
 

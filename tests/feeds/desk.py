@@ -93,7 +93,7 @@ class Desk:
         return np.stack([rows["key"][order].astype(np.int64), rows["td"][order], rows["sd"][order]])
 
 
-async def until(done: Callable[[], bool], what: str, patience_s: float = 90.0) -> None:
+async def until(done: Callable[[], bool], what: str, patience_s: float = 180.0) -> None:
     """Wait for a condition."""
     deadline = time.monotonic() + patience_s
     while not done():

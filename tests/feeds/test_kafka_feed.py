@@ -336,7 +336,7 @@ async def test_silent_brokers_a_full_ring_and_a_topic_that_waits_for_another_are
         feed, watching = _watching(desk, _LostClient(silent=True), monkeypatch)
         feed.watch.polls += 1
         with pytest.raises(kafka_watch.AnewError):
-            await asyncio.wait_for(watching, 30)
+            await asyncio.wait_for(watching, 120)
 
 
 async def test_lag_is_told_by_feed_and_a_topic_that_comes_is_seen(

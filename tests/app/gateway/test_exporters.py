@@ -11,7 +11,7 @@ from app.gateway.messages import Filter
 from engine.tables import Tables
 from engine.views import INVENTORY
 
-_PATIENCE_S = 60.0
+_PATIENCE_S = 180.0
 
 
 def _job(tables: Tables) -> Job:

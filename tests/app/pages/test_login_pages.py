@@ -220,9 +220,9 @@ async def test_a_websocket_without_a_login_is_refused_even_with_a_pages_own_toke
 @pytest.mark.parametrize("path", ["/rules", "/inventory"])
 async def test_a_websocket_ends_when_its_login_does(ann: Browser, path: str) -> None:
     socket = await _websocket(ann, ann.cookies, path)
-    assert await asyncio.wait_for(socket.read_message(), 10) is not None
+    assert await asyncio.wait_for(socket.read_message(), 120) is not None
     await asyncio.to_thread(ann.ask, "/logout", {})
-    while await asyncio.wait_for(socket.read_message(), 30) is not None:
+    while await asyncio.wait_for(socket.read_message(), 120) is not None:
         pass
     assert socket.close_code == 1008
 
