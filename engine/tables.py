@@ -286,14 +286,19 @@ class Tables:
         return self._writing
 
     def read(self, copy: Callable[[], T], patience_s: float = 2.0) -> T:
-        """What `copy` returns, all of one epoch. It must copy, and may run more than once. Raises `TornReadError`."""
-        deadline = time.monotonic() + patience_s
+        """What `copy` returns, all of one epoch. It must copy, and may run more than once. Raises `TornReadError`.
+
+        Patience begins after the first copy, which may have compiled what the next ones use.
+        """
+        deadline, first = time.monotonic() + patience_s, True
         while True:
             before = int(self.state[Word.EPOCH])
             if before % 2 == 0:
                 result = copy()
                 if int(self.state[Word.EPOCH]) == before:
                     return result
+                if first:
+                    deadline, first = time.monotonic() + patience_s, False
             else:
                 time.sleep(0.0001)
             if time.monotonic() > deadline:

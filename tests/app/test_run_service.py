@@ -113,6 +113,7 @@ def test_a_locate_survives_kill_9_of_the_engine_and_the_same_key_gets_the_same_a
     _until(lambda: _get(f"{service.api}/health/ready") == 200)
     first = _post(service, "k1", body)
     granted = _until(lambda: _granted(service, first["id"]))
+    assert granted is not None
     generation = Reader(f"{_instance(service)}.tables").tables().generation
     os.kill(_children(service)["engine"], signal.SIGKILL)
     _until(lambda: Reader(f"{_instance(service)}.tables").tables().generation != generation)

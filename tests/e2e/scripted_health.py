@@ -106,7 +106,8 @@ def quarantined(number: int, reason: str, detail: str, raw: str) -> dict[str, An
 
 def report(number: int, name: str, state: FileState = FileState.LOADED, **change: Any) -> FileReport:
     """A batch file of trades, and how it fared."""
-    told = {"feed": "trades", "rows": 12_000, "records": 12_000, "applied": 12_000, "taken_at": _ago(600 - number)}
+    told: dict[str, Any] = {"feed": "trades", "taken_at": _ago(600 - number)}
+    told |= dict.fromkeys(("rows", "records", "applied"), 12_000)
     return FileReport(id=number, name=name, state=state, **(told | change))
 
 

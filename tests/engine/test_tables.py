@@ -5,6 +5,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +112,22 @@ def test_a_reader_never_sees_half_a_batch(instance: str) -> None:
         done.set()
         watching.join()
         assert sums <= {0, 5_000}
+
+
+def test_a_first_copy_that_takes_long_does_not_use_up_the_patience(instance: str) -> None:
+    with machine(instance) as made:
+        copies = 0
+
+        def copy() -> int:
+            nonlocal copies
+            copies += 1
+            if copies == 1:  # as if it compiled, while the writer goes on
+                time.sleep(0.05)
+                with made.tables.writing():
+                    pass
+            return copies
+
+        assert made.tables.read(copy, patience_s=0.01) == 2
 
 
 def test_a_reader_gives_up_on_a_writer_that_never_rests(instance: str) -> None:
