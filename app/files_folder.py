@@ -68,7 +68,8 @@ def strays(data: Path, feeds: Sequence[str]) -> list[tuple[str, str, str]]:
                 continue
             if path.is_dir() and not path.is_symlink():
                 why = f"there is no feed {path.name!r}: nobody takes it from there"
-                found += [(path.name, each.name, why) for each in sorted(path.iterdir()) if each.is_file()]
+                with contextlib.suppress(OSError):  # what may not be looked into hides no other
+                    found += [(path.name, each.name, why) for each in sorted(path.iterdir()) if each.is_file()]
             else:
                 found.append(("", path.name, "it is in no feed's folder: nobody takes it from there"))
     return found[:_MOST_STRAYS]
