@@ -3,6 +3,7 @@
 import datetime as dt
 import os
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
 from numpy.typing import NDArray
@@ -33,9 +34,15 @@ def prepare(settings: Settings) -> None:
     rehearse(settings, f"{settings.instance}.spare.{os.getpid()}", _SPARE_SECURITIES, _SPARE_EVENTS)
 
 
-def rehearse(settings: Settings, name: str, securities: int, events: int) -> None:
+def nothing_else() -> None:
+    """See `rehearse`."""
+
+
+def rehearse(
+    settings: Settings, name: str, securities: int, events: int, also: Callable[[], None] = nothing_else
+) -> None:
     """Reference data, the start of a day, a stretch of it, a snapshot, and a machine that begins from that. `name`: of its
-    shared memory."""
+    shared memory, which is there for `also` to read."""
     markets = world.markets()
     calendar = world.calendar(markets, dt.datetime.now(dt.UTC), settings.folder / "calendars")
     days = TradingDays.of(calendar.business_day, calendar.base_date, calendar.today)
@@ -52,6 +59,7 @@ def rehearse(settings: Settings, name: str, securities: int, events: int) -> Non
         receiver.records(simulator.records(simulator.next(events, time.time_ns()), "events", "json"))
         receiver.asides(simulator, simulator.asides())
         receiver.machine.tick(time.time_ns())
+        also()
         _limit(receiver.machine)
         again = Machine(f"{name}.again", capacity, world.rule_book(), markets, calendar, generation=name)
         try:

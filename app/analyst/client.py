@@ -22,7 +22,8 @@ Past: TypeAlias = Callable[[AsOfRequest], Awaitable[bytes]]
 """`Analyst.asof`."""
 AlertTests: TypeAlias = Callable[[AlertTest], Awaitable[bytes]]
 """`Analyst.alert_test`."""
-LONGEST_S: Final = 30.0
+LONGEST_S: Final = 80.0
+"""A question waits for those before it, and on the first day of a version for kernels."""
 _TOKEN_S: Final = 60.0
 _NOT_FOUND: Final = 404
 _UNPROCESSABLE: Final = 422

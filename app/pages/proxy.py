@@ -1,5 +1,7 @@
 """Requests to programs' addresses, handed on to the engine's API so that a desk needs one port only."""
 
+from typing import Final
+
 import msgspec
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest, HTTPResponse
 from tornado.httputil import HTTPHeaders
@@ -10,7 +12,9 @@ HOP_BY_HOP = frozenset(
 )
 NOT_SENT_ON = HOP_BY_HOP | {"host", "content-length", "expect", "cookie"}
 NOT_SENT_BACK = HOP_BY_HOP | {"content-length", "server", "date"}
-TIMEOUT_S = 30.0
+CONNECT_S: Final = 30.0
+ANSWER_S: Final = 85.0
+"""Longer than the API's own patience with the analyst: its reason is better than ours."""
 
 
 class ApiProxy(RequestHandler):
@@ -30,8 +34,8 @@ class ApiProxy(RequestHandler):
             allow_nonstandard_methods=True,
             follow_redirects=False,
             decompress_response=False,
-            connect_timeout=TIMEOUT_S,
-            request_timeout=TIMEOUT_S,
+            connect_timeout=CONNECT_S,
+            request_timeout=ANSWER_S,
         )
         try:
             response = await self.client.fetch(request, raise_error=False)

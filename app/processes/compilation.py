@@ -5,10 +5,13 @@ waits for, compiles for all: the engine, which answers all the while, and the wo
 """
 
 import time
+from functools import partial
 from typing import Final
 
 import structlog
 
+from app.analyst.attachment import Attachment
+from app.analyst.impact import warm
 from app.compiled import marker
 from app.rehearsal import rehearse
 from app.settings import Settings
@@ -23,7 +26,10 @@ def main(settings: Settings) -> None:
     """Play a small day through a machine of its own; takes a minute."""
     log.info("the first start of this version: kernels are compiled, which takes a minute, once")
     began_s = time.monotonic()
-    rehearse(settings, f"{settings.instance}.compilation", _SECURITIES, _EVENTS)
+    instance = f"{settings.instance}.compilation"
+    # what the analyst is asked first, by somebody who would not wait for kernels
+    asked = partial(warm, Attachment(instance, lambda: False))
+    rehearse(settings, f"{instance}.tables", _SECURITIES, _EVENTS, asked)
     if (mark := marker()) is not None:
         mark.parent.mkdir(parents=True, exist_ok=True)
         mark.touch()

@@ -38,15 +38,18 @@ def test_the_machine_is_described() -> None:
 
 
 def test_peak_memory_counts_children() -> None:
-    """A child that fills 200 MB is seen, also after it has given them back."""
-    script = "block = bytearray(b'x' * (200 << 20)); print(len(block), flush=True); input()"
-    with measure.PeakMemory(sample_s=0.01) as alone:
-        pass
-    with measure.PeakMemory(sample_s=0.01) as peak:
-        child = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    """A child's child that fills 200 MB is seen, also after it has given them back."""
+    fills = "block = bytearray(b'x' * (200 << 20)); print(len(block), flush=True); input()"
+    starts = f"import subprocess, sys; input(); subprocess.run([sys.executable, '-c', {fills!r}], check=True)"
+    with subprocess.Popen([sys.executable, "-c", starts], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdin is not None
         assert child.stdout is not None
-        child.stdout.readline()
-        while peak.mb < alone.mb + 200:
-            assert child.poll() is None
-        child.communicate(b"\n")
-    assert peak.mb < alone.mb + 500
+        with measure.PeakMemory(child.pid, sample_s=0.01) as peak:
+            assert peak.mb < 200
+            child.stdin.write(b"\n")
+            child.stdin.flush()
+            child.stdout.readline()
+            while peak.mb < 200:
+                assert child.poll() is None
+            child.communicate(b"\n")
+    assert 200 <= peak.mb < 600  # both the text and the block were there for a moment

@@ -36,7 +36,7 @@ async def _never_answers(reader: asyncio.StreamReader, writer: asyncio.StreamWri
 @pytest.fixture(params=[_dies_before_it_answers, _dies_while_it_answers, _never_answers])
 async def address(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
     """Of the proxy before an engine that goes its way."""
-    monkeypatch.setattr(proxy, "TIMEOUT_S", 0.2)
+    monkeypatch.setattr(proxy, "ANSWER_S", 0.2)
     way: Way = request.param
     engine = await asyncio.start_server(way, "127.0.0.1")
     client = AsyncHTTPClient(force_instance=True)
