@@ -7,6 +7,7 @@ import shutil
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -61,18 +62,20 @@ def dropped(data: Path, feeds: Sequence[str]) -> Iterator[Dropped]:
 
 def strays(data: Path, feeds: Sequence[str]) -> list[tuple[str, str, str]]:
     """Folder and name of files that nobody takes, and why: beside the feeds' folders (folder ""), or in one of no feed."""
-    found: list[tuple[str, str, str]] = []
+    return list(islice(_strays(data / DROP, feeds), _MOST_STRAYS))
+
+
+def _strays(drop: Path, feeds: Sequence[str]) -> Iterator[tuple[str, str, str]]:
     with contextlib.suppress(OSError):
-        for path in sorted((data / DROP).iterdir()):
+        for path in sorted(drop.iterdir()):
             if path.name in feeds or path.name.startswith("."):
                 continue
             if path.is_dir() and not path.is_symlink():
                 why = f"there is no feed {path.name!r}: nobody takes it from there"
                 with contextlib.suppress(OSError):  # what may not be looked into hides no other
-                    found += [(path.name, each.name, why) for each in sorted(path.iterdir()) if each.is_file()]
+                    yield from ((path.name, each.name, why) for each in sorted(path.iterdir()) if each.is_file())
             else:
-                found.append(("", path.name, "it is in no feed's folder: nobody takes it from there"))
-    return found[:_MOST_STRAYS]
+                yield "", path.name, "it is in no feed's folder: nobody takes it from there"
 
 
 def missing(path: Path) -> str:

@@ -383,8 +383,6 @@ def _decided(outcome: Outcome, facts: Facts) -> dict[str, Any]:
         "rule": evidence.decision_rule,
         "approved": outcome.approved,
         "decrement": outcome.decrement,
-        "pool_before": evidence.pool_before,
-        "pool_after": evidence.pool_after,
         "as_of_ns": evidence.as_of_ns,
         "fee": outcome.rate,
         "changed_by": facts.decided_by,

@@ -210,6 +210,7 @@ class Evidence(Struct, frozen=True, kw_only=True):
     market: str
     temperature: str
     pool_before: int
+    """What was left for locates before the decision; negative where more was promised than is there."""
     pool_after: int
     terms: dict[str, int]
     """Every term of the inventory on the settlement day, before the decision."""
@@ -239,9 +240,6 @@ class Locate(Struct, frozen=True, kw_only=True):
     decrement: int
     """Held from the pool now. What was used stays held until the market's close, and a trade feed that is late with
     the sale promises nothing twice."""
-    pool_before: int
-    """What was left for locates before the decision; negative where more was promised than is there."""
-    pool_after: int
     received_ns: int
     updated_ns: int
     expires_ns: int

@@ -91,10 +91,12 @@ def test_fact_13_the_second_of_two_requests_gets_what_the_first_left(
     inventory.add("X", 1_000)
     desk = desk_of(inventory)
     first = desk.decide(request(quantity=600, allow_partial=partial), NOON_NS, CLOSE_NS).after
-    second = desk.decide(request(quantity=600, allow_partial=partial), NOON_NS, CLOSE_NS).after
+    change = desk.decide(request(quantity=600, allow_partial=partial), NOON_NS, CLOSE_NS)
+    second, evidence = change.after, change.evidence
     assert (first.state, first.approved) == (State.APPROVED, 600)
     assert (second.state, second.approved, second.reason) == (state, approved, Reason.INSUFFICIENT_INVENTORY)
-    assert (second.pool_before, second.pool_after) == (400, 400 - approved)
+    assert evidence is not None
+    assert (evidence.pool_before, evidence.pool_after) == (400, 400 - approved)
 
 
 @pytest.mark.parametrize(
@@ -119,8 +121,10 @@ def test_a_partial_approval_is_the_largest_that_fits(ratio: int, available: int)
 def test_a_pool_below_zero_counts_as_empty_and_is_shown_as_it_is() -> None:
     inventory = PlainInventory()
     inventory.add("X", -50)
-    locate = decided(desk_of(inventory), request(quantity=1)).after
-    assert (locate.state, locate.reason, locate.pool_before) == (State.REJECTED, Reason.INSUFFICIENT_INVENTORY, -50)
+    change = decided(desk_of(inventory), request(quantity=1))
+    assert (change.after.state, change.after.reason) == (State.REJECTED, Reason.INSUFFICIENT_INVENTORY)
+    assert change.evidence is not None
+    assert change.evidence.pool_before == -50
 
 
 def test_what_cannot_be_had_waits_where_asked_and_is_given_when_the_pool_grows_oldest_first() -> None:
@@ -176,8 +180,10 @@ def test_long_locates_have_a_pool_of_their_own() -> None:
     security = inventory.add("X", 1_000, firm_long=300, client_free=200)
     desk = desk_of(inventory)
     asked = request(quantity=400, type=LocateType.LONG)
-    first, second = decided(desk, asked).after, decided(desk, asked).after
-    assert (first.decrement, second.approved, second.pool_before) == (400, 100, 100)
+    first, second = decided(desk, asked), decided(desk, asked)
+    assert (first.after.decrement, second.after.approved) == (400, 100)
+    assert second.evidence is not None
+    assert second.evidence.pool_before == 100
     assert inventory.left(security) == 1_000
     assert (desk.held("X", LocateType.LONG), desk.held("X")) == (500, 0)
 
