@@ -147,7 +147,7 @@ def add(connection: sa.Connection, owner: str, wanted: Wanted, now_ns: int) -> A
 
 
 def change(connection: sa.Connection, alert: Alert, wanted: Wanted, now_ns: int) -> Alert | None:
-    """The alert with what is wanted now; what is open of it stays open where it goes on to be watched. None where somebody was
+    """The alert with what is wanted now; what is open of it stays open where the same is watched on. None where somebody was
     faster."""
     changed = replace(alert, revision=alert.revision + 1, changed_ns=now_ns, wanted=wanted)
     written = sa.update(ALERTS).where(ALERTS.c.id == alert.id, ALERTS.c.revision == alert.revision)

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from enum import StrEnum
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, ClassVar, Final, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -83,6 +83,10 @@ class Refused(Struct, frozen=True, kw_only=True, tag_field="type", tag="error"):
 
     detail: str
     topic: str = ""
+    code: Annotated[
+        Literal["refused", "forbidden", "unavailable"],
+        Meta(description="forbidden: not with this token. unavailable: ask again later."),
+    ] = "refused"
 
 
 class Ended(Struct, frozen=True, kw_only=True, tag_field="type", tag="unsubscribed"):
@@ -99,7 +103,13 @@ _JSON: Final = msgspec.json.Encoder()
 class StreamError(ValueError):
     """What was asked for cannot be done; the message says why."""
 
-    topic: ClassVar[str] = ""
+    code: ClassVar[Literal["refused", "forbidden"]] = "refused"
+
+
+class StreamForbiddenError(StreamError):
+    """Not with this token."""
+
+    code = "forbidden"
 
 
 def read(text: str | bytes) -> Said:

@@ -133,8 +133,11 @@ class Session:
         try:
             following = await self._follow(said)
             snapshot = await following.begin()
-        except (StreamError, OutboxError) as error:
-            await self._send(encode(Refused(detail=str(error), topic=said.topic)))
+        except StreamError as error:
+            await self._send(encode(Refused(detail=str(error), topic=said.topic, code=error.code)))
+            return
+        except OutboxError as error:
+            await self._send(encode(Refused(detail=str(error), topic=said.topic, code="unavailable")))
             return
         self._end(said.topic)
         self._followed[said.topic] = following

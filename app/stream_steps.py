@@ -5,13 +5,16 @@ from typing import Final
 
 import msgspec
 
+from app.alerts_store import MOST_OF_ONE
 from app.bell import Bell
 from app.outbox import Kind, Outbox, Step
 from app.stream_messages import Line, StreamError, Subscribe
 from app.stream_session import LINES
+from engine.alert_watch import MOST_OPEN as MOST_OPEN_OF_ALERT
 
-MOST_OPEN: Final = 20_000
-"""Lines of a snapshot: who wants more asks for fewer clients or securities, or lists them over REST."""
+MOST_OPEN: Final = {Kind.LOCATES: 20_000, Kind.ORDERS: 20_000, Kind.ALERTS: MOST_OF_ONE * MOST_OPEN_OF_ALERT}
+"""Lines of a snapshot: who wants more asks for fewer clients or securities, or lists them over REST. Of alerts: all that one
+person can have."""
 
 
 class Steps:
@@ -48,9 +51,10 @@ class Steps:
         if not self._asked.snapshot:
             self.sequence = await self._outbox.newest(self._kind)
             return None
-        self.sequence, steps = await self._outbox.open(self._kind, self._clients, MOST_OPEN + 1)
-        if len(steps) > MOST_OPEN:
-            raise StreamError(f"more than {MOST_OPEN:,} {self._kind} are open: say of which clients")
+        most = MOST_OPEN[self._kind]
+        self.sequence, steps = await self._outbox.open(self._kind, self._clients, most + 1)
+        if len(steps) > most:
+            raise StreamError(f"more than {most:,} {self._kind} are open: say of which clients")
         return self._lines(steps)
 
     async def more(self) -> Sequence[Line]:

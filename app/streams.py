@@ -11,7 +11,7 @@ from app.outbox import Outbox
 from app.stream_availability import AvailabilityBoard
 from app.stream_breaks import BreaksBoard
 from app.stream_limits import Limits, LimitsBoard
-from app.stream_messages import StreamError, Subscribe, Topic
+from app.stream_messages import StreamError, StreamForbiddenError, Subscribe, Topic
 from app.stream_session import Following
 from app.stream_steps import Steps
 
@@ -44,10 +44,11 @@ class Streams:
         return self._securities.stale
 
     async def follow(self, identity: Identity, asked: Subscribe) -> Following:
-        """How somebody follows what he asks for. Raises `StreamError` where he may not, or asks for what there is not."""
+        """How somebody follows what he asks for. Raises `StreamForbiddenError` where he may not,
+        `StreamError` where he asks for what there is not."""
         for client in asked.clients or ():
             if not identity.sees(client):
-                raise StreamError(f"the token is not for client {client}")
+                raise StreamForbiddenError(f"the token is not for client {client}")
         match asked.topic:
             case Topic.LOCATES | Topic.ORDERS:
                 if asked.aggregation_units is not None or asked.markets is not None:
@@ -83,4 +84,4 @@ class Streams:
 def _for_everybody(identity: Identity, topic: Topic) -> None:
     """What is of all clients together takes one who sees them all."""
     if not identity.sees(""):
-        raise StreamError(f"the token is for some clients only: it has no {topic} of all of them")
+        raise StreamForbiddenError(f"the token is for some clients only: it has no {topic} of all of them")

@@ -99,6 +99,8 @@ class Eye:
     def values(self, test: Test, ids: Ids) -> list[Values]:
         """What the numbers of a condition are, as shown, for each of these."""
         named = columns(test)
+        if not named:
+            return [{} for _ in ids]
         cells = [_shown(column, self._columns.read(column, ids, self._reference)) for column in named]
         return [
             {column.name: value for column, value in zip(named, row, strict=True)} for row in zip(*cells, strict=True)

@@ -62,7 +62,7 @@ class AlertsWatch:
                 pass  # without an engine there is nothing to look at
             except Exception as error:  # noqa: BLE001  whatever it is, the next look is in a second
                 if repr(error) != self._failed:
-                    log.warning("alerts could not be looked at; it is tried again", error=repr(error))
+                    log.warning("alerts could not be looked at; it is tried again", error=repr(error), of=_notes(error))
                 self._failed = repr(error)
             await asyncio.sleep(max(0.0, LOOK_S - (time.monotonic() - began)))
 
@@ -130,9 +130,16 @@ class _Watching:
             return
         now_s = time.monotonic()
         moment = self._eye.moment(self._watch.changes(), now_s)
+        failed: list[Exception] = []
         for look in self._watch.look(moment, self._eye.again, now_s):
             if len(look.begun) or len(look.ended):
-                self._note(look)
+                try:
+                    self._note(look)
+                except Exception as error:  # noqa: BLE001  one person's alert does not silence the others'
+                    error.add_note(f"alert {look.key}")
+                    failed.append(error)
+        if failed:
+            raise failed[0]
 
     def test(self, asked: AlertTest) -> bytes:
         """Raises `Refusal`."""
@@ -178,20 +185,36 @@ class _Watching:
         changed = [name for name, revision in revisions.items() if known is None or known.get(name) != revision]
         other = known is None or changed or revisions.keys() != known.keys()
         if other:
-            # what was cleared by whoever switched an alert off is open no more; what was begun at that very moment is cleared
-            events = store.open_events(connection, None)
-            store.clear(connection, [e for e in events if e.alert not in revisions], time.time_ns(), "watched no more")
-            self._events = {(e.alert, e.security): e for e in events if e.alert in revisions}
             for name in (*changed, *(self._alerts.keys() - revisions.keys())):
                 self._watch.drop(name)
                 self._alerts.pop(name, None)
             self._alerts |= {alert.id: alert for alert in store.watched(connection, changed)}
+            self._events = self._still_asked(connection)
             self._revisions = revisions
         for name in self._alerts if anew else changed:
             if name in self._alerts:
                 self._put(self._alerts[name])
         if other or anew:
             self._eye.want(self._watch.wanted)
+
+    def _still_asked(self, connection: "sa.Connection") -> "dict[tuple[str, str], AlertEvent]":
+        """What is open of what is asked now; the rest is cleared, also what was begun while somebody switched an alert off."""
+        from app import alerts_store as store  # noqa: PLC0415  see above
+
+        open_, over, changed = {}, [], []
+        for event in store.open_events(connection, None):
+            alert = self._alerts.get(event.alert)
+            if alert is None:
+                over.append(event)
+            elif alert.wanted.condition != event.condition or event.security not in (
+                alert.wanted.securities or (event.security,)
+            ):
+                changed.append(event)
+            else:
+                open_[event.alert, event.security] = event
+        store.clear(connection, over, time.time_ns(), "watched no more")
+        store.clear(connection, changed, time.time_ns(), "the alert was changed")
+        return open_
 
     def _put(self, alert: "Alert") -> None:
         from engine.alert_watch import Watched  # noqa: PLC0415  see above
@@ -265,6 +288,10 @@ class _Watching:
             )
             for told, shown in zip(self._eye.told(look.begun), values, strict=True)
         ]
+
+
+def _notes(error: Exception) -> str:
+    return ", ".join(getattr(error, "__notes__", ()))
 
 
 def _now(connection: "sa.Connection", events: "Sequence[AlertEvent]") -> "list[AlertEvent]":

@@ -23,7 +23,7 @@ export class Alerts {
     host.replaceChildren(this.button);
     this.state = "waiting";
     document.addEventListener("keydown", (event) => this.#key(event));
-    this.end = follow(() => api.token, {
+    this.end = follow(() => api.fresh(), {
       snapshot: (events) => this.#take(events),
       delta: (events) => this.#change(events),
       state: (state) => this.#state(state),

@@ -1,6 +1,6 @@
 // Where alerts come from: the service's stream, which knows what was missed while it was away, and its REST API.
 
-import { part, query, Rest } from "./rest.js";
+import { ApiError, part, query, Rest } from "./rest.js";
 
 const AGAIN_MS = [1_000, 2_000, 5_000, 15_000];
 
@@ -22,7 +22,7 @@ export class AlertsApi extends Rest {
 }
 
 /**
- * Follow the events: `snapshot(events)` all that is open, `delta(events)` what has become of some, `state("live" | "away")`,
+ * `token()`: a promise of one that is good now. Follow the events: `snapshot(events)` all that is open, `delta(events)` what has become of some, `state("live" | "away")`,
  * `refused()` where they are not for this person. Goes on where it was when the connection comes back. Returns how to end it.
  */
 export function follow(token, { snapshot, delta, state, refused }) {
@@ -32,12 +32,14 @@ export function follow(token, { snapshot, delta, state, refused }) {
   let socket = null;
   let due = null;
   let ended = false;
-  const hear = ({ type, topic, sequence, lines, last }) => {
-    failures = 0;
+  const hear = ({ type, topic, sequence, lines, last, code }) => {
     if (type === "error" && topic === "alerts") {
+      if (code !== "forbidden") return socket.close(); // the service cannot say at the moment: it is asked again
       end();
-      refused();
-    } else if (type === "snapshot") {
+      return refused();
+    }
+    failures = 0;
+    if (type === "snapshot") {
       taken.push(...lines.map(({ data }) => data));
       if (last) {
         snapshot(taken);
@@ -50,23 +52,32 @@ export function follow(token, { snapshot, delta, state, refused }) {
       delta(lines.map(({ data }) => data));
     } else if (type === "heartbeat" && after !== null) state("live");
   };
-  const connect = () => {
-    socket = new WebSocket(`${window.location.origin.replace(/^http/, "ws")}/api/v1/stream`, ["ims.v1", `bearer.${token()}`]);
+  const again = () => {
+    if (ended) return;
+    state("away");
+    due = setTimeout(connect, AGAIN_MS[Math.min(failures++, AGAIN_MS.length - 1)]);
+  };
+  const connect = async () => {
+    let bearer;
+    try {
+      bearer = await token();
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      return again();
+    }
+    if (ended) return;
+    socket = new WebSocket(`${window.location.origin.replace(/^http/, "ws")}/api/v1/stream`, ["ims.v1", `bearer.${bearer}`]);
     socket.addEventListener("open", () => {
       taken = [];
       socket.send(JSON.stringify({ op: "subscribe", topic: "alerts", ...(after === null ? {} : { after }) }));
     });
     socket.addEventListener("message", ({ data }) => hear(JSON.parse(data)));
-    socket.addEventListener("close", () => {
-      if (ended) return;
-      state("away");
-      due = setTimeout(connect, AGAIN_MS[Math.min(failures++, AGAIN_MS.length - 1)]);
-    });
+    socket.addEventListener("close", again);
   };
   const end = () => {
     ended = true;
     clearTimeout(due);
-    socket.close();
+    socket?.close();
   };
   connect();
   return end;

@@ -7,6 +7,7 @@ const MOST = 4;
 const STAYS_MS = 10_000;
 const TONE_HZ = 660;
 const TONE_S = 0.18;
+const RESUME_MS = 500;
 
 export class Toasts {
   constructor(alerts) {
@@ -68,8 +69,10 @@ export class Toasts {
 }
 
 /** Two short tones; a browser that has not been touched yet keeps silent. */
-function ring() {
+async function ring() {
   const context = new AudioContext();
+  // a new one may begin suspended everywhere; where nobody has touched the page, to resume it never ends
+  await Promise.race([context.resume(), new Promise((done) => setTimeout(done, RESUME_MS))]);
   if (context.state !== "running") {
     context.close();
     return;

@@ -23,14 +23,19 @@ export class Rest {
     this.#take(session);
   }
 
+  /** The token, renewed where it will soon be over. */
+  async fresh() {
+    if (performance.now() > this.renewAt) await this.#renew();
+    return this.token;
+  }
+
   async json(method, path, body, options) {
     return (await this.ask(method, path, body, options)).json();
   }
 
   /** `key`: of a POST that must not be done twice, however often it is sent; `accept`: the media type of the answer, where there are several. */
   async ask(method, path, body, { key = once(), accept = "" } = {}, again = true) {
-    if (performance.now() > this.renewAt) await this.#renew();
-    const headers = { Authorization: `Bearer ${this.token}` };
+    const headers = { Authorization: `Bearer ${await this.fresh()}` };
     if (body !== undefined) headers["Content-Type"] = "application/json";
     if (accept) headers.Accept = accept;
     if (method === "POST") headers["Idempotency-Key"] = key;

@@ -1,5 +1,6 @@
 """Alerts in a browser: a bell that counts, a word that takes no focus, a list worked by the keyboard, and one written."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -144,3 +145,36 @@ def test_a_bell_that_hears_nothing_says_so_and_goes_on_where_it_was(
     assert "Disconnected" in bell(page)
     page.wait_for_selector("#alerts .bell[data-state=live]")
     assert api.watching[0][1] == {"op": "subscribe", "topic": "alerts", "after": 1}
+
+
+def test_a_bell_comes_back_with_a_login_that_is_good_now(api: AlertsScript, person: Callable[..., DeskPage]) -> None:
+    """The token of the page's beginning is over after ten minutes, and a stream ends with its token."""
+    desk = person("olga")
+    page = desk.page
+    page.wait_for_selector("#alerts .bell[data-state=live]")
+    page.evaluate("imsAlerts.api.renewAt = 0")
+    asked = desk.requests.count(f"{page.url.partition('/locates')[0]}/token")
+    (stream, _) = api.watching[0]
+    api.loop.call_soon_threadsafe(stream.close)
+    page.wait_for_selector("#alerts .bell[data-state=away]")
+    page.wait_for_selector("#alerts .bell[data-state=live]")
+    assert desk.requests.count(f"{page.url.partition('/locates')[0]}/token") == asked + 1
+
+
+def test_a_bell_stays_where_the_service_cannot_say_and_goes_where_it_may_not(
+    api: AlertsScript, person: Callable[..., DeskPage]
+) -> None:
+    page = person("olga").page
+    page.wait_for_selector("#alerts .bell[data-state=live]")
+
+    def refuse(code: str) -> None:
+        api.loop.call_soon_threadsafe(
+            api.watching[0][0].write_message,
+            json.dumps({"type": "error", "topic": "alerts", "code": code, "detail": "no"}),
+        )
+
+    refuse("unavailable")
+    page.wait_for_selector("#alerts .bell[data-state=away]")
+    page.wait_for_selector("#alerts .bell[data-state=live]")
+    refuse("forbidden")
+    expect(page.locator("#alerts .bell")).to_have_count(0)

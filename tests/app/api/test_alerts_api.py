@@ -143,9 +143,50 @@ async def test_what_is_changed_is_watched_as_it_is_now_and_what_is_switched_off_
     assert read(off)["raised"] == 0
     await until_told(api, [])
     over = {each["security"]: each["remark"] for each in read(await ask(api, "GET", "/events?state=cleared"))["events"]}
-    assert over == {"S1": "switched off", "S3": ""}
+    assert over == {"S1": "switched off", "S3": "the alert was changed"}
     await ask(api, "POST", f"/{made['id']}/change", now | {"revision": 3})
     await until_told(api, [("S1", "raised")])
+
+
+async def test_another_condition_begins_anew_and_what_was_told_of_the_old_one_is_over(api: Api) -> None:
+    made = read(await ask(api, "POST", body={"condition": "firm_long > 500", "hold_s": 0, "securities": ["S1"]}))
+    await until_told(api, [("S1", "raised")])
+    await ask(api, "POST", "/events/acknowledge", {"all": True})
+    other = {"condition": "firm_long < 5,000", "severity": "critical", "securities": ["S1"], "revision": 1}
+    assert (await ask(api, "POST", f"/{made['id']}/change", other)).code == 200
+    await until_told(api, [("S1", "raised")])
+    (event,) = read(await ask(api, "GET", "/events"))["events"]
+    assert (event["condition"], event["severity"]) == ("firm_long < 5,000", "critical")
+    (over,) = read(await ask(api, "GET", "/events?state=cleared"))["events"]
+    assert (over["condition"], over["remark"]) == ("firm_long > 500", "the alert was changed")
+
+
+async def test_an_alert_of_texts_alone_is_told_and_keeps_nobody_from_his_own(api: Api) -> None:
+    tried = read(await ask(api, "POST", "/test", {"condition": "HTB"}))
+    assert tried["matching"] == len(tried["securities"]) > 0
+    assert tried["securities"][0]["values"] == {}
+    await ask(api, "POST", body={"condition": "HTB and US", "securities": ["S1"]})
+    await until_told(api, [("S1", "raised")])
+    await ask(api, "POST", body={"condition": "firm_long > 500", "securities": ["S3"]})
+    await until_told(api, [("S3", "raised"), ("S1", "raised")])
+
+
+async def test_an_alert_that_cannot_be_told_keeps_nobody_else_from_his_own(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = alerts_store.begin
+
+    def full(connection: Any, new: Any) -> Any:
+        if any(each.name == "bad" for each in new):
+            raise ValueError("no")
+        return begin(connection, new)
+
+    monkeypatch.setattr(alerts_store, "begin", full)
+    await ask(api, "POST", body={"name": "bad", "condition": "firm_long > 500", "securities": ["S1"]})
+    await ask(api, "POST", body={"condition": "firm_long > 500", "securities": ["S3"]})
+    await until_told(api, [("S3", "raised")])
+    monkeypatch.setattr(alerts_store, "begin", begin)
+    await until_told(api, [("S1", "raised"), ("S3", "raised")])
 
 
 async def test_a_condition_is_tried_before_it_is_kept(api: Api) -> None:
