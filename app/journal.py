@@ -163,7 +163,8 @@ class Journal:
         chosen = sa.select(ORDERS.c.document).where(ORDERS.c.state.in_(states)).order_by(ORDERS.c.sequence)
         with self._engine.connect() as connection:
             documents = connection.execute(chosen).scalars().all()
-            last = connection.execute(sa.select(sa.func.max(ORDERS.c.sequence))).scalar_one()
+            # of one that was taken back the history is all there is
+            last = connection.execute(sa.select(sa.func.max(ORDER_HISTORY.c.sequence))).scalar_one()
         return [order_of(document) for document in documents], last or 0
 
     def may_know_order(self, order_id: str) -> bool:
@@ -257,6 +258,10 @@ class Journal:
             self._outgoing = []
 
     async def _read(self, run: Callable[[sa.Connection], T]) -> T:
+        """Nothing is read that a failed commit may have left behind: it is taken back first, or nobody can tell."""
+        if self._doubtful:
+            await self.write(())
+
         def job() -> T:
             with self._engine.connect() as connection:
                 return run(connection)
@@ -276,7 +281,11 @@ class Journal:
                 more = self._queue.get()
                 stopping = more is None
                 entries += more or ()
-            self._write_together(entries)
+            if writes := [entry for entry in entries if not entry.forget_ns]:
+                self._write_together(writes)
+            for entry in entries:
+                if entry.forget_ns:
+                    self._forget(entry)
             if stopping:
                 break
 
@@ -299,7 +308,7 @@ class Journal:
             for entry in entries if len(entries) > 1 else ():
                 self._write_together([entry])
         except Exception as error:  # noqa: BLE001  whatever it was, nobody may wait for ever
-            self._doubtful += entries
+            self._doubtful += [entry for entry in entries if entry.changes or entry.answer]
             self._report(entries, error)
         else:
             self._report(entries, None)
@@ -312,9 +321,16 @@ class Journal:
         answers = [entry.answer for entry in entries if entry.answer]
         if changes or answers:
             self._together(lambda cursor: self._statements.run(cursor, changes, answers))
-        if forget_ns := max(entry.forget_ns for entry in entries):
+
+    def _forget(self, entry: _Entry) -> None:
+        """Apart from decisions: what was committed is not undone because old answers could not be dropped."""
+        try:
             with self._engine.begin() as connection:
-                connection.execute(sa.delete(IDEMPOTENCY).where(IDEMPOTENCY.c.created_ns < forget_ns))
+                connection.execute(sa.delete(IDEMPOTENCY).where(IDEMPOTENCY.c.created_ns < entry.forget_ns))
+        except Exception as error:  # noqa: BLE001  whatever it was, nobody may wait for ever
+            self._report([entry], error)
+        else:
+            self._report([entry], None)
 
     def _together(self, run: Callable[[DBAPICursor], None]) -> None:
         """One transaction on the writer's own connection, kept open; one that turns out to be dead is replaced once."""
@@ -346,8 +362,10 @@ class Journal:
             connection.invalidate()
 
     def _take_back(self, entry: _Entry) -> None:
-        """Undo, by further transitions, what a failed commit left behind after all."""
+        """Undo, by further transitions, what a failed commit left behind after all. The id of an order that began in it is
+        free again: sent once more, it is decided like any other."""
         taken_back: list[AnyChange] = []
+        began: list[int] = []
         with self._engine.begin() as connection:
             for change in entry.changes:
                 form, after = form_of(change), change.after
@@ -355,10 +373,17 @@ class Journal:
                 document = connection.execute(chosen).scalar_one_or_none()
                 if document is not None and form.of(document) == after:
                     taken_back.append(voided(change))
+                    if change.before is None and isinstance(after, Order):
+                        began.append(after.sequence)
             if entry.answer:
                 named = IDEMPOTENCY.c.scope == entry.answer.scope, IDEMPOTENCY.c.key == entry.answer.key
                 connection.execute(sa.delete(IDEMPOTENCY).where(*named))
-        self._together(lambda cursor: self._statements.run(cursor, taken_back, ()))
+
+        def run(cursor: DBAPICursor) -> None:
+            self._statements.run(cursor, taken_back, ())
+            self._statements.free(cursor, began)
+
+        self._together(run)
 
     def _report(self, entries: list[_Entry], error: Exception | None) -> None:
         failure = None

@@ -145,6 +145,7 @@ class Statements:
     def __init__(self, engine: sa.Engine) -> None:
         self._server = engine.dialect.name != "sqlite"
         self._of = {kind: _Prepared(form, engine) for kind, form in FORMS.items()}
+        self._free = Statement(sa.delete(ORDERS).where(ORDERS.c.sequence == sa.bindparam("which")), ["which"], engine)
         self._answer = Statement(sa.insert(IDEMPOTENCY), IDEMPOTENCY.c.keys(), engine)
 
     def run(self, cursor: DBAPICursor, changes: Sequence[AnyChange], answers: Sequence[Answer]) -> None:
@@ -154,6 +155,10 @@ class Statements:
                 if mine := [change for change in changes if type(change.after) is kind]:
                     prepared.run(cursor, mine)
             self._answer.run(cursor, [msgspec.structs.astuple(answer) for answer in answers])
+
+    def free(self, cursor: DBAPICursor, sequences: Sequence[int]) -> None:
+        """Of these orders the history alone is kept."""
+        self._free.run(cursor, [(sequence,) for sequence in sequences])
 
     def _in_one_go(self, cursor: Any) -> contextlib.AbstractContextManager[object]:
         """Where a statement is a message to a server, all are sent before the first is answered."""

@@ -105,7 +105,7 @@ class Statement:
     of a small commit at once, and powers of two of a large one: the driver keeps what it has prepared of either.
     """
 
-    def __init__(self, statement: sa.Insert | sa.Update, columns: Sequence[str], engine: sa.Engine) -> None:
+    def __init__(self, statement: sa.Insert | sa.Update | sa.Delete, columns: Sequence[str], engine: sa.Engine) -> None:
         # by place, whatever the driver's own style: a dictionary for every row costs as much as the row
         style = {"sqlite": "qmark", "postgresql": "format"}[engine.dialect.name]
         dialect = type(engine.dialect)(paramstyle=style)  # type: ignore[call-arg]  # one of the two that there are

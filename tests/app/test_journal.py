@@ -16,6 +16,7 @@ from app.journal_rows import Answer, Query
 from app.journal_schema import HISTORY, IDEMPOTENCY, LOCATES
 from engine.locate_desk import LocateDesk
 from engine.locates import Change, Locate, LocateRequest, OnInsufficient, State
+from engine.orders import Order, OrderChange, OrderRequest, OrderState, Side
 from tests.app.journal_urls import STORES, journal_url
 from tests.engine.locate_inventory import NOON_NS, PlainInventory, shipped_rules
 
@@ -25,6 +26,16 @@ def change_of(
 ) -> Change:
     request = LocateRequest(security=security, client=client, quantity=quantity, **fields)
     return desk.decide(request, NOON_NS + quantity, NOON_NS * 2)
+
+
+def order_change(sequence: int) -> OrderChange:
+    asked = OrderRequest(order="O1", security="X", client="FUND1", book="B1", side=Side.SHORT, quantity=sequence)
+    order = Order(
+        sequence=sequence, request=asked, asked_as="X", state=OrderState.APPROVED, reason=None, quantity=sequence,
+        executed=0, client_limit=None, unit_limit=None, received_ns=NOON_NS, decided_ns=NOON_NS, updated_ns=NOON_NS,
+        expires_ns=NOON_NS * 2, as_of_ns=NOON_NS,
+    )  # fmt: skip
+    return OrderChange(None, order)
 
 
 @pytest.fixture
@@ -155,6 +166,59 @@ async def test_a_commit_whose_outcome_is_unknown_is_taken_back_before_the_next(
     assert await journal.answer("api", "k1") is None
     assert [t.locate.state for t in await journal.history(2)] == [State.APPROVED, State.REVOKED]
     assert [t.locate.state for t in await journal.history(1)] == [State.APPROVED, State.RELEASED, State.APPROVED]
+
+
+async def test_an_order_whose_commit_is_unknown_is_decided_anew_when_it_comes_again(
+    journal: Journal, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = journal._commit
+
+    def lost(entries: Any) -> None:
+        commit(entries)
+        raise sa.exc.OperationalError("COMMIT", {}, OSError("connection reset"))
+
+    first = order_change(1)
+    monkeypatch.setattr(journal, "_commit", lost)
+    with pytest.raises(JournalError, match="cannot be written"):
+        await journal.write([first], Answer("api", "k1", "ab" * 32, 200, b"{}", NOON_NS))
+    with pytest.raises(JournalError, match="cannot be written"):
+        await journal.answer("api", "k1")
+    monkeypatch.undo()
+    assert await journal.answer("api", "k1") is None
+    assert await journal.order("O1") is None
+    assert [order.state for order in await journal.order_history(1)] == [OrderState.APPROVED, OrderState.EXPIRED]
+    journal.close()
+    again = Journal(url)
+    try:
+        assert again.load_open_orders() == ([], 1), "its number is not used again"
+        await again.write([order_change(2)])
+        assert await again.order("O1") == order_change(2).after
+    finally:
+        again.close()
+
+
+async def test_old_answers_that_cannot_be_dropped_undo_nothing(tmp_path: Path, desk: LocateDesk) -> None:
+    """Another process has the database just when the decisions of the same turn are committed."""
+    journal = Journal(f"sqlite:///{tmp_path / 'journal.db'}")
+    together, other = journal._together, sqlite3.connect(tmp_path / "journal.db", check_same_thread=False)
+    sa.event.listen(journal._engine, "connect", lambda connection, _: connection.execute("PRAGMA busy_timeout = 50"))
+
+    def then_locked(run: Any) -> None:
+        together(run)
+        other.execute("BEGIN IMMEDIATE")
+
+    journal._together = then_locked  # type: ignore[method-assign]
+    kept = change_of(desk, quantity=3)
+    outcomes = await asyncio.gather(
+        journal.write([kept], Answer("api", "k1", "ab" * 32, 200, b"{}", NOON_NS)),
+        journal.forget_answers(NOON_NS - 1),
+        return_exceptions=True,
+    )
+    other.close()
+    assert [type(outcome) for outcome in outcomes] == [type(None), JournalError]
+    assert await journal.answer("api", "k1") is not None
+    assert journal.load_open() == ([kept.after], 1)
+    journal.close()
 
 
 async def test_a_commit_that_fails_is_told_to_everybody_and_the_next_succeeds(tmp_path: Path, desk: LocateDesk) -> None:
