@@ -28,6 +28,7 @@ _HEAD: Final = struct.Struct("<II")
 """Size and checksum of the JSON that follows."""
 _END: Final = "end"
 _ALIGN: Final = 8
+_CLOSED: Final = -1
 NEWEST: Final = 3
 """How many are kept whatever their age; of the older ones the newest of every hour."""
 _HOUR_NS: Final = 3_600 * 10**9
@@ -93,7 +94,7 @@ class SnapshotFile:
         """Bring it to the disk, then under its name."""
         self._json({"name": _END, "parts": self._count})
         os.fsync(self._file)
-        os.close(self._file)
+        self._close()
         self._draft.rename(self.path)
         folder = os.open(self.path.parent, os.O_RDONLY)
         try:
@@ -103,8 +104,14 @@ class SnapshotFile:
 
     def drop(self) -> None:
         with contextlib.suppress(OSError):
-            os.close(self._file)
+            self._close()
         self._draft.unlink(missing_ok=True)
+
+    def _close(self) -> None:
+        """Once: afterwards the number may be that of a connection or of another file of the process."""
+        number, self._file = self._file, _CLOSED
+        if number != _CLOSED:
+            os.close(number)
 
     def _json(self, value: object) -> None:
         text = json.dumps(value).encode()

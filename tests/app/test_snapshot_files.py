@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,20 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     assert second.tolist() == [0, 1, 2]
     assert contents.parts["named"][0]["name"][0] == b"Depot"
     assert contents.parts["empty"][0].shape == (0, 4)
+
+
+def test_what_was_opened_after_the_end_of_a_file_is_not_closed_with_it(tmp_path: Path) -> None:
+    folder = SnapshotFolder(tmp_path)
+    folder.prepare()
+    file = SnapshotFile(folder.path, header(5))
+    number = file._file
+    file.finish()
+    others = [os.open(tmp_path / "other", os.O_CREAT | os.O_WRONLY) for _ in range(3)]
+    assert number in others, "one of them has the number that the file had"
+    file.drop()
+    for other in others:
+        os.close(other)  # raises where somebody has closed it
+    assert file.path.exists()
 
 
 def test_a_file_that_ends_early_is_never_taken_for_whole(tmp_path: Path) -> None:
