@@ -66,6 +66,11 @@ class Identity(Struct, frozen=True):
         return Identity(self.user, self.roles & other.roles, clients)
 
 
+def acting(user: str, named: str) -> str:
+    """Who did it, as it is kept: whose token it was, and for whom it says that it acts."""
+    return user if named in ("", user) else f"{user} for {named}"
+
+
 MACHINE: Final = Identity(MACHINE_USER, WRITERS)
 LOCAL: Final = Identity(LOCAL_USER, frozenset(Role))
 

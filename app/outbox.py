@@ -112,6 +112,12 @@ def _alert(entry: int, document: str) -> Step:
     )
 
 
+def kept_to_clients(data: bytes) -> bytes:
+    """A step's `data` for one who is told of some clients only: the limit of an order's unit is about others, too."""
+    told = msgspec.json.decode(data)
+    return _JSON.encode(told | {"au_limit": None}) if "au_limit" in told else data
+
+
 _SOURCES: Final = {
     Kind.LOCATES: _Source(LOCATES, HISTORY, tuple(locates.OPEN), _locate),
     Kind.ORDERS: _Source(ORDERS, ORDER_HISTORY, tuple(orders.NEXT), _order),

@@ -7,7 +7,7 @@ import msgspec
 
 from app.alerts_store import MOST_OF_ONE
 from app.bell import Bell
-from app.outbox import Kind, Outbox, Step
+from app.outbox import Kind, Outbox, Step, kept_to_clients
 from app.stream_messages import Line, StreamError, Subscribe
 from app.stream_session import LINES
 from engine.alert_watch import MOST_OPEN as MOST_OPEN_OF_ALERT
@@ -18,15 +18,23 @@ person can have."""
 
 
 class Steps:
-    """`clients`: whose (None: all). `find`: the id of a security, 0 for none; a step may name it as before a merge."""
+    """`clients`: whose (None: all); `kept`: the reader may see no others. `find`: the id of a security, 0 for none; a step may
+    name it as before a merge."""
 
     def __init__(
-        self, outbox: Outbox, asked: Subscribe, clients: Collection[str] | None, find: Callable[[str], int]
+        self,
+        outbox: Outbox,
+        asked: Subscribe,
+        clients: Collection[str] | None,
+        find: Callable[[str], int],
+        *,
+        kept: bool = False,
     ) -> None:
         self._outbox = outbox
         self._kind = Kind(asked.topic.value)
         self._asked = asked
         self._clients = clients
+        self._data = kept_to_clients if kept else bytes
         self._find = find
         self._securities: set[int] | None = None
         if asked.securities is not None:
@@ -68,7 +76,7 @@ class Steps:
         """Nothing is kept for a reader."""
 
     def _lines(self, steps: Sequence[Step]) -> list[Line]:
-        return [Line(step.entry, step.name, msgspec.Raw(step.data)) for step in steps if self._wanted(step)]
+        return [Line(step.entry, step.name, msgspec.Raw(self._data(step.data))) for step in steps if self._wanted(step)]
 
     def _wanted(self, step: Step) -> bool:
         if self._clients is not None and step.client not in self._clients:

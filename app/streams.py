@@ -54,7 +54,7 @@ class Streams:
                 if asked.aggregation_units is not None or asked.markets is not None:
                     raise StreamError(f"{asked.topic} are followed by clients and securities")
                 clients = identity.clients if asked.clients is None else frozenset(asked.clients)
-                return Steps(self._outbox, asked, clients, self._securities.find)
+                return Steps(self._outbox, asked, clients, self._securities.find, kept=identity.clients is not None)
             case Topic.ALERTS:
                 if asked.clients is not None or asked.aggregation_units is not None or asked.markets is not None:
                     raise StreamError("alerts are followed by securities, each his own")

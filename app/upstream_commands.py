@@ -6,9 +6,10 @@ import msgspec
 
 from app.api.answers import locate_answer
 from app.api.decisions import Decisions
-from app.api.order_decisions import OrderDecisions, Step
+from app.api.order_decisions import Late, OrderDecisions, Step
 from app.api.parameters import sequence_or_missing
 from app.api.recording import Key, Reply
+from app.identity import Identity, acting
 from app.upstream import Commands
 from engine.locates import State
 from feeds import requests
@@ -26,7 +27,7 @@ def locate_commands(topic: str, decisions: Decisions) -> Commands:
         # an end is the same however often it is asked for: it needs no key
         state = State.RELEASED if isinstance(command, requests.ReleaseLocate) else State.CANCELLED
         sequence = sequence_or_missing(command.locate)
-        locate = await decisions.end(sequence, state, command.requested_by or by, command.comment)
+        locate = await decisions.end(sequence, state, acting(by, command.requested_by), command.comment)
         return Reply(200, _JSON.encode(locate_answer(locate)))
 
     def about(command: requests.LocateCommand) -> str:
@@ -41,8 +42,9 @@ def order_commands(topic: str, orders: OrderDecisions) -> Commands:
     async def carry_out(command: requests.OrderCommand, key: Key, by: str) -> Reply:
         if isinstance(command, requests.NewOrder):
             asked = [requests.order_asked(command)]
-            return await orders.submit(asked, orders.clock(), single=True, key=key)
-        return await orders.moved(command.order, _step(command, command.requested_by or by), key)
+            return await orders.submit(asked, orders.clock(), single=True, key=key, who=Identity(by))
+        person = acting(by, command.requested_by)
+        return await orders.moved(command.order, _step(command, person), Identity(by), key, _late(command, person))
 
     def about(command: Any) -> str:
         order: str = command.order
@@ -59,3 +61,11 @@ def _step(command: requests.AmendOrder | requests.ExecutedOrder | requests.Cance
             return lambda desk, now: desk.execute(command.order, command.executed, now, by)
         case requests.CancelOrder():
             return lambda desk, now: desk.cancel(command.order, now, by, command.comment)
+
+
+def _late(command: requests.AmendOrder | requests.ExecutedOrder | requests.CancelOrder, by: str) -> Late | None:
+    """A sale that is reported after the order's day is written down; nothing else is done to it then."""
+    if not isinstance(command, requests.ExecutedOrder):
+        return None
+    executed = command.executed
+    return lambda desk, ended, now_ns: desk.late(ended, executed, now_ns, by)

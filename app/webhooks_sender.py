@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Final
 
 import structlog
+from msgspec.structs import replace
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
 
 from app.bell import rung
-from app.outbox import Kind, Outbox, OutboxError, Step
+from app.outbox import Kind, Outbox, OutboxError, Step, kept_to_clients
 from app.webhooks_message import body_of, refusal, signed
 from app.webhooks_store import Webhook
 
@@ -23,6 +24,10 @@ _ANSWER_BYTES: Final = 64 << 10
 _GONE: Final = 410
 _LOOK_S: Final = 60.0
 _AGAIN_S: Final = 1.0
+
+
+def _kept(step: Step) -> Step:
+    return replace(step, data=kept_to_clients(step.data))
 
 
 class DeadError(RuntimeError):
@@ -83,7 +88,7 @@ class Sender:
                 continue
             clients = self._webhook.clients
             if mine := [step for step in steps if step.sent and (clients is None or step.client in clients)]:
-                await self._send(kind, mine)
+                await self._send(kind, mine if clients is None else [_kept(step) for step in mine])
             self._outbox.advance(consumer, kind, steps[-1].entry)
             busy = True
         return busy

@@ -70,6 +70,15 @@ class Holdings:
         self.renew()
         return {self._ids[code] for code in self._of_owner.get(owner, ())} - {0}
 
+    def owners(self, code: str, scope: str) -> set[str]:
+        """Those of a scope who hold something of the security that a code leads to."""
+        codes = self.together(code)
+        return {
+            owner[1]
+            for owner in self._of_owner
+            if owner[0] == scope and any((each, owner) in self._counts for each in codes)
+        }
+
     def largest(self, scope: str, most: int) -> list[tuple[str, str, _Counts]]:
         """Owners of a scope that hold most of a security: a code of it, their name, and what they hold; largest first."""
         self.renew()

@@ -98,6 +98,10 @@ class LocateDesk:
         """The securities in which a client's locates count for something."""
         return self._holdings.securities_of(("client", client))
 
+    def clients_with(self, security: str) -> set[str]:
+        """Whose locates on a security, by a code that leads to it, count for something."""
+        return self._holdings.owners(security, "client")
+
     def largest_holders(self, most: int) -> list[tuple[str, str, dict[Decided, int]]]:
         """Who holds most: security, by a code that leads to it, client, and what its locates count for; largest first."""
         return self._holdings.largest("client", most)

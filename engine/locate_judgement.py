@@ -9,8 +9,8 @@ from msgspec import Struct
 
 from engine.holdings import Told
 from engine.inventory import Reference
-from engine.locate_rules import BY_HAND, NO_DECISION, NO_RATIO, LocateRules
-from engine.locate_verdict import Verdict, too_dear, verdict
+from engine.locate_rules import BY_HAND, NO_DECISION, NO_RATIO, Action, LocateRules
+from engine.locate_verdict import Verdict, terms_left, too_dear, verdict
 from engine.locates import (
     Evidence,
     FeedPosition,
@@ -116,19 +116,26 @@ def judge_by_hand(
 ) -> Outcome:
     """What `facts.decided_by` decides: 0 rejects, less than what was asked for approves in part.
 
-    A person may decide where rules do not, also on stale inputs, but not grant what is not there or of no use: raises
-    `ValueError` for more than was asked for or less than the client's minimum, for more than what is left in the pool by its
-    decrement, and where the borrow is dearer than the client permits.
+    A person may decide where rules do not, also on stale inputs where the market permits it, but not grant what is not there,
+    of no use, or forbidden: raises `ValueError` for more than was asked for or less than the client's minimum, for more than
+    what is left in the pool by its decrement, where the borrow is dearer than the client permits, and where the rules reject
+    whatever the pool.
     """
     if not 0 <= quantity <= request.quantity:
         raise ValueError(f"{request.quantity:,} shares are asked for, not {quantity:,}")
     if 0 < quantity < request.least:
         raise ValueError(f"less than {request.least:,} shares is of no use to the client")
     seen = _look(inventory, request, security, standing, now_ns)
+    rule = rules.decision(seen.subject)
+    if quantity and rule.action == Action.REJECT:
+        raise ValueError(f"rule {rule.id} forbids it: {rule.reason}")
+    if quantity and seen.subject.stale and inventory.market(security).stale_halts:
+        raise ValueError("inputs are late, and this market's rules let nobody approve until they are there")
     if quantity and seen.subject.rate is not None and too_dear(request, seen.subject.rate):
         raise ValueError(f"the borrow costs more than the {request.max_rate:g}% a year that the client permits")
     ratio = rules.decrement(seen.subject)
-    left, taken = seen.subject.pool, decrement(ratio.ratio_basis_points, quantity)
+    taken = decrement(ratio.ratio_basis_points, quantity)
+    left = min(seen.subject.pool, terms_left(rule, seen.terms, seen.held))
     if taken > max(0, left):
         raise ValueError(f"{quantity:,} shares would take {taken:,} from the pool, which has {max(0, left):,} left")
     state, reason = State.REJECTED, Reason.MANUAL_REJECT

@@ -1,12 +1,15 @@
 """What rules say of a request: pure, so that the desk and a dry run over history decide alike."""
 
 from collections.abc import Mapping
+from typing import Final
 
 from msgspec import Struct
 
 from engine.locate_rules import Action, DecisionRule, DecrementRule, LocateRules
 from engine.locates import LocateRequest, OnInsufficient, Reason, State, Subject, decrement, largest_within
 from engine.model import RATE_UNIT
+
+_ANY: Final = 1 << 62
 
 
 class Verdict(Struct, frozen=True):
@@ -48,17 +51,21 @@ def _decide(
     if too_dear(request, subject.rate):
         return _refused(request), Reason.RATE_EXCEEDED, 0
     shortage, available = Reason.INSUFFICIENT_INVENTORY, subject.pool
-    if rule.within_terms:
-        # a term that a later version of the calculations has dropped holds nothing
-        permitted = sum(terms.get(name, 0) for name in rule.within_terms) - held
-        if permitted < available:
-            shortage, available = Reason.MARKET_RESTRICTION, permitted
+    permitted = terms_left(rule, terms, held)
+    if permitted < available:
+        shortage, available = Reason.MARKET_RESTRICTION, permitted
     fits = largest_within(ratio_basis_points, request.quantity, available)
     if fits == request.quantity:
         return State.APPROVED, None, fits
     if fits >= request.least:
         return State.PARTIALLY_APPROVED, shortage, fits
     return _refused(request), shortage, 0
+
+
+def terms_left(rule: DecisionRule, terms: Mapping[str, int], held: int) -> int:
+    """What the terms that a rule keeps to hold beside live locates; more than anybody asks for where it keeps to none."""
+    # a term that a later version of the calculations has dropped holds nothing
+    return sum(terms.get(name, 0) for name in rule.within_terms) - held if rule.within_terms else _ANY
 
 
 def too_dear(request: LocateRequest, rate: int | None) -> bool:

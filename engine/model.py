@@ -339,6 +339,8 @@ class Market:
     """Until when stock can be lent for the same day, in its own time; None: all day."""
     two_people: bool = False
     """Whether who asks for a locate may not approve it by hand."""
+    stale_halts: bool = False
+    """Whether nobody approves on late inputs, not by hand either."""
     quanto_days: int = 0
     """By how many days a quanto trade dated for the next day settles later."""
 

@@ -64,7 +64,8 @@ class OrderDesk:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._open: dict[str, Order] = {}
-        self._moving: set[str] = set()
+        self._moving: dict[str, Order | None] = {}
+        """Orders whose last change is not settled, as they were before it."""
         self._holdings = Holdings(limits, OrderInvariantError)
         self._expiry: list[tuple[int, str]] = []
         self._working: dict[tuple[str, str, Side], set[str]] = {}
@@ -95,9 +96,18 @@ class OrderDesk:
         return self._holdings.together(security)
 
     def working(self, codes: Iterable[str], client: str, side: Side) -> list[Order]:
-        """A client's orders in these codes that are still to be executed; oldest first."""
-        found = [self._open[order] for code in codes for order in self._working.get((code, client, side), ())]
-        return sorted(found, key=lambda order: order.sequence)
+        """A client's orders in these codes that are still to be executed, or may be where a change of them cannot be kept: as
+        they work most; oldest first."""
+        names = [(code, client, side) for code in codes]
+        found = {order: self._open[order] for place in names for order in self._working.get(place, ())}
+        for order, before in self._moving.items():
+            if before is not None and _place(before) in names:
+                found[order] = max(before, found.get(order, before), key=lambda one: one.working)
+        return sorted((order for order in found.values() if order.working), key=lambda order: order.sequence)
+
+    def sellers(self, scope: str, security: str) -> set[str]:
+        """The clients ("client") or units ("unit") whose orders on a security, by a code that leads to it, hold something."""
+        return self._holdings.owners(security, scope)
 
     def sold_by(self, scope: str, owner: str) -> set[int]:
         """The securities of which orders of a "client" or a "unit" hold something."""
@@ -137,7 +147,7 @@ class OrderDesk:
             changed_by=by,
         )
         self._next += 1
-        self._moving.add(request.order)
+        self._moving[request.order] = None
         if order.open:
             self._keep(order)
         return OrderChange(None, order)
@@ -160,19 +170,34 @@ class OrderDesk:
         return self._move(before, replace(after, updated_ns=now_ns, changed_by=by, remark=remark))
 
     def execute(self, order: str, executed: int, now_ns: int, by: str = "", covered: int = 0) -> OrderChange:
-        """So many shares are sold in all; no more than before changes nothing. Raises as `amend`, also for more than it has.
+        """So many shares are sold in all; no more than before changes nothing. A sale is a fact: one that crossed a cancel or a
+        smaller quantity counts like any other, whatever the limits say by now. Raises as `amend`, also for more than was asked.
 
         `covered`: how many more of them use up locates (see `engine.locate_usage`).
         """
         before = self.get(order)
-        if executed <= before.executed and order not in self._moving:
+        if order in self._moving:
+            raise OrderBusyError(order)
+        if executed <= before.executed:
             return OrderChange(before, before)
-        before = self._movable(order, OrderState.FILLED)
-        if executed > before.quantity:
-            raise WrongOrderStateError(f"order {order} is for {before.quantity:,}, not {executed:,}")
-        state = OrderState.FILLED if executed == before.quantity else OrderState.APPROVED
-        after = replace(before, executed=executed, state=state, updated_ns=now_ns, changed_by=by)
+        after = _sold(before, executed, now_ns, by)
+        if before.state != OrderState.CANCELLED:
+            filled = executed >= before.quantity
+            after = replace(after, state=OrderState.FILLED if filled else OrderState.APPROVED)
         return self._move(before, replace(after, covered=before.covered + covered))
+
+    def late(self, kept: Order, executed: int, now_ns: int, by: str = "") -> OrderChange:
+        """So many shares of an order whose day is over were sold in all: written down, and nothing holds for it any more.
+
+        `kept`: the order as the journal has it. Raises `OrderBusyError`, `WrongOrderStateError` for more than was asked.
+        """
+        if kept.request.order in self._moving:
+            raise OrderBusyError(kept.request.order)
+        if executed <= kept.executed:
+            return OrderChange(kept, kept)
+        after = _sold(kept, executed, now_ns, by)
+        self._moving[kept.request.order] = kept
+        return OrderChange(kept, after)
 
     def cancel(self, order: str, now_ns: int, by: str = "", remark: str = "") -> OrderChange:
         """What is not executed is given back."""
@@ -199,7 +224,7 @@ class OrderDesk:
     def settle(self, change: OrderChange) -> None:
         """The change is kept for good: what it gives back is free."""
         before, after = change.before, change.after
-        self._moving.discard(after.request.order)
+        self._moving.pop(after.request.order, None)
         if before is not None:
             self._count(after, *(min(0, shares) for shares in _difference(before, after)))
         if not after.open:
@@ -208,11 +233,13 @@ class OrderDesk:
     def undo(self, change: OrderChange) -> None:
         """The change could not be kept: it has not happened."""
         before, after = change.before, change.after
-        self._moving.discard(after.request.order)
+        self._moving.pop(after.request.order, None)
         self._count(after, *(-max(0, shares) for shares in _difference(before, after)))
         if before is None:
             self._open.pop(after.request.order, None)
             self._index(after, working=False)
+            return
+        if not before.open:
             return
         self._show(before)
         heapq.heappush(self._expiry, (before.expires_ns, before.request.order))
@@ -273,7 +300,7 @@ class OrderDesk:
 
     def _move(self, before: Order, after: Order) -> OrderChange:
         """What it takes more is taken now; what it gives back waits for `settle`."""
-        self._moving.add(after.request.order)
+        self._moving[after.request.order] = before
         self._count(after, *(max(0, shares) for shares in _difference(before, after)))
         self._show(after)
         return OrderChange(before, after)
@@ -290,8 +317,7 @@ class OrderDesk:
         self._index(order, working=order.working > 0)
 
     def _index(self, order: Order, *, working: bool) -> None:
-        request = order.request
-        place = request.security, request.client, request.side
+        request, place = order.request, _place(order)
         if working:
             self._working.setdefault(place, set()).add(request.order)
         elif place in self._working:
@@ -307,6 +333,20 @@ class OrderDesk:
             self._holdings.add(request.security, what, shares, *(() if unit is None else (("unit", unit.owner),)))
         if of_client:
             self._holdings.add_for((("client", request.client),), request.security, what, of_client)
+
+
+def _place(order: Order) -> tuple[str, str, Side]:
+    request = order.request
+    return request.security, request.client, request.side
+
+
+def _sold(before: Order, executed: int, now_ns: int, by: str) -> Order:
+    """With so many shares sold in all. Raises `WrongOrderStateError` for more than was ever asked for."""
+    most = max(before.quantity, before.request.quantity)
+    if executed > most:
+        raise WrongOrderStateError(f"order {before.request.order} is for {most:,}, not {executed:,}")
+    quantity = max(before.quantity, executed)
+    return replace(before, executed=executed, quantity=quantity, updated_ns=now_ns, changed_by=by)
 
 
 def _difference(before: Order | None, after: Order) -> tuple[int, int]:

@@ -12,11 +12,12 @@ from app.alerts_desk import AlertsDesk
 from app.analyst.client import Past, Told
 from app.api import problems
 from app.api.access import Access
-from app.api.admission import KEY, MAX_BODY_BYTES, Posted, admitted, check_media_type
+from app.api.admission import KEY, MAX_BODY_BYTES, Posted, admitted, check_media_type, key_of
 from app.api.decisions import Decisions
 from app.api.metrics import Metrics
 from app.api.order_decisions import OrderDecisions
 from app.api.problems import ProblemError
+from app.api.recording import Key
 from app.api.securities import Securities
 from app.api.server import Waits
 from app.api.throttle import Throttle
@@ -156,6 +157,11 @@ class Base(web.RequestHandler):
         """The whole request, if it may be served. Raises `ProblemError`."""
         body = self.checked_body()
         return Posted(self.identity, body, self.request.headers.get(KEY))
+
+    def key(self, posted: Posted) -> Key:
+        """The request's Idempotency-Key, which is needed. Raises `ProblemError`."""
+        scope = self.context.access.scope(posted.identity)
+        return key_of(scope, posted.key, f"POST {self.request.path}", posted.body)
 
     def answer(self, body: bytes, status: int = 200, media_type: str = "application/json") -> None:
         self.set_status(status)

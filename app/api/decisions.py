@@ -4,7 +4,7 @@ All on one asyncio loop: between two awaits nothing else decides. Only the journ
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -98,7 +98,25 @@ class Decisions:
             quoted.append((line, self.desk.quote(line.request, now_ns, self._facts(line.asked_as))))
         return quoted
 
-    async def end(self, sequence: int, state: State, by: str, remark: str) -> Locate:
+    async def once(self, key: Key, take: Callable[[], Awaitable[Locate]]) -> Reply:
+        """The first answer to a key; `take` steps under it. Raises `ProblemError`."""
+
+        async def taken() -> Reply:
+            return _stepped(await take())
+
+        return await self._once(key, taken)
+
+    async def once_for_many(self, key: Key, take: Callable[[], Awaitable[Reply]]) -> Reply:
+        """The first answer to a key; what `take` did is written down when it answers, and the answer after it."""
+
+        async def taken() -> Reply:
+            reply = await take()
+            await self._recorder.record([], reply.kept_under(key, self.clock()))
+            return reply
+
+        return await self._once(key, taken)
+
+    async def end(self, sequence: int, state: State, by: str, remark: str, key: Key | None = None) -> Locate:
         """Release or cancel; asking again for what has happened changes nothing. Raises `ProblemError`."""
 
         def ended(now_ns: int) -> Change:
@@ -106,9 +124,11 @@ class Decisions:
                 self._usage.refuse_needed(sequence)
             return self.desk.end(sequence, state, now_ns, by, remark)
 
-        return await self._move(sequence, ended, state)
+        return await self._move(sequence, ended, state, key)
 
-    async def decide_by_hand(self, sequence: int, quantity: int | None, by: str, remark: str) -> Locate:
+    async def decide_by_hand(
+        self, sequence: int, quantity: int | None, by: str, remark: str, key: Key | None = None
+    ) -> Locate:
         """A person approves so much of a pending request (None: all of it, 0: rejects it). Raises `ProblemError`."""
 
         def decided(now_ns: int) -> Change:
@@ -119,14 +139,14 @@ class Decisions:
             wanted = locate.request.quantity if quantity is None else quantity
             return self.desk.decide_by_hand(sequence, wanted, now_ns, facts, remark)
 
-        return await self._move(sequence, decided, State.REJECTED if quantity == 0 else None)
+        return await self._move(sequence, decided, State.REJECTED if quantity == 0 else None, key)
 
-    async def ask(self, sequence: int, question: str, by: str) -> Locate:
+    async def ask(self, sequence: int, question: str, by: str, key: Key | None = None) -> Locate:
         """A person wants to know more before deciding. Raises `ProblemError`."""
-        return await self._move(sequence, lambda now_ns: self.desk.ask(sequence, question, now_ns, by))
+        return await self._move(sequence, lambda now_ns: self.desk.ask(sequence, question, now_ns, by), None, key)
 
-    async def _move(self, sequence: int, step: Callable[[int], Change], state: State | None = None) -> Locate:
-        """Take a step, on disk before it returns. One that led to `state` before is not an error."""
+    async def _move(self, sequence: int, step: Callable[[int], Change], state: State | None, key: Key | None) -> Locate:
+        """Take a step, on disk with its answer before it returns. One that led to `state` before is not an error."""
         while True:
             self._recorder.refuse_if_broken()
             try:
@@ -145,7 +165,7 @@ class Decisions:
                     raise ProblemError(409, "conflict", f"the locate is {ended.state} already") from error
                 return ended
             else:
-                await self._recorder.record([change])
+                await self._recorder.record([change], _stepped(change.after).kept_under(key, self.clock()))
                 return change.after
 
     def _refuse_own(self, locate: Locate, by: str) -> None:
@@ -213,7 +233,7 @@ class Decisions:
             for number, line in enumerate(lines):
                 if number and number % LINES_PER_TURN == 0:
                     await asyncio.sleep(0)
-                changes += self._decide(line, by)
+                self._decide(line, by, changes)
                 decided.append(changes[-1].after)
         except BaseException:
             for change in reversed(changes):
@@ -242,15 +262,14 @@ class Decisions:
         except ValueError as error:
             raise UnusableError("good_for", str(error)) from error
 
-    def _decide(self, line: Line, by: str) -> list[Change]:
-        """The decision, last; before it those on older requests for the same security."""
+    def _decide(self, line: Line, by: str, changes: list[Change]) -> None:
+        """Adds the decision; before it those on older requests for the same security."""
         self._recorder.refuse_if_broken()
         now_ns, request, facts = self.clock(), line.request, self._facts(line.asked_as)
         try:
-            older = (
-                self.desk.retry_pending(now_ns, facts, request.security) if self.desk.waiting(request.security) else []
-            )
-            return [*older, self.desk.decide(request, now_ns, line.expires_ns, replace(facts, created_by=by))]
+            if self.desk.waiting(request.security):
+                changes += self.desk.retry_pending(now_ns, facts, request.security)
+            changes.append(self.desk.decide(request, now_ns, line.expires_ns, replace(facts, created_by=by)))
         except LocateDeskFullError as error:
             raise ProblemError(503, "unavailable", str(error)) from error
         except LocateInvariantError as error:
@@ -259,6 +278,10 @@ class Decisions:
 
     def _facts(self, asked_as: str = "") -> Facts:
         return Facts(asked_as, self._feed_positions())
+
+
+def _stepped(locate: Locate) -> Reply:
+    return Reply(200, _ENCODE.encode(locate_answer(locate)))
 
 
 def _reply(decided: Sequence[Locate], single: bool) -> Reply:  # noqa: FBT001

@@ -39,7 +39,7 @@ from app.api.metrics import MEDIA_TYPE as METRICS_TYPE
 from app.api.parameters import sequence_or_missing
 from app.api.problems import ProblemError
 from app.api.requests import end_request
-from app.identity import WRITERS
+from app.identity import WRITERS, acting
 from engine.locates import State
 
 _JSON: Final = msgspec.json.Encoder()
@@ -97,11 +97,17 @@ class End(Base):
 
     async def post(self, text: str, action: str) -> None:
         """End the locate. Asking again gives the same answer; another end of an ended locate is a 409."""
-        request = end_request(self.checked_body())
+        posted = self.posted()
+        request = end_request(posted.body)
         state = State.RELEASED if action == "release" else State.CANCELLED
         sequence = await own_locate(self, text)
-        locate = await self.context.decisions.end(sequence, state, request.requested_by, request.comment)
-        self.answer(_JSON.encode(locate_answer(locate)))
+        decisions, key, by = (
+            self.context.decisions,
+            self.key(posted),
+            acting(posted.identity.user, request.requested_by),
+        )
+        reply = await decisions.once(key, lambda: decisions.end(sequence, state, by, request.comment, key))
+        self.answer(reply.body, reply.status)
 
 
 class Open(Base):

@@ -27,6 +27,10 @@ _HOLDER: Final = {Scope.CLIENT: "client", Scope.AU: "unit"}
 """What order holdings call a scope."""
 
 
+_RANK: Final = {Scope.CLIENT: 0, Scope.AU: 1}
+"""In which order owners come."""
+
+
 class Limit(Struct, frozen=True, kw_only=True):
     """Both limits of an owner in a security."""
 
@@ -60,7 +64,7 @@ class Limits(Base):
         client, unit = parameters.read("client", text_of), parameters.read("au", text_of)
         security = parameters.read("security", self._security)
         limit = parameters.read("limit", partial(number, least=1, most=MAX_PAGE)) or 100
-        after = parameters.read("cursor", _cursor) or (0, 0)
+        after = parameters.read("cursor", _cursor)
         parameters.check()
         own_filter(self, "client", client)
         if self.identity.clients is not None and unit is not None:
@@ -69,15 +73,17 @@ class Limits(Base):
             fault = Fault("Give a client, an au or a security", parameter="client")
             raise ProblemError(422, "invalid", "the query cannot be used", (fault,))
         owners = self._owners(client, unit, security)
-        found: list[tuple[int, Scope, str, int]] = []
-        for place, (scope, owner) in enumerate(owners):
-            if place < after[0] or len(found) > limit:
+        found: list[tuple[Scope, str, int]] = []
+        for scope, owner in owners:
+            if len(found) > limit:
+                break
+            if after is not None and (_RANK[scope], owner) < after[:2]:
                 continue
-            first = after[1] if place == after[0] else 0
+            first = after[2] if after is not None and (_RANK[scope], owner) == after[:2] else 0
             ids = [security] if security else await self._ids(scope, owner)
-            found += [(place, scope, owner, each) for each in ids if each > first]
-        rows = await self._rows([(scope, owner, each) for _, scope, owner, each in found[:limit]])
-        more = f"{found[limit - 1][0]}-{found[limit - 1][3]}" if len(found) > limit else None
+            found += [(scope, owner, each) for each in ids if each > first]
+        rows = await self._rows(found[:limit])
+        more = _after(*found[limit - 1]) if len(found) > limit else None
         await send(self, Limit, lambda: LimitPage(limits=rows, next_cursor=more))
 
     def _security(self, text: str) -> int:
@@ -87,7 +93,7 @@ class Limits(Base):
         return security
 
     def _owners(self, client: str | None, unit: str | None, security: int | None) -> list[tuple[Scope, str]]:
-        """Who was asked about: the named, or all that have rows or hold something of a security."""
+        """Who was asked about: the named, or all that have rows or hold something of a security; clients first, by name."""
         named = [(Scope.CLIENT, client)] if client is not None else []
         if unit is not None:
             named.append((Scope.AU, unit))
@@ -100,9 +106,14 @@ class Limits(Base):
         market = int(array["security"][security]["market"])
         unit_of = array["book_unit"][books, market].astype(np.int64)
         units = np.where(unit_of > 0, array["unit"]["code"][unit_of], array["book"]["aggregation_unit"][books])
+        code, orders = self.context.securities.code(security), self.context.orders.desk
+        holding = self.context.decisions.desk.clients_with(code) | orders.sellers("client", code)
+        if holding - clients:  # who has no book has no limit
+            clients |= holding & {each.decode() for each in np.unique(array["book"]["client"]).tolist()}
         every = [(Scope.CLIENT, name) for name in sorted(clients - {""}) if self.identity.sees(name)]
         if self.identity.clients is None:
-            every += [(Scope.AU, each.decode()) for each in np.unique(units).tolist() if each]
+            names = {each.decode() for each in np.unique(units).tolist()} | orders.sellers("unit", code)
+            every += [(Scope.AU, name) for name in sorted(names - {""})]
         return every
 
     async def _ids(self, scope: Scope, owner: str) -> list[int]:
@@ -165,12 +176,18 @@ def _with_rows(tables: Tables, scope: Scope, owner: str) -> NDArray[np.int64]:
     return np.flatnonzero(found)
 
 
-def _cursor(text: str) -> tuple[int, int]:
-    """Place of the owner and the security before. Raises ValueError."""
-    place, dash, security = text.partition("-")
+def _after(scope: Scope, owner: str, security: int) -> str:
+    """The cursor for what comes after this row."""
+    return f"{_RANK[scope]}-{security}-{owner}"
+
+
+def _cursor(text: str) -> tuple[int, str, int]:
+    """Rank of the scope, owner and security of the row before. Raises ValueError."""
+    rank, _, rest = text.partition("-")
+    security, dash, owner = rest.partition("-")
     if not dash:
         raise ValueError("Expected the next_cursor of a page")
-    return number(place, 0, 2**31), number(security, 0, 2**31)
+    return number(rank, 0, len(_RANK)), owner, number(security, 0, 2**31)
 
 
 RESOURCES: Final[tuple[tuple[str, type[Base]], ...]] = ((r"/api/v1/limits", Limits),)

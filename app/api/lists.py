@@ -93,7 +93,12 @@ async def list_orders(handler: Base) -> None:
     shown = found[: query.limit - 1]
     cursor = str(shown[-1].sequence) if len(found) == query.limit else None
     await send(
-        handler, OrderAnswer, lambda: OrderPage(orders=[order_answer(order) for order in shown], next_cursor=cursor)
+        handler,
+        OrderAnswer,
+        lambda: OrderPage(
+            orders=[order_answer(order, with_unit=handler.identity.clients is None) for order in shown],
+            next_cursor=cursor,
+        ),
     )
 
 

@@ -192,7 +192,8 @@ def _paths() -> dict[str, Any]:
                     "200": content("All of them, or none, could take it.", "ActionsAnswer"),
                     "207": content("Some could not take it: see each.", "ActionsAnswer"),
                 },
-                (400, 422, 503),
+                (400, 409, 422, 503),
+                parameters=[_KEY],
                 requestBody={
                     "required": True,
                     "content": {
@@ -245,8 +246,8 @@ def _list_of(name: str) -> dict[str, Any]:
 def _review(summary: str, locate: dict[str, Any], body: str) -> dict[str, Any]:
     example = {"comment": "For which sale?"} if body == "AskRequest" else {}
     asked = {"content": {"application/json": {"schema": ref(body), "example": example}}}
-    return operation(summary, locate, (400, 404, 409, 422, 503), parameters=[_ID], requestBody=asked)
+    return operation(summary, locate, (400, 404, 409, 422, 503), parameters=[_ID, _KEY], requestBody=asked)
 
 
 def _ending(summary: str, locate: dict[str, Any], ended: dict[str, Any]) -> dict[str, Any]:
-    return operation(summary, locate, (400, 404, 409, 422, 503), parameters=[_ID], requestBody=ended)
+    return operation(summary, locate, (400, 404, 409, 422, 503), parameters=[_ID, _KEY], requestBody=ended)

@@ -55,11 +55,11 @@ def order_paths(key: dict[str, Any]) -> dict[str, Any]:
                 "One order and its history", {"200": content("The order.", "OrderLife")}, (404, 503), parameters=[_ID]
             )
         },
-        "/api/v1/orders/{id}/amend": {"post": _step("Another quantity", order, "AmendRequest", {"quantity": 500})},
+        "/api/v1/orders/{id}/amend": {"post": _step("Another quantity", order, "AmendRequest", {"quantity": 500}, key)},
         "/api/v1/orders/{id}/executed": {
-            "post": _step("Say what is sold by now", order, "ExecutedRequest", {"executed": 300})
+            "post": _step("Say what is sold by now", order, "ExecutedRequest", {"executed": 300}, key)
         },
-        "/api/v1/orders/{id}/cancel": {"post": _step("Take back what is not sold", order, "CancelRequest", {})},
+        "/api/v1/orders/{id}/cancel": {"post": _step("Take back what is not sold", order, "CancelRequest", {}, key)},
         "/api/v1/limits/{client}/{security}": {
             "get": operation(
                 "What a client may still sell, and why",
@@ -83,6 +83,8 @@ def _named(name: str) -> dict[str, Any]:
     return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
 
 
-def _step(summary: str, order: dict[str, Any], body: str, example: dict[str, Any]) -> dict[str, Any]:
+def _step(
+    summary: str, order: dict[str, Any], body: str, example: dict[str, Any], key: dict[str, Any]
+) -> dict[str, Any]:
     asked = {"content": {"application/json": {"schema": ref(body), "example": example}}}
-    return operation(summary, order, (400, 404, 409, 422, 503), parameters=[_ID], requestBody=asked)
+    return operation(summary, order, (400, 404, 409, 422, 503), parameters=[_ID, key], requestBody=asked)

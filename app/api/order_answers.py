@@ -28,7 +28,9 @@ class OrderAnswer(Struct, frozen=True, kw_only=True):
     covered: Annotated[int, Meta(description="Executed shares that have used up locates.")]
     open: Annotated[int, Meta(description="Approved shares still to be sold; 0 once it has ended.")]
     client_limit: Annotated[LimitSeen | None, Meta(description="Null where the decision did not come so far.")]
-    au_limit: LimitSeen | None
+    au_limit: Annotated[
+        LimitSeen | None, Meta(description="Null also for a token of some clients: it is about others, too.")
+    ]
     as_of: Annotated[dt.datetime | None, Meta(description="The newest event the decision has seen.")]
     received_at: dt.datetime
     updated_at: dt.datetime
@@ -61,8 +63,8 @@ class LimitAnswer(Struct, frozen=True, kw_only=True):
     stale: Annotated[bool, Meta(description="The feeds are silent or not complete yet: nothing is approved.")]
 
 
-def order_answer(order: Order) -> OrderAnswer:
-    """What a program is told of an order."""
+def order_answer(order: Order, *, with_unit: bool = True) -> OrderAnswer:
+    """What a program is told of an order. `with_unit`: also of its unit's limit, which says what other clients sell."""
     request, received = order.request, time_of(order.received_ns)
     return OrderAnswer(
         order=request.order,
@@ -80,7 +82,7 @@ def order_answer(order: Order) -> OrderAnswer:
         covered=order.covered,
         open=order.working,
         client_limit=order.client_limit,
-        au_limit=order.unit_limit,
+        au_limit=order.unit_limit if with_unit else None,
         as_of=kept_time_of(order.as_of_ns) if order.as_of_ns > 0 else None,
         received_at=received,
         updated_at=received if order.updated_ns == order.received_ns else time_of(order.updated_ns),

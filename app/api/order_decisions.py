@@ -14,6 +14,7 @@ from app.api.order_answers import order_answer
 from app.api.problems import Fault, ProblemError, pointer
 from app.api.recording import Key, Once, Recorder, Reply, Written, unavailable
 from app.api.securities import Securities
+from app.identity import Identity
 from app.journal import Journal, JournalError
 from app.journal_rows import AnyChange
 from engine.locate_desk import LocateBusyError
@@ -34,6 +35,8 @@ LINES_PER_TURN: Final = 50
 _ENCODE: Final = msgspec.json.Encoder()
 Step = Callable[[LocateUsage, int], tuple[OrderChange, list[Change]]]
 """What to do with an order, at what time: its change, and those of the locates that it uses up."""
+Late = Callable[[OrderDesk, Order, int], OrderChange]
+"""What to do with one whose day is over, as the journal has it, at what time."""
 
 
 class OrderDecisions:
@@ -68,15 +71,16 @@ class OrderDecisions:
         return self._recorder.broken is not None
 
     async def submit(
-        self, requests: Sequence[OrderRequest], received_ns: int, *, single: bool, key: Key | None
+        self, requests: Sequence[OrderRequest], received_ns: int, *, single: bool, key: Key | None, who: Identity
     ) -> Reply:
-        """Decide lines; an id that was decided before gets its first answer. Raises `ProblemError`: then nothing was taken."""
+        """Decide lines for `who`; an id that was decided before gets its first answer. Raises `ProblemError`: none is."""
         _refuse_repeated(requests)
-        return await self._once(key, lambda: self._submit(requests, received_ns, single, key))
+        return await self._once(key, lambda: self._submit(requests, received_ns, single, key, who))
 
-    async def moved(self, order: str, step: Step, key: Key | None = None) -> Reply:
-        """Amend, execute or cancel; the same key gets the first answer. Raises `ProblemError`."""
-        return await self._once(key, lambda: self._moved(order, step, key))
+    async def moved(self, order: str, step: Step, who: Identity, key: Key | None, late: Late | None = None) -> Reply:
+        """Amend, execute or cancel; the same key gets the first answer. `late`: what to do where its day is over. Raises
+        `ProblemError`."""
+        return await self._once(key, lambda: self._moved(order, step, who, key, late))
 
     async def find(self, order: str) -> Order:
         """The order as it was last written down. Raises a 404."""
@@ -108,20 +112,25 @@ class OrderDecisions:
 
     # parts
 
-    async def _moved(self, order: str, step: Step, key: Key | None) -> Reply:
+    async def _moved(self, order: str, step: Step, who: Identity, key: Key | None, late: Late | None) -> Reply:
+        ended: Order | None = None
         while True:
             self._recorder.refuse_if_broken()
             try:
-                change, used = step(self._usage, self.clock())
+                if ended is None or late is None:
+                    change, used = step(self._usage, self.clock())
+                else:
+                    change, used = late(self.desk, ended, self.clock()), []
             except (OrderBusyError, LocateBusyError) as busy:
                 await self._recorder.wait(busy.args[0])
             except WrongOrderStateError as error:
                 raise ProblemError(409, "conflict", str(error)) from error
             except NoSuchOrderError as error:
-                kept = await self.find(order)
-                raise ProblemError(409, "conflict", f"the order is {kept.state} already") from error
+                ended = await self.find(order)
+                if late is None or ended.state != OrderState.EXPIRED:
+                    raise ProblemError(409, "conflict", f"the order is {ended.state} already") from error
             else:
-                reply = _reply([change.after], single=True)
+                reply = _reply([change.after], single=True, who=who)
                 answer = reply.kept_under(key, self.clock())
                 changes: list[AnyChange] = [change, *used] if change.before != change.after else []
                 if changes or answer:
@@ -134,6 +143,7 @@ class OrderDecisions:
         received_ns: int,
         single: bool,  # noqa: FBT001
         key: Key | None,
+        who: Identity,
     ) -> Reply:
         """Nobody else asks about these orders meanwhile: all are claimed at once, so nobody waits for one who waits."""
         orders = {request.order for request in requests}
@@ -142,7 +152,7 @@ class OrderDecisions:
         mine = Written()
         self._asking.update(dict.fromkeys(orders, mine))
         try:
-            return await self._decided(requests, received_ns, single, key)
+            return await self._decided(requests, received_ns, single, key, who)
         finally:
             for order in orders:
                 del self._asking[order]
@@ -154,6 +164,7 @@ class OrderDecisions:
         received_ns: int,
         single: bool,  # noqa: FBT001
         key: Key | None,
+        who: Identity,
     ) -> Reply:
         known = self.journal.may_know_order
         first = [await self._first_answer(request) if known(request.order) else None for request in requests]
@@ -165,13 +176,13 @@ class OrderDecisions:
                 if number and number % LINES_PER_TURN == 0:
                     await asyncio.sleep(0)
                 if before is None:
-                    changes.append(self._decide(request, named, received_ns))
+                    changes.append(self._decide(request, named, received_ns, who.user))
                 orders.append(before or changes[-1].after)
         except BaseException:
             for change in reversed(changes):
                 self.desk.undo(change)
             raise
-        reply = _reply(orders, single)
+        reply = _reply(orders, single=single, who=who)
         answer = reply.kept_under(key, self.clock())
         if changes or answer:
             await self._recorder.record(changes, answer)
@@ -193,7 +204,7 @@ class OrderDecisions:
             raise ProblemError(422, "key-reused", f"order {request.order} came with other contents before")
         return first
 
-    def _decide(self, request: OrderRequest, found: Found, received_ns: int) -> OrderChange:
+    def _decide(self, request: OrderRequest, found: Found, received_ns: int, by: str) -> OrderChange:
         self._recorder.refuse_if_broken()
         now_ns = self.clock()
         asked_as, expires_ns = request.security, 0
@@ -202,7 +213,7 @@ class OrderDecisions:
         if found.security:
             expires_ns = self._expires(self._securities.market(found.security), now_ns)
         try:
-            return self.desk.decide(request, received_ns, now_ns, expires_ns, asked_as)
+            return self.desk.decide(request, received_ns, now_ns, expires_ns, asked_as, by)
         except WrongOrderStateError as error:
             raise ProblemError(409, "conflict", str(error)) from error
         except OrderDeskFullError as error:
@@ -224,8 +235,8 @@ def _refuse_repeated(requests: Sequence[OrderRequest]) -> None:
         raise ProblemError(422, "invalid", "an order id may come once in a list", tuple(faults))
 
 
-def _reply(orders: Sequence[Order], single: bool) -> Reply:  # noqa: FBT001
+def _reply(orders: Sequence[Order], *, single: bool, who: Identity) -> Reply:
     """200; 207 where the lines of a list went different ways."""
     status = 207 if len({order.state == OrderState.REJECTED for order in orders}) > 1 else 200
-    answers = [order_answer(order) for order in orders]
+    answers = [order_answer(order, with_unit=who.clients is None) for order in orders]
     return Reply(status, _ENCODE.encode(answers[0] if single else answers))

@@ -13,10 +13,10 @@ from app.api.clients import own_order
 from app.api.explain_answers import explain_answer
 from app.api.lists import list_orders
 from app.api.order_answers import LimitAnswer, OrderLife, order_answer
-from app.api.order_decisions import Step
+from app.api.order_decisions import Late, Step
 from app.api.problems import ProblemError
 from app.api.requests import typed
-from app.identity import WRITERS
+from app.identity import WRITERS, acting
 from engine.explain import OwnerError, explain
 from engine.locates import LIMIT, Name, Quantity, Remark
 from engine.model import Decided
@@ -75,7 +75,8 @@ class OneOrder(Base):
         await own_order(self, order)
         found = await self.context.orders.find(order)
         steps = await self.context.orders.journal.order_history(found.sequence)
-        self.answer(_JSON.encode(OrderLife(now=order_answer(found), steps=[order_answer(step) for step in steps])))
+        now, *life = [order_answer(step, with_unit=self.identity.clients is None) for step in (found, *steps)]
+        self.answer(_JSON.encode(OrderLife(now=now, steps=life)))
 
 
 class OrderStep(Base):
@@ -86,26 +87,29 @@ class OrderStep(Base):
 
     async def post(self, order: str, action: str) -> None:
         """Take the step; 409 where the order cannot."""
-        body = self.checked_body()
+        posted = self.posted()
         await own_order(self, order)
-        step: Step = getattr(self, f"_{action}")(order, body)
-        reply = await self.context.orders.moved(order, step)
+        step, late = getattr(self, f"_{action}")(order, posted.body)
+        reply = await self.context.orders.moved(order, step, posted.identity, self.key(posted), late)
         self.answer(reply.body, reply.status)
 
-    def _amend(self, order: str, body: bytes) -> Step:
+    def _amend(self, order: str, body: bytes) -> tuple[Step, None]:
         asked = typed(body, AmendRequest)
-        by, comment = asked.requested_by or self.identity.user, asked.comment
-        return lambda desks, now_ns: desks.amend(order, asked.quantity, now_ns, by, comment)
+        by, comment = acting(self.identity.user, asked.requested_by), asked.comment
+        return lambda desks, now_ns: desks.amend(order, asked.quantity, now_ns, by, comment), None
 
-    def _executed(self, order: str, body: bytes) -> Step:
+    def _executed(self, order: str, body: bytes) -> tuple[Step, Late]:
         asked = typed(body, ExecutedRequest)
-        by = asked.requested_by or self.identity.user
-        return lambda desks, now_ns: desks.execute(order, asked.executed, now_ns, by)
+        by = acting(self.identity.user, asked.requested_by)
+        return (
+            lambda desks, now_ns: desks.execute(order, asked.executed, now_ns, by),
+            lambda desk, ended, now_ns: desk.late(ended, asked.executed, now_ns, by),
+        )
 
-    def _cancel(self, order: str, body: bytes) -> Step:
+    def _cancel(self, order: str, body: bytes) -> tuple[Step, None]:
         asked = typed(body, CancelRequest)
-        by, comment = asked.requested_by or self.identity.user, asked.comment
-        return lambda desks, now_ns: desks.cancel(order, now_ns, by, comment)
+        by, comment = acting(self.identity.user, asked.requested_by), asked.comment
+        return lambda desks, now_ns: desks.cancel(order, now_ns, by, comment), None
 
 
 class ClientLimit(Base):

@@ -44,7 +44,7 @@ async def _orders(context: Context, posted: Posted) -> Reply:
     own_lines(posted.identity, asked, single=single)
     scope = context.access.scope(posted.identity)
     key = key_of(scope, posted.key, f"POST {ORDERS.path}", posted.body)
-    return await context.orders.submit(asked, received_ns, single=single, key=key)
+    return await context.orders.submit(asked, received_ns, single=single, key=key, who=posted.identity)
 
 
 LOCATES: Final = Post("/api/v1/locates", WRITERS, _locates)

@@ -1,6 +1,7 @@
 """What a person decides on locates, one or many."""
 
-from typing import ClassVar, Final
+from collections.abc import Awaitable, Callable
+from typing import ClassVar, Final, TypeAlias
 
 import msgspec
 
@@ -8,12 +9,16 @@ from app.api.answers import ActionAnswer, ActionsAnswer, locate_answer
 from app.api.base import Base
 from app.api.clients import own_locate
 from app.api.problems import ProblemError
+from app.api.recording import Key, Reply
 from app.api.requests import ActionsRequest, ApproveRequest, AskRequest, RejectRequest, typed
 from app.identity import REVIEWERS, WRITERS
 from engine.locates import Locate, State
 
 _JSON: Final = msgspec.json.Encoder()
 _ENDS: Final = {"release": State.RELEASED, "cancel": State.CANCELLED}
+
+
+_Step: TypeAlias = Callable[[Key], Awaitable[Locate]]
 
 
 class Review(Base):
@@ -24,19 +29,23 @@ class Review(Base):
 
     async def post(self, text: str, action: str) -> None:
         """Take the step; 409 where it cannot be taken, 403 where it needs another person."""
-        body, sequence = self.checked_body(), await own_locate(self, text)
-        self.answer(_JSON.encode(locate_answer(await getattr(self, f"_{action}")(sequence, body))))
+        posted, sequence = self.posted(), await own_locate(self, text)
+        key = self.key(posted)
+        step: _Step = getattr(self, f"_{action}")(sequence, posted.body)
+        reply = await self.context.decisions.once(key, lambda: step(key))
+        self.answer(reply.body, reply.status)
 
-    async def _approve(self, sequence: int, body: bytes) -> Locate:
-        asked = typed(body, ApproveRequest)
-        return await self.context.decisions.decide_by_hand(sequence, asked.quantity, self.identity.user, asked.comment)
+    def _approve(self, sequence: int, body: bytes) -> _Step:
+        asked, decisions, by = typed(body, ApproveRequest), self.context.decisions, self.identity.user
+        return lambda key: decisions.decide_by_hand(sequence, asked.quantity, by, asked.comment, key)
 
-    async def _reject(self, sequence: int, body: bytes) -> Locate:
-        asked = typed(body, RejectRequest)
-        return await self.context.decisions.decide_by_hand(sequence, 0, self.identity.user, asked.comment)
+    def _reject(self, sequence: int, body: bytes) -> _Step:
+        asked, decisions, by = typed(body, RejectRequest), self.context.decisions, self.identity.user
+        return lambda key: decisions.decide_by_hand(sequence, 0, by, asked.comment, key)
 
-    async def _ask(self, sequence: int, body: bytes) -> Locate:
-        return await self.context.decisions.ask(sequence, typed(body, AskRequest).comment, self.identity.user)
+    def _ask(self, sequence: int, body: bytes) -> _Step:
+        asked, decisions, by = typed(body, AskRequest), self.context.decisions, self.identity.user
+        return lambda key: decisions.ask(sequence, asked.comment, by, key)
 
 
 class Actions(Base):
@@ -47,13 +56,18 @@ class Actions(Base):
 
     async def post(self) -> None:
         """200, or 207 where some could not take it."""
-        asked = typed(self.checked_body(), ActionsRequest)
+        posted = self.posted()
+        asked = typed(posted.body, ActionsRequest)
         needed = WRITERS if asked.action in _ENDS else REVIEWERS
         if not self.identity.may(needed):
             raise ProblemError(403, "forbidden", f"this takes the role {' or '.join(sorted(needed))}")
+        reply = await self.context.decisions.once_for_many(self.key(posted), lambda: self._each(asked))
+        self.answer(reply.body, reply.status)
+
+    async def _each(self, asked: ActionsRequest) -> Reply:
         results = [await self._one(text, asked) for text in dict.fromkeys(asked.ids)]
         ways = {result.problem is None for result in results}
-        self.answer(_JSON.encode(ActionsAnswer(results=results)), 207 if len(ways) > 1 else 200)
+        return Reply(207 if len(ways) > 1 else 200, _JSON.encode(ActionsAnswer(results=results)))
 
     async def _one(self, text: str, asked: ActionsRequest) -> ActionAnswer:
         decisions, by = self.context.decisions, self.identity.user

@@ -77,6 +77,7 @@ def test_numbers_are_added_and_every_chart_is_saved_as_a_picture(
         assert int.from_bytes(raw[16:20], "big") > 1_000, "as sharp as on paper"
         desk.picture(f"history-{view}")
     page.click("#tabs [data-view=security]")
+    expect(page.locator("#history[data-view=security] #chart .chart[data-painted]")).to_be_visible()
     box = page.locator("#chart canvas").bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 60)

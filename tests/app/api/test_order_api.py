@@ -7,14 +7,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 from tornado.httpclient import HTTPResponse
 
+from app.identity import Identity, Role, issue_token
 from engine.events import EventArray
 from engine.model import Kind, Op
 from engine.records import BOOK
 from engine.ring import Message
 from engine.state import Machine
-from tests.app.api.api_world import Api, fill, read, serving
+from tests.app.api.api_world import NOON_NS, Api, fill, read, serving
 from tests.engine.machines import events
 
 
@@ -163,3 +165,86 @@ async def test_wrong_orders_are_refused_with_a_pointer_each(api: Api) -> None:
     assert (await _step(api, "nothing", "cancel")).code == 404
     for nobody in ("nobody", "%00", "FUND1%00"):
         assert (await api.get(f"/api/v1/limits/{nobody}/S1")).code == 404
+
+
+async def test_a_step_is_taken_once_for_a_key_and_needs_one(api: Api) -> None:
+    """A repeated amend that was on its way for long does not undo a newer one."""
+    await _ask(api, _order(api))
+    path, key = "/api/v1/orders/O1/amend", {"Idempotency-Key": "k1"}
+    first = await api.call("POST", path, {"quantity": 2_000}, key)
+    await _step(api, "O1", "amend", quantity=500)
+    again = await api.call("POST", path, {"quantity": 2_000}, key)
+    assert (again.code, again.body) == (200, first.body)
+    assert read(await api.get("/api/v1/orders/O1"))["now"]["approved"] == 500
+    assert (await api.call("POST", path, {"quantity": 600}, key)).code == 422
+    assert (await api.call("POST", path, {"quantity": 600}, keyed=False)).code == 400
+
+
+async def test_who_sends_an_order_and_who_changes_it_is_kept_with_it(api: Api) -> None:
+    assert read(await _ask(api, _order(api)))["changed_by"] == "api"
+    amended = read(await _step(api, "O1", "amend", quantity=500, requested_by="anna"))
+    assert amended["changed_by"] == "api for anna", "whose token, and for whom it says"
+
+
+async def test_a_token_of_some_clients_is_not_told_what_others_of_the_unit_sell(api: Api) -> None:
+    kept = Identity("fund", frozenset({Role.TRADER}), frozenset({"FUND1"}))
+    token = issue_token(api.settings.secret, kept, 3_600, NOON_NS / 1e9)
+    sold = await api.call("POST", "/api/v1/orders", _order(api), token=token)
+    amended = await api.call("POST", "/api/v1/orders/O1/amend", {"quantity": 900}, token=token)
+    life = await api.call("GET", "/api/v1/orders/O1", token=token)
+    listed = await api.call("GET", "/api/v1/orders", token=token)
+    for answer in (read(sold), read(amended), read(life)["now"], *read(life)["steps"], *read(listed)["orders"]):
+        assert answer["au_limit"] is None
+        assert answer["client_limit"]["owner"] == "FUND1"
+    assert read(await api.get("/api/v1/orders/O1"))["now"]["au_limit"]["owner"] == "AU1"
+
+
+async def test_an_order_whose_commit_is_in_doubt_is_decided_when_it_comes_again(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the first one took is given back; so an answer from before would promise what is not held."""
+    journal = api.service.journal
+    commit = journal._commit
+
+    def lost(entries: Any) -> None:
+        commit(entries)
+        raise sa.exc.OperationalError("COMMIT", {}, OSError("connection reset"))
+
+    monkeypatch.setattr(journal, "_commit", lost)
+    assert (await _ask(api, _order(api), Idempotency_Key="k1")).code == 503
+    monkeypatch.undo()
+    answer = await _ask(api, _order(api), Idempotency_Key="k1")
+    assert read(answer)["state"] == "approved"
+    assert (await _limit(api))["long"] == 2_000
+    assert read(await _ask(api, _order(api, "O2", quantity=2_001)))["reason"] == "insufficient_client_limit"
+
+
+async def test_a_sale_that_crossed_a_cancel_counts_and_one_told_after_the_close_is_written_down(api: Api) -> None:
+    await _ask(api, _order(api, side="short"))
+    await _step(api, "O1", "executed", executed=100)
+    await _step(api, "O1", "cancel")
+    assert (await _limit(api))["short"] == 1_900
+    crossed = read(await _step(api, "O1", "executed", executed=300))
+    assert (crossed["state"], crossed["executed"], crossed["open"]) == ("cancelled", 300, 0)
+    assert (await _limit(api))["short"] == 1_700
+    assert (await _step(api, "O1", "executed", executed=1_001)).code == 409
+    await _ask(api, _order(api, "O2", side="short", quantity=500))
+    await api.service.tick(NOON_NS + 86_400 * 10**9)
+    for _again in range(2):
+        late = read(await _step(api, "O2", "executed", executed=200))
+        assert (late["state"], late["executed"]) == ("expired", 200)
+    assert (await _step(api, "O2", "cancel")).code == 409
+    steps = read(await api.get("/api/v1/orders/O2"))["steps"]
+    assert [(step["state"], step["executed"]) for step in steps] == [("approved", 0), ("expired", 0), ("expired", 200)]
+
+
+async def test_limits_of_a_security_are_of_all_who_hold_something_and_pages_go_on_where_they_ended(api: Api) -> None:
+    await api.locate("S2", client="FUND2", quantity=100)
+    owners = [(each["scope"], each["owner"]) for each in read(await api.get("/api/v1/limits?security=S2"))["limits"]]
+    assert ("client", "FUND2") in owners
+    paged, cursor = [], ""
+    while cursor is not None:
+        page = read(await api.get(f"/api/v1/limits?security=S2&limit=1{cursor and f'&cursor={cursor}'}"))
+        paged += [(each["scope"], each["owner"]) for each in page["limits"]]
+        cursor = page["next_cursor"]
+    assert paged == owners

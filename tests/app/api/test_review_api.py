@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from app.identity import Identity, Role, issue_token
+from engine.model import Temperature
 from engine.tables import Word
 from tests.app.api.api_world import NOON_NS, Api, read, serving
 
@@ -115,3 +116,32 @@ async def test_what_a_person_decided_survives_a_restart(instance: str, tmp_path:
         await _act(api, f"{locate}/approve", {"quantity": 250})
     async with serving(instance, tmp_path) as api:
         assert api.service.desk.held("S1") == 250
+
+
+async def test_nobody_approves_what_the_rules_forbid_whatever_the_pool(api: Api) -> None:
+    first, *others = api.machine.tables.markets
+    halting, own = await _pending(api), await _pending(api, quantity=100)
+    api.machine.tables.markets = (replace(first, stale_halts=True), *others)
+    refused = await _act(api, f"{halting}/approve")
+    assert (refused.code, "inputs are late" in read(refused)["detail"]) == (409, True)
+    api.machine.tables.markets = (first, *others)
+    assert read(await _act(api, f"{own}/approve"))["state"] == "approved", "elsewhere a person may"
+    api.machine.tables.array["security"][1]["temperature"] = Temperature.RESTRICTED
+    refused = await _act(api, f"{halting}/approve")
+    assert (refused.code, read(refused)["detail"]) == (409, "rule restricted forbids it: restricted_list")
+    assert read(await _act(api, f"{halting}/reject"))["state"] == "rejected"
+
+
+async def test_a_locates_step_is_taken_once_for_a_key_and_names_who_took_it(api: Api) -> None:
+    located = await api.locate()
+    path, key = f"/api/v1/locates/{located['id']}/release", {"Idempotency-Key": "k1"}
+    first = await api.call("POST", path, {"requested_by": "anna"}, key)
+    assert read(first)["changed_by"] == "api for anna"
+    assert (await api.call("POST", path, {"requested_by": "anna"}, key)).body == first.body
+    assert (await api.call("POST", path, {"comment": "other"}, key)).code == 422
+    assert (await api.call("POST", path, {}, keyed=False)).code == 400
+    waiting = await _pending(api)
+    body, key = {"action": "approve", "ids": [waiting]}, {"Idempotency-Key": "k2"}
+    done = [await api.call("POST", "/api/v1/locates/actions", body, key, _token(api)) for _ in range(2)]
+    assert [(answer.code, answer.body) for answer in done] == [(200, done[0].body)] * 2
+    assert (await api.call("POST", "/api/v1/locates/actions", body, keyed=False, token=_token(api))).code == 400
