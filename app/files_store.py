@@ -62,6 +62,10 @@ class FileReport(Struct, kw_only=True):
     state: FileState = FileState.CHECKING
     why: str = ""
     """Of a file that was not loaded: the reason, in a sentence."""
+    misnamed: str = ""
+    """Why its name cannot be used: then nothing of it is read."""
+    begun: int = 0
+    """How often its check was begun by a process that did not live to its end, and, while it is checked, once more."""
     can_be_forced: bool = False
     """Whether it was refused for doubts only, which ops or admin can take on themselves."""
     forced_by: str = ""
@@ -142,6 +146,11 @@ class FilesStore:
             report.id = int(made.inserted_primary_key[0])  # type: ignore[index]
             connection.execute(_of(report.id).values(report=msgspec.json.encode(report)))
 
+    def forget(self, report: FileReport) -> None:
+        """It was not taken after all."""
+        with self._engine.begin() as connection:
+            connection.execute(sa.delete(_FILES).where(_FILES.c.id == report.id))
+
     def save(self, report: FileReport) -> None:
         """What is known by now."""
         with self._engine.begin() as connection:
@@ -218,16 +227,18 @@ class FilesStore:
             )
 
     def forced(self) -> list[tuple[FileReport, str, str]]:
-        """Files that somebody wants to be loaded, who and why; each is told once."""
-        found = []
+        """Files that somebody wants to be loaded, who and why; told until they are taken up."""
+        wanted = sa.select(_FILES.c.report, _FILES.c.force).where(_FILES.c.force != "").order_by(_FILES.c.id)
+        with self._engine.connect() as connection:
+            return [
+                (msgspec.json.decode(report, type=FileReport), *msgspec.json.decode(asked, type=tuple[str, str]))
+                for report, asked in connection.execute(wanted)
+            ]
+
+    def take_up(self, report: FileReport) -> None:
+        """What somebody wanted of a refused file is under way, and the wish is answered: both or neither."""
         with self._engine.begin() as connection:
-            for report, asked in connection.execute(
-                sa.select(_FILES.c.report, _FILES.c.force).where(_FILES.c.force != "")
-            ).all():
-                by, comment = msgspec.json.decode(asked, type=tuple[str, str])
-                found.append((msgspec.json.decode(report, type=FileReport), by, comment))
-            connection.execute(sa.update(_FILES).values(force="").where(_FILES.c.force != ""))
-        return found
+            connection.execute(_of(report.id).values(**_row(report), force=""))
 
     def waiting(self) -> list[Waiting]:
         """Files in the drop folder, in the order of their names."""

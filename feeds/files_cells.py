@@ -4,6 +4,7 @@ Nothing is guessed: where two readings are possible (`1.234`), neither is taken.
 """
 
 import datetime as dt
+import math
 import re
 from collections.abc import Callable
 from typing import Final
@@ -12,6 +13,8 @@ import msgspec
 
 _SHOWN: Final = 60
 LONGEST_TEXT: Final = 4_000
+LONGEST_NUMBER: Final = 400
+"""Digits, with zeros in front: no number of ours has twenty, and Python does not read any number of them."""
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _PLAIN: Final = re.compile(r"-?(0|[1-9][0-9]*)")
 _LOOSE: Final = re.compile(r"[+-]?[0-9]+")
@@ -51,6 +54,7 @@ def whole_number(text: str, delimiter: str) -> str:
     `1,234` is a thousand in a file with commas between its cells, for no decimal comma could be there; anywhere else it takes
     a second mark (`1.234.567`, `1.234,00`). Zeros behind a decimal mark do not matter.
     """
+    _short(text)
     if _PLAIN.fullmatch(text):
         return "0" if text == "-0" else text
     bare = text
@@ -68,12 +72,21 @@ def whole_number(text: str, delimiter: str) -> str:
     return str(int(bare))
 
 
+def _short(text: str) -> None:
+    if len(text) > LONGEST_NUMBER:
+        raise CellError(f"it has {len(text):,} characters, at most {LONGEST_NUMBER} are taken")
+
+
 def number(text: str, delimiter: str) -> str:
     """A number with a decimal point; in a file with semicolons a comma is one, too."""
+    _short(text)
     plain = text.replace(",", ".") if delimiter == ";" and "." not in text else text
     if not _DECIMAL.fullmatch(plain):
         raise CellError(next((hint for form, hint in _HINTS[:3] if form.fullmatch(text)), ""))
-    return _text.encode(float(plain)).decode()
+    value = float(plain)
+    if not math.isfinite(value):
+        raise CellError("no number is that large")
+    return _text.encode(value).decode()
 
 
 def date(text: str, _: str) -> str:

@@ -1,13 +1,15 @@
 """A batch file checked whole: every line is read, made a record and decoded as the wire would be, before any of it counts."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from engine.model import Op
@@ -19,6 +21,7 @@ from feeds.files_read import Frame, Portion, read
 from feeds.files_rows import Made, Rows
 from feeds.quarantine import Decoded, Unreadable
 
+log = structlog.get_logger()
 _PATH: Final = re.compile(r" - at `\$\.?([A-Za-z0-9_]+)?[^`]*`")
 _NAMED: Final = re.compile(r"(?:field|column) `?([A-Za-z0-9_]+)`?")
 _UNKNOWN_KEPT: Final = 100
@@ -87,10 +90,11 @@ class Check:
         return checked
 
     def _portion(self, portion: Portion, rows: Rows, checked: Checked) -> None:
-        lines, records = rows.records(portion)
-        if not records:
-            return
-        decoded = self._decode(checked.records, records)
+        with _placed(portion.lines):
+            lines, records = rows.records(portion)
+            if not records:
+                return
+            decoded = self._decode(checked.records, records)
         for entry in decoded.unreadable:
             line = lines[entry.offset - checked.records]
             if entry.unknown:
@@ -104,6 +108,19 @@ class Check:
         checked.reset |= _reset(decoded)
         if not checked.findings.fault_count:
             self._keep(lines, records)
+
+
+@contextmanager
+def _placed(lines: Sequence[int]) -> Iterator[None]:
+    """Whatever cannot be done with rows is a fault of these lines."""
+    try:
+        yield
+    except FileFaultError:
+        raise
+    except Exception as error:
+        log.exception("rows of a file cannot be used", first=lines[0], last=lines[-1])
+        detail = f"the rows from here to line {lines[-1]:,} cannot be used: {type(error).__name__}: {shown(str(error))}"
+        raise FileFaultError(lines[0], detail) from error
 
 
 def _told(entry: Unreadable, form: FileForm) -> tuple[str, str, str]:

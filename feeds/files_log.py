@@ -21,6 +21,19 @@ _SUFFIX: Final = ".arrow"
 _NAME_PARTS: Final = 2
 
 
+class NotWrittenError(OSError):
+    """The disk did not take what was to be written: nothing is wrong with what it was made of, and it can be tried again."""
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Raises `NotWrittenError` for whatever the disk says."""
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        raise NotWrittenError(f"{path} cannot be written: {error}") from error
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Part:
     """The records of one batch file: positions `first` to `end` - 1."""
@@ -49,14 +62,15 @@ class Records:
 
 
 class PartWriter:
-    """Writes a part beside the log. Raises OSError where the disk does not do its share; `discard` then."""
+    """Writes a part beside the log. Raises `NotWrittenError` where the disk does not do its share; `discard` then."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.count = 0
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("wb")
-        self._out = pa.ipc.new_file(self._file, _SCHEMA, options=_OPTIONS)
+        with _writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("wb")
+            self._out = pa.ipc.new_file(self._file, _SCHEMA, options=_OPTIONS)
 
     def add(self, feed: int, lines: Sequence[int], values: Sequence[bytes]) -> None:
         """Records of one feed."""
@@ -65,21 +79,24 @@ class PartWriter:
         columns = [
             pa.array([feed] * len(values), pa.uint8()), pa.array(lines, pa.int64()), pa.array(values, pa.binary())
         ]  # fmt: skip
-        self._out.write_batch(pa.record_batch(columns, schema=_SCHEMA))
+        with _writing(self.path):
+            self._out.write_batch(pa.record_batch(columns, schema=_SCHEMA))
         self.count += len(values)
 
     def close(self) -> None:
         """All of it is on the disk afterwards."""
-        self._out.close()
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
+        with _writing(self.path):
+            self._out.close()
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
 
     def discard(self) -> None:
         """As if it had never been."""
         with contextlib.suppress(OSError, pa.ArrowException):
             self._out.close()
-        self._file.close()
+        with contextlib.suppress(OSError):  # what is still in memory may find no room: it is not wanted
+            self._file.close()
         self.path.unlink(missing_ok=True)
 
 
@@ -106,16 +123,17 @@ class FileLog:
         return parts[-1].end if parts else 0
 
     def accept(self, written: Path, first: int, count: int) -> Part:
-        """Give a written part its place. The same again changes nothing."""
+        """Give a written part its place. The same again changes nothing. Raises `NotWrittenError`."""
         path = self.folder / f"{first:015d}-{count:010d}{_SUFFIX}"
-        self.folder.mkdir(parents=True, exist_ok=True)
-        if written.exists() or not path.exists():
-            written.rename(path)
-        folder = os.open(self.folder, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        with _writing(path):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if written.exists() or not path.exists():
+                written.rename(path)
+            folder = os.open(self.folder, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
         return Part(first, count, path)
 
     def records(self, position: int) -> Iterator[Records]:

@@ -275,21 +275,38 @@ def _read_parquet(path: Path, form: FileForm) -> tuple[Frame, Iterator[Portion]]
     except (pa.ArrowException, OSError, ValueError) as error:
         raise FileFaultError(0, f"it cannot be read as Parquet: {error}") from error
     header = check_header(file.schema_arrow.names, form, 0)
-    return Frame("Parquet", header), _batches(file, len(header))
+    return Frame("Parquet", header), _batches(file, header)
 
 
-def _batches(file: Any, width: int) -> Iterator[Portion]:
+def _batches(file: Any, header: Sequence[str]) -> Iterator[Portion]:
     import pyarrow as pa  # noqa: PLC0415
 
     first = 1
     try:
         for batch in file.iter_batches(batch_size=PORTION, use_threads=False):
-            columns = [_as_text(column) for column in batch.columns]
-            assert len(columns) == width, "the header is the schema's"
+            columns = [_column(column, name, first) for column, name in zip(batch.columns, header, strict=True)]
             yield Portion(range(first, first + batch.num_rows), columns)
             first += batch.num_rows
     except (pa.ArrowException, OSError, ValueError) as error:
         raise FileFaultError(first, f"the rows from here on cannot be read: {error}") from error
+
+
+def _column(column: Any, name: str, first: int) -> list[str]:
+    """Raises `FileFaultError` with the row of the first value that is no text, whatever it is."""
+    try:
+        return _as_text(column)
+    except Exception as error:
+        at = next((at for at in range(len(column)) if not _is_told(column.slice(at, 1))), 0)
+        detail = f"a value of type {column.type} cannot be told as text: {type(error).__name__}"
+        raise FileFaultError(first + at, detail, name) from error
+
+
+def _is_told(column: Any) -> bool:
+    try:
+        _as_text(column)
+    except Exception:  # noqa: BLE001  only whether
+        return False
+    return True
 
 
 def _as_text(column: Any) -> list[str]:

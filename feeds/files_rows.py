@@ -12,12 +12,14 @@ from typing import Final
 
 import msgspec
 import numpy as np
+import structlog
 
-from feeds.files_cells import READERS, CellError, shown
+from feeds.files_cells import LONGEST_NUMBER, READERS, CellError, shown
 from feeds.files_columns import MADE, NUMBER_COLUMN, SOURCE_COLUMN, TIME_COLUMN, Column, FileForm
 from feeds.files_faults import Findings
 from feeds.files_read import Portion
 
+log = structlog.get_logger()
 _REMEMBERED: Final = 100_000
 """Different cells of a column that are not read anew."""
 _BOOK: Final = "book"
@@ -72,6 +74,10 @@ class _Cells:
         except CellError as error:
             self.hints[text] = str(error)
             return _UNFIT
+        except Exception as error:  # whatever there may be in a cell, the fault is told with its place
+            log.exception("a cell cannot be read", column=column.name, cell=shown(text))
+            self.hints[text] = f"it cannot be read: {type(error).__name__}"
+            return _UNFIT
         if column.values and text not in column.values:
             self.hints[text] = ""
             return _UNFIT
@@ -81,6 +87,8 @@ class _Cells:
 def _all_digits(cells: Sequence[str]) -> bool:
     """Whether each is a number as JSON has it, without a sign: then there is no need to look at one after the other."""
     text = ",".join(cells)
+    if len(text) > LONGEST_NUMBER and max(map(len, cells)) > LONGEST_NUMBER:
+        return False
     return text.isascii() and all(cells) and text.replace(",", "").isdigit() and ",0" not in text and text[0] != "0"
 
 

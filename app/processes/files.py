@@ -7,6 +7,7 @@ import time
 from typing import Final
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from app.files_desk import FilesDesk
 from app.settings import Settings
@@ -15,6 +16,8 @@ from engine.tables import Reader, Tables, Word
 
 log = structlog.get_logger()
 _LOOK_S: Final = 0.3
+_AGAIN_S: Final = 5.0
+"""Until another try, where the disk did not take what was to be written."""
 _TIDY_S: Final = 3_600.0
 
 
@@ -64,9 +67,10 @@ def _serve(desk: FilesDesk, stopping: threading.Event) -> None:
                 desk.tidy(time.time())
         except SegmentMissingError:
             resumed, busy = False, False  # what was begun is ended when there is an engine again
-        except OSError as error:
+        except (OSError, SQLAlchemyError) as error:
             log.error("files cannot be handled", error=str(error))  # noqa: TRY400  a full disk, most likely
             resumed, busy = False, False
+            stopping.wait(_AGAIN_S)
         if not busy:
             gc.collect()
             stopping.wait(_LOOK_S)

@@ -56,7 +56,13 @@ class World:
     def start(self) -> FilesDesk:
         """The loader's process begins."""
         desk = FilesDesk(self.data, self.tables, lambda: self.moment)
-        for owner, name in ((desk.store, "add"), (desk.store, "save"), (desk.store, "accept"), (desk.log, "accept")):
+        for owner, name in (
+            (desk.store, "add"),
+            (desk.store, "save"),
+            (desk.store, "accept"),
+            (desk.store, "take_up"),
+            (desk.log, "accept"),
+        ):
             setattr(owner, name, self._mortal(getattr(owner, name)))
         return desk
 
