@@ -1,11 +1,14 @@
 """What is done with files that are written: small ones become large ones, old ones go, and so do those that do not count."""
 
+import contextlib
+import errno
 import shutil
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+import pyarrow as pa
 import structlog
 
 from app.archive_manifest import ArchiveFile, Manifest
@@ -19,6 +22,7 @@ LARGE_ROWS: Final = 4_000_000
 """No file becomes larger by being put together with others."""
 _SMALL_ROWS: Final = 500_000
 """Larger ones are left as they are: putting them together would cost more than it gives."""
+DAMAGED: Final = ".damaged"
 _SETTLED_NS: Final = 60_000_000_000
 _DAY_NS: Final = 24 * HOUR_NS
 
@@ -38,15 +42,18 @@ def remove_uncounted(folder: Path, manifest: Manifest) -> int:
 
 
 def merge_some(folder: Path, manifest: Manifest, now_ns: int) -> bool:
-    """Put the files of one hour and kind together that are many, or whose hour is over; whether there were any.
+    """Put the files of one hour and kind together that are many, or whose hour is over; whether there is any sense in asking
+    again at once. A file that is not what was written is a gap from then on, and the others go on without it.
 
-    Raises OSError, `DamagedError`.
+    Raises OSError, `pyarrow.ArrowException`.
     """
     for files in _together(manifest.files(), now_ns):
-        tables = [archive_files.read(folder / file.path, file.bytes) for file in files]
+        tables = [_read(folder, manifest, file) for file in files]
+        if None in tables:
+            return True
         first, last = files[0], files[-1]
         path = path_of(first.name, first.generation, first.first, last.last, first.first_ns)
-        size = archive_files.write(folder / path, archive_files.merge(tables))
+        size = archive_files.write(folder / path, archive_files.merge([table for table in tables if table is not None]))
         rows = sum(file.rows for file in files)
         whole = ArchiveFile(
             path, first.name, first.generation, first.first, last.last, first.first_ns, last.last_ns, rows, size
@@ -56,6 +63,22 @@ def merge_some(folder: Path, manifest: Manifest, now_ns: int) -> bool:
             (folder / file.path).unlink(missing_ok=True)
         return True
     return False
+
+
+def _read(folder: Path, manifest: Manifest, file: ArchiveFile) -> pa.Table | None:
+    """None for a file that is damaged: it no longer counts, and lies there under another name until its day goes."""
+    path = folder / file.path
+    try:
+        return archive_files.read(path, file.bytes)
+    except archive_files.DamagedError as error:
+        cause = error.__cause__
+        if isinstance(cause, OSError) and cause.errno not in {None, errno.ENOENT, errno.EIO}:
+            raise cause from error  # no memory, no more files: the file may be as it was
+        log.critical("a file of the archive is damaged; what was in it is a gap", file=file.path, why=str(error))
+        manifest.missing(file, f"a file was damaged: {file.path}")
+        with contextlib.suppress(OSError):
+            path.rename(path.with_name(path.name + DAMAGED))
+        return None
 
 
 def forget_old(folder: Path, manifest: Manifest, now_ns: int, *, days: int, most_bytes: int) -> list[str]:

@@ -93,18 +93,26 @@ class Archive:
 
 
 def upkeep(archive: Archive, settings: Settings, stopping: threading.Event) -> None:
-    """Put small files together and remove old days, now and then, in a thread of its own."""
-    from app.archive_upkeep import forget_old, merge_some  # noqa: PLC0415  see `Archive`
-    from feeds.archive_files import DamagedError  # noqa: PLC0415  the same
+    """Put small files together and remove old days, now and then, in a thread of its own; what fails of the one does not keep
+    the other from being done: a disk that is never cleared fills up."""
+    import pyarrow as pa  # noqa: PLC0415  see `Archive`
+
+    from app.archive_upkeep import forget_old, merge_some  # noqa: PLC0415  the same
+
+    def merge() -> None:
+        while not stopping.is_set() and merge_some(archive.folder, archive.manifest, time.time_ns()):
+            pass
+
+    def forget() -> None:
+        most = int(settings.archive_gb * _GB)
+        forget_old(archive.folder, archive.manifest, time.time_ns(), days=settings.archive_days, most_bytes=most)
 
     while not stopping.wait(UPKEEP_S):
-        try:
-            while not stopping.is_set() and merge_some(archive.folder, archive.manifest, time.time_ns()):
-                pass
-            most = int(settings.archive_gb * _GB)
-            forget_old(archive.folder, archive.manifest, time.time_ns(), days=settings.archive_days, most_bytes=most)
-        except (OSError, sqlite3.Error, DamagedError) as error:
-            log.error("upkeep of the archive failed", error=str(error))  # noqa: TRY400  the same
+        for do in (merge, forget):
+            try:
+                do()
+            except (OSError, sqlite3.Error, pa.ArrowException) as error:
+                log.error("upkeep of the archive failed", what=do.__name__, error=str(error))  # noqa: TRY400  said again and again
 
 
 def main(settings: Settings) -> None:

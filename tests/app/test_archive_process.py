@@ -3,8 +3,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ from app.archive_place import folder_of, record
 from app.archive_reader import Past
 from app.archive_status import Watch
 from app.archive_writer import HOUR_NS
+from app.processes.archive import upkeep
 from app.settings import Settings
 from engine.events import EventArray
 from engine.model import Op
@@ -199,6 +202,62 @@ def test_small_files_become_one_and_say_the_same(tmp_path: Path) -> None:
     assert len(after) == len({file.name for file in after}) < before
     assert {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.parquet")} == {f.path for f in after}
     assert np.array_equal(_told(tmp_path), np.concatenate(sent))
+
+
+class _Rounds(threading.Event):
+    """Ends `upkeep` after its first round, however much is done in it."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        del timeout
+        over, self.over = getattr(self, "over", False), True
+        return over
+
+
+@pytest.mark.parametrize("harm", ["cut", "gone", "changed"])
+def test_a_damaged_file_is_told_as_a_gap_and_neither_merging_nor_forgetting_ends_with_it(
+    tmp_path: Path, harm: str
+) -> None:
+    with archived(tmp_path, f"archive-harm-{harm}") as of:
+        for turn in range(6):
+            _apply(of, 2, first=1 + 100 * turn)
+            of.drain.step(at_once=True)
+        of.now_ns += 24 * HOUR_NS
+        _apply(of, 1, first=601)
+        of.drain.step(at_once=True)
+        bad = of.manifest.files("events")[2]
+        path, others = tmp_path / bad.path, [file for file in of.manifest.files() if file.path != bad.path]
+        if harm == "gone":
+            path.unlink()
+        else:
+            raw = path.read_bytes()
+            path.write_bytes(raw[:-9] if harm == "cut" else raw[:100] + bytes(8) + raw[108:-20] + bytes(20))
+        keeper = SimpleNamespace(folder=tmp_path, manifest=of.manifest)
+        upkeep(keeper, Settings(archive_days=36_500, archive_gb=1), _Rounds())  # type: ignore[arg-type]
+        after = of.manifest.files()
+        assert bad.path not in {file.path for file in after}
+        assert sum(file.rows for file in after) == sum(file.rows for file in others)
+        assert len([file for file in after if file.first_ns < bad.first_ns + HOUR_NS and file.name == "events"]) == 1
+        (gap,) = of.manifest.gaps()
+        assert (gap.first, gap.last, bad.path in gap.why) == (bad.first, bad.last, True)
+        assert not path.exists()
+        day = next(iter(sorted(tmp_path.glob("date=*"))))
+        upkeep(keeper, Settings(archive_days=1, archive_gb=1), _Rounds())  # type: ignore[arg-type]
+        assert not day.exists(), "and the day goes, with what was damaged in it"
+
+
+def test_what_cannot_be_merged_does_not_keep_old_days(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: Any) -> bool:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(archive_upkeep, "merge_some", fails)
+    with archived(tmp_path, "archive-keeps") as of:
+        for turn in range(2):
+            _apply(of, 1, first=1 + 50 * turn)
+            of.drain.step(at_once=True)
+            of.now_ns += 24 * HOUR_NS
+        keeper = SimpleNamespace(folder=tmp_path, manifest=of.manifest)
+        upkeep(keeper, Settings(archive_days=1, archive_gb=1), _Rounds())  # type: ignore[arg-type]
+    assert len(list(tmp_path.glob("date=*"))) == 1
 
 
 def test_days_that_are_old_or_too_much_go_whole_and_the_newest_stays(tmp_path: Path) -> None:
