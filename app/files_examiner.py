@@ -16,6 +16,8 @@ from app import files_sums
 from app.files_books import codes, traded
 from app.files_places import Places
 from app.files_store import FileReport, FilesStore
+from app.files_trial import Trial
+from app.master_rules import vocabulary
 from engine.model import Namespace
 from engine.segment import SegmentMissingError
 from engine.symbols import Symbols
@@ -28,7 +30,6 @@ from feeds.files_feed import TOPIC_INDEX, origin_of
 from feeds.files_log import FileLog, NotWrittenError, PartWriter
 from feeds.files_read import SUFFIXES
 from feeds.files_rows import Made
-from feeds.master_door import Answer, Taken
 from feeds.quarantine import Decoded
 from feeds.registry import AVAILABILITY, REFERENCE, Feed
 
@@ -36,19 +37,6 @@ log = structlog.get_logger()
 MAX_BYTES: Final = 4 << 30
 _LOOK_S: Final = 0.02
 _NOT_ITS_FAULT: Final = (NotWrittenError, sa.exc.SQLAlchemyError, SegmentMissingError)
-
-
-class _Trial:
-    """In place of the security master while a file is only being checked: nothing is written down."""
-
-    def take(self, records: Sequence[Taken]) -> Answer:
-        del records
-        return Answer()
-
-    def used(self, feed: int, partition: int) -> int:
-        """Nothing."""
-        del feed, partition
-        return 0
 
 
 class Examiner:
@@ -108,7 +96,8 @@ class Examiner:
         self, report: FileReport, path: Path, feed: Feed, findings: Findings, part: PartWriter, made: Made
     ) -> Checked:
         tables = self._tables()
-        symbols, markets, index, trial = Symbols(tables.array["symbols"]), tables.markets, feed.index, _Trial()
+        symbols, markets, index = Symbols(tables.array["symbols"]), tables.markets, feed.index
+        trial = Trial(vocabulary(markets))
 
         def decode(first: int, records: Sequence[bytes]) -> Decoded:
             return feed.decode(records, symbols, markets, origin_of(feed.topic, index, first, len(records), 0), trial)
@@ -120,7 +109,7 @@ class Examiner:
             report.rows = rows
             self._saved(report)
 
-        check = Check(files_forms.form(feed), made, decode, keep, seen, files_forms.key(feed))
+        check = Check(files_forms.form(feed), made, decode, keep, seen, files_forms.key(feed), trial.noted)
         return check.run(path, findings, vouched=bool(report.checksum))
 
     def _vouched(self, report: FileReport, path: Path, findings: Findings) -> bool:

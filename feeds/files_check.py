@@ -16,7 +16,7 @@ from engine.model import Op
 from engine.ring import Message
 from feeds.files_cells import shown
 from feeds.files_columns import NUMBER_COLUMN, SOURCE_COLUMN, FileForm
-from feeds.files_faults import FileFaultError, Findings
+from feeds.files_faults import Fault, FileFaultError, Findings
 from feeds.files_read import Frame, Portion, read
 from feeds.files_rows import Made, Rows
 from feeds.quarantine import Decoded, Unreadable
@@ -50,7 +50,8 @@ class Checked:
 
 
 class Check:
-    """One file. `decode`: number of the first record, records -> what they hold; `keep`: takes the records with their lines."""
+    """One file. `decode`: number of the first record, records -> what they hold; `keep`: takes the records with their lines;
+    `noted`: where `decode` notes what somebody should know, by the record's number."""
 
     def __init__(
         self,
@@ -60,6 +61,7 @@ class Check:
         keep: Callable[[Sequence[int], Sequence[bytes]], None],
         seen: Callable[[int], None],
         key: Sequence[str] = (),
+        noted: list[tuple[int, Fault]] | None = None,
     ) -> None:
         self._form = form
         self._made = made
@@ -67,6 +69,7 @@ class Check:
         self._keep = keep
         self._seen = seen
         self._key = tuple(key)
+        self._noted = [] if noted is None else noted
 
     def run(self, path: Path, findings: Findings, *, vouched: bool) -> Checked:
         """`vouched`: a checksum beside the file says that it is whole. Raises OSError where it cannot be read."""
@@ -95,6 +98,9 @@ class Check:
             if not records:
                 return
             decoded = self._decode(checked.records, records)
+        for at, told in self._noted:
+            checked.findings.remark(lines[at - checked.records], told.detail, told.column, shown(told.value))
+        self._noted.clear()
         for entry in decoded.unreadable:
             line = lines[entry.offset - checked.records]
             if entry.unknown:

@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -287,6 +288,8 @@ def _batches(file: Any, header: Sequence[str]) -> Iterator[Portion]:
             columns = [_column(column, name, first) for column, name in zip(batch.columns, header, strict=True)]
             yield Portion(range(first, first + batch.num_rows), columns)
             first += batch.num_rows
+    except FileFaultError:
+        raise
     except (pa.ArrowException, OSError, ValueError) as error:
         raise FileFaultError(first, f"the rows from here on cannot be read: {error}") from error
 
@@ -319,6 +322,8 @@ def _as_text(column: Any) -> list[str]:
     )
     if plain:
         column = column.cast(pa.string())
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
+        plain, column = True, column.cast(pa.binary()).cast(pa.string())  # how some write text; raises where it is none
     if plain or pa.types.is_string(kind) or pa.types.is_large_string(kind):
         return ["" if text is None else text for text in column.to_pylist()]
     if pa.types.is_timestamp(kind):
@@ -334,4 +339,7 @@ def _as_text(column: Any) -> list[str]:
 def _one(value: object) -> str:
     if isinstance(value, float):
         return str(int(value)) if value.is_integer() else repr(value)
+    if isinstance(value, Decimal):
+        text = format(value, "f")
+        return text.rstrip("0").rstrip(".") if "." in text else text
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()

@@ -15,7 +15,7 @@ from msgspec import structs
 
 from feeds import master_cases
 from feeds.master_cases import Case, CaseState
-from feeds.master_clean import RefusedError, clean, clean_counterparty
+from feeds.master_clean import RefusedError, clean, clean_composition, clean_counterparty
 from feeds.master_decisions import Decided, DecisionKind, decision_of
 from feeds.master_golden import Rules, golden, listed
 from feeds.master_index import NameIndex
@@ -208,8 +208,7 @@ class Master:
             before is not None and (record.version or 0) < (before.version or 0) and record.version is not None
         ):
             return
-        if not record.security:
-            raise RefusedError(Reason.INVALID, "security is empty")
+        clean_composition(record)
         self.compositions[place] = record
         change.compositions.append(record)
 

@@ -8,7 +8,7 @@ from msgspec import structs
 from engine.model import CounterpartyKind, SecurityFlag
 from engine.records import COUNTERPARTY, SECURITY
 from feeds.identifier_check import BrokenIdentifierError, checked, masked
-from feeds.master_records import Counterparty, Fault, FaultKind, Identifier, IdentifierType, Security
+from feeds.master_records import Composition, Counterparty, Fault, FaultKind, Identifier, IdentifierType, Security
 from feeds.quarantine import Reason
 from feeds.vocabulary import Vocabulary
 
@@ -78,6 +78,12 @@ def clean_counterparty(record: Counterparty, words: Vocabulary) -> tuple[Counter
     _say(changes, faults, record, "country", words.country(record.country), "")
     _identify(changes, faults, record, "lei", IdentifierType.LEI)
     return structs.replace(record, **changes) if changes else record, tuple(faults)
+
+
+def clean_composition(record: Composition) -> None:
+    """Raises `RefusedError`."""
+    if not record.security:
+        raise RefusedError(Reason.INVALID, "security is empty")
 
 
 def _fits(record: Any, widths: dict[str, int]) -> None:

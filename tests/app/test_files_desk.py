@@ -258,6 +258,56 @@ def test_reference_comes_before_what_names_it_though_it_was_dropped_later(world:
     assert world.row("S2", "NEWBOOK") is not None
 
 
+@pytest.mark.parametrize(
+    ("feed", "content", "line", "column", "said"),
+    [
+        (
+            "reference",
+            "type,code,market\nsecurity,NEW1,US\nsecurity,NEW2,ATLANTIS\n",
+            3,
+            "market",
+            "no market 'ATLANTIS'",
+        ),
+        ("reference", "type,code,kind\ncounterparty,C1,WIZARD\n", 2, "kind", "no kind of counterparty 'WIZARD'"),
+        ("reference", "type,code,market\nsecurity,N,\nsecurity,,US\n", 3, "code", "empty"),
+        (
+            "reference",
+            "type,code,valid_from,valid_to\nsecurity,NEW1,2026-01-02,2026-01-01\n",
+            2,
+            "valid_from",
+            "is not before valid_to",
+        ),
+        ("reference", f"type,code,name\nsecurity,NEW1,{'n' * 200}\n", 2, "name", "are kept"),
+        (
+            "corporate_actions",
+            f"type,sec,event,event_date\nannouncement,S1,DIVIDEND,2026-12-01\nannouncement,{'é' * 20},DIVIDEND,2026-12-01\n",
+            3,
+            "",
+            "code has 40 bytes, at most 24",
+        ),
+    ],
+)
+def test_what_the_security_master_would_refuse_refuses_the_file_by_line(
+    world: World, feed: str, content: str, line: int, column: str, said: str
+) -> None:
+    world.drop(feed, "t.csv", f"{content}#TRAILER,{content.count(chr(10)) - 1}\n")
+    (report,) = world.load()
+    assert report.state == FileState.REFUSED
+    assert [(fault.line, fault.column) for fault in report.faults] == [(line, column)], report.faults
+    assert said in report.why
+
+
+def test_what_the_security_master_would_leave_out_of_a_record_is_told_by_line(world: World) -> None:
+    rows = "security,NEW1,US,US0378331005,HTB\nsecurity,NEW2,US,US0378331006,SCORCHING\n"
+    world.drop("reference", "t.csv", f"type,code,market,isin,temperature\n{rows}#TRAILER,2\n")
+    (report,) = world.load()
+    assert (report.state, report.remark_count) == (FileState.LOADED, 2), report.faults
+    assert {(remark.line, remark.column, remark.value) for remark in report.remarks} == {
+        (3, "isin", "US0378331006"),
+        (3, "temperature", "SCORCHING"),
+    }
+
+
 def test_a_file_of_the_published_availability_is_loaded_with_its_bad_lines_told(world: World) -> None:
     lines = (
         "#BOF|2022.08.06|22:30:03\n#SYM|CUR|NAME|CON|ISIN|REBATERATE|FEERATE|AVAILABLE|\n"

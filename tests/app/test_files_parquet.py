@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
@@ -54,6 +55,31 @@ def test_times_with_a_zone_and_whole_floats_are_read_and_fractions_refused(world
     _write(world, _columns(ts=pa.array([now, now]), qty=pa.array([7.0, 2.0])))
     assert [report.state for report in world.load()] == [FileState.LOADED]
     _write(world, _columns(qty=pa.array([7.5, 2.0])))
+    (report,) = world.load()
+    assert [(fault.line, fault.column, fault.value) for fault in report.faults] == [(1, "qty", "7.5")]
+
+
+def test_text_as_bytes_and_whole_decimals_are_what_they_are_in_csv(world: World) -> None:
+    quantities = [Decimal(100), Decimal(40)]
+    forms = {
+        "sec": pa.array([b"S2", b"S2"], pa.binary()),
+        "book": pa.array([b"B1", b"B1"], pa.large_binary()),
+        "depot": pa.array([b"D1", b"D1"], pa.binary(2)),
+    }
+    _write(world, _columns(**forms, qty=pa.array(quantities, pa.decimal128(18, 0))))
+    (report,) = world.load()
+    assert report.state == FileState.LOADED, report.faults
+    assert world.row("S2", "B1") == {"td": 60, "sd": 0, "intraday_buy": 100, "intraday_sell": 40}
+    _write(world, _columns(**forms, qty=pa.array(quantities, pa.decimal128(18, 2))))
+    (report,) = world.load()
+    assert (report.state, report.same_as) == (FileState.DUPLICATE, 1), report.faults
+
+
+def test_bytes_that_are_no_text_and_fractions_are_faults_of_their_row(world: World) -> None:
+    _write(world, _columns(sec=pa.array([b"S2", b"S\xf6"], pa.binary())))
+    (report,) = world.load()
+    assert [(fault.line, fault.column) for fault in report.faults] == [(2, "sec")]
+    _write(world, _columns(qty=pa.array([Decimal("7.50"), Decimal(2)], pa.decimal128(18, 2))))
     (report,) = world.load()
     assert [(fault.line, fault.column, fault.value) for fault in report.faults] == [(1, "qty", "7.5")]
 

@@ -16,6 +16,7 @@ from app import files_examiner
 from app.files_folder import misnamed, spelled
 from app.files_store import FileReport, FileState
 from engine.segment import SegmentMissingError
+from feeds import files_forms
 from feeds.files_log import NotWrittenError, PartWriter
 from tests.app.files_world import TODAY, Killed, World, files_world
 
@@ -117,7 +118,7 @@ def test_what_nobody_has_thought_of_is_a_fault_with_its_lines(world: World, monk
     assert "line 4 cannot be used: ZeroDivisionError" in bad.why.replace("line 3", "line 4")
     world.drop("trades", "u.csv", trades(1, 2))
     with monkeypatch.context() as patched:
-        patched.setattr(files_examiner.files_forms, "key", beyond)
+        patched.setattr(files_forms, "key", beyond)
         assert "it cannot be checked: ZeroDivisionError: nobody thought of it" in refused(world, others=0).why
 
 
