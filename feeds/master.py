@@ -183,14 +183,8 @@ class Master:
         if before is not None:
             if before.said == record:
                 return False
-            if record.version is not None and before.said.version is not None:
-                if record.version < before.said.version:
-                    return False
-                if record.version == before.said.version:
-                    name = self.rules.name(record.source)
-                    raise RefusedError(
-                        Reason.INVALID, f"version {record.version} of {name} came before and said something else"
-                    )
+            if self._is_older(record.source, record.version, before.said.version):
+                return False
         cleaned = clean(record, self.words)
         former = given_up(before, cleaned.record, self.today) if before is not None else ()
         claim = Claim(record, cleaned, former)
@@ -201,14 +195,23 @@ class Master:
             self._dated.add(record.code)
         return True
 
+    def _is_older(self, source: str, version: int | None, before: int | None) -> bool:
+        """Whether a source has said something newer before. Raises `RefusedError` where it says two things under one version:
+        which of them holds is not ours to choose.
+        """
+        if version is None or before is None:
+            return False
+        if version == before:
+            name = self.rules.name(source)
+            raise RefusedError(Reason.INVALID, f"version {version} of {name} came before and said something else")
+        return version < before
+
     def _compose(self, record: Composition, change: Change) -> None:
+        clean_composition(record)
         place = record.security, record.kind, record.source
         before = self.compositions.get(place)
-        if before == record or (
-            before is not None and (record.version or 0) < (before.version or 0) and record.version is not None
-        ):
+        if before is not None and (before == record or self._is_older(record.source, record.version, before.version)):
             return
-        clean_composition(record)
         self.compositions[place] = record
         change.compositions.append(record)
 

@@ -23,6 +23,7 @@ from feeds.master_records import (
     Merge,
     Security,
 )
+from feeds.quarantine import Reason
 
 TODAY = dt.date(2026, 11, 20)
 WORDS = vocabulary(world.markets())
@@ -335,3 +336,21 @@ def test_a_basket_is_kept_whole_and_the_same_one_again_is_nothing() -> None:
     master = _master()
     assert _take(master, basket).compositions == [basket]
     assert _take(master, basket).nothing
+
+
+def test_a_basket_that_says_something_else_under_the_same_version_is_refused_and_told() -> None:
+    master = _master()
+    said = Composition("ETF", BasketKind.CREATION, (Component("A", 100),), unit=50_000, source="GOOD", version=7)
+    other = msgspec.structs.replace(said, components=(Component("A", 900),))
+    _take(master, said)
+    change = master.take([(3, other)], 2)
+    assert [(number, reason) for number, reason, _ in change.refused] == [(3, Reason.INVALID)]
+    assert "version 7 of GOOD came before and said something else" in change.refused[0][2]
+    assert change.nothing
+    assert list(master.compositions.values()) == [said]
+    for version, kept in ((6, said), (8, None), (None, None)):
+        newer = msgspec.structs.replace(other, version=version)
+        _take(master, newer)
+        assert list(master.compositions.values()) == [kept or newer]
+    elsewhere = msgspec.structs.replace(said, source="FAIR"), msgspec.structs.replace(said, kind=BasketKind.PRICING)
+    assert _take(master, *elsewhere).compositions == list(elsewhere)
