@@ -52,18 +52,21 @@ def added_up(rings: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
     return total
 
 
-def judged(rule: FeedRule, words: NDArray[np.int64], now_ns: int, *, ready: bool, trading: bool = True) -> FeedState:
-    """The state of a feed with these words; `ready`: the service has handed over what existed at start; `trading`: some
-    market is open, so that a feed that never rests has something to say."""
+def judged(
+    rule: FeedRule, words: NDArray[np.int64], now_ns: int, *, ready: bool, trading: bool = True, since_ns: int = 0
+) -> FeedState:
+    """The state of a feed with these words; `ready`: the service has handed over what existed at start, at `since_ns`;
+    `trading`: some market is open, so that a feed that never rests has something to say."""
     if words[FeedWord.PARTITIONS] == 0:
         return FeedState.MISSING if rule.required and ready else FeedState.OFF
-    alive_ns, received_ns = int(words[FeedWord.ALIVE_NS]), int(words[FeedWord.RECEIVED_NS])
+    alive_ns = int(words[FeedWord.ALIVE_NS])
+    heard_ns = int(words[FeedWord.RECEIVED_NS]) or since_ns
     if alive_ns == 0:
         return FeedState.STALE if ready else FeedState.STARTING
     late_ns = now_ns - alive_ns
     if late_ns > rule.limit_s * NS_PER_S:
         return FeedState.STALE
-    if trading and rule.quiet_s and received_ns and now_ns - received_ns > rule.quiet_s * NS_PER_S:
+    if trading and rule.quiet_s and heard_ns and now_ns - heard_ns > rule.quiet_s * NS_PER_S:
         return FeedState.STALE
     return FeedState.BEHIND if late_ns > BEHIND_NS else FeedState.LIVE
 
@@ -85,6 +88,8 @@ class FeedHealth:
         self._rings = tuple(rings)
         self._rates = [_Rate() for _ in rules]
         self._next_sample_ns = self._seen = 0
+        self._ready_ns = 0
+        """Since when what comes is new; 0 while there is something to hand over from before the start."""
         self.came_through: NDArray[np.int16] = np.full(tables.capacity.sources + 1, -1, np.int16)
         """By source, the number of the feed that its newest events came through; -1 for none."""
 
@@ -103,11 +108,12 @@ class FeedHealth:
         array, state = self._tables.array["feed"], self._tables.state
         total = added_up([ring.feeds for ring in self._rings])
         ready = bool(state[Word.READY])
+        self._ready_ns = (self._ready_ns or now_ns) if ready else 0
         sample = now_ns >= self._next_sample_ns
         stale, trading = 0, self._trading(now_ns)
         for number, rule in enumerate(self.rules):
             words = total[number]
-            now = judged(rule, words, now_ns, ready=ready, trading=trading)
+            now = judged(rule, words, now_ns, ready=ready, trading=trading, since_ns=self._ready_ns)
             before = FeedState(int(array[number, HealthWord.STATE]))
             since_ns = int(array[number, HealthWord.SINCE_NS]) if now == before else now_ns
             if now != before:

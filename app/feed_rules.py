@@ -25,7 +25,7 @@ class FeedRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     feed: Annotated[str, msgspec.Meta(pattern="^[a-z_]+$")]
     title: str
     limit_s: _Seconds
-    concern: tuple[Literal["SHARES", "MONEY", "REFERENCE"], ...]
+    concern: tuple[Literal["SHARES", "MONEY", "REFERENCE", "STATEMENTS"], ...]
     quiet_s: _Seconds | Literal[0] = 0
     required: bool = False
 

@@ -105,6 +105,8 @@ class Concern(IntEnum):
     """Prices and values."""
     REFERENCE = 4
     """Names, identifiers, who a book belongs to."""
+    STATEMENTS = 8
+    """What custodians have stated: breaks against them may be none, and others may not be seen."""
 
 
 class Classification(IntEnum):

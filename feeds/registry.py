@@ -105,6 +105,7 @@ def _records(
 _SHARES: Final = int(Concern.SHARES)
 _MONEY: Final = int(Concern.MONEY)
 _REFERENCE: Final = int(Concern.REFERENCE)
+_STATEMENTS: Final = int(Concern.STATEMENTS)
 _TRADED: Final = (Kind.CLIENT_SEGREGATED, Kind.CLIENT_FREE, Kind.FIRM, Kind.SYNTHETIC)
 _EXTERNAL: Final = (Kind.EXTERNAL_EXCLUSIVE, Kind.EXTERNAL_FIRM, Kind.EXTERNAL_INDICATIVE)
 _HELD: Final = tuple(kind for kind in Kind if kind not in (*_EXTERNAL, Kind.DEPOT, Kind.OPEN_ORDER))
@@ -127,11 +128,13 @@ FEEDS: Final[tuple[Feed, ...]] = (
         _records,
         reader=Reader.FIRST,
     ),
-    _events("availability", "Published availability of one lender, as a file", 0, (Op.SET, Op.SET_RATE), _EXTERNAL),
+    _events(
+        "availability", "Published availability of one lender, as a file", _SHARES, (Op.SET, Op.SET_RATE), _EXTERNAL
+    ),
     _events("prices", "Prices, closes, fund values, volatilities", _MONEY, tuple(QUOTES)),
     _events("trades", "Trades", _SHARES, (Op.BUY, Op.SELL, Op.SHORT_SELL), _TRADED),
     _events("settlements", "Settlement confirmations", _SHARES, (Op.SETTLE_RECEIPT, Op.SETTLE_DELIVERY), _HELD),
-    _events("depots", "Statements of custodians", 0, (Op.SET, Op.RESET_BOOK), (Kind.DEPOT,)),
+    _events("depots", "Statements of custodians", _STATEMENTS, (Op.SET, Op.RESET_BOOK), (Kind.DEPOT,)),
     _events("external", "Availability at lenders", _SHARES, (Op.SET, Op.SET_RATE, Op.RESET_BOOK), _EXTERNAL),
     _events("attributes", "Attributes of rows", _SHARES, _ATTRIBUTES, _HELD),
     Feed("positions", "Start-of-day positions", _SHARES, positions.RECORDS, positions.decode),

@@ -26,7 +26,9 @@ class FeedAnswer(Struct, frozen=True, kw_only=True):
     topic: str
     state: Annotated[str, Meta(description="off, starting, live, behind, stale or missing.")]
     since: Annotated[Moment, Meta(description="Since when it is in that state.")]
-    concern: Annotated[list[str], Meta(description="What is in doubt while it is stale: SHARES, MONEY, REFERENCE.")]
+    concern: Annotated[
+        list[str], Meta(description="What is in doubt while it is stale: SHARES, MONEY, REFERENCE, STATEMENTS.")
+    ]
     required: bool
     limit_s: Annotated[int, Meta(description="Later than this, it is stale.")]
     partitions: int
@@ -150,7 +152,7 @@ class Health(Struct, frozen=True, kw_only=True):
 
     at: Moment
     ready: bool
-    stale: Annotated[list[str], Meta(description="What is in doubt now: SHARES, MONEY, REFERENCE.")]
+    stale: Annotated[list[str], Meta(description="What is in doubt now: SHARES, MONEY, REFERENCE, STATEMENTS.")]
     heartbeat_age_ms: int | None
     events: int
     missing: int

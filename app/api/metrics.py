@@ -26,7 +26,7 @@ _GAUGES: Final = {
     "rows": (Word.ROWS, "Rows of the position table."),
     "parked": (Word.PARKED, "Events that wait for reference data."),
     "parked_shares": (Word.PARKED_SHARES, "Shares they are about."),
-    "stale": (Word.STALE, "What late feeds make doubtful: 1 shares, 2 money, 4 reference; their sum."),
+    "stale": (Word.STALE, "What late feeds make doubtful: 1 shares, 2 money, 4 reference, 8 statements; their sum."),
     "corrected": (Word.CORRECTED, "Events replaced or taken back by id."),
     "missing": (Word.MISSING, "Sequence numbers skipped that have not come since."),
     "ready": (Word.READY, "1 once every feed has handed over what existed at start."),

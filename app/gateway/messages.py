@@ -254,7 +254,7 @@ class Stats(msgspec.Struct, tag_field="t", tag="stats", frozen=True, kw_only=Tru
     """Events that wait for reference data, and their shares."""
     parked_shares: int | None = None
     doubtful: tuple[str, ...] = ()
-    """What late feeds make doubtful: SHARES, MONEY, REFERENCE. SHARES alone makes the state "stale"."""
+    """What late feeds make doubtful: SHARES, MONEY, REFERENCE, STATEMENTS. SHARES alone makes the state "stale"."""
     located_shares: int | None = None
     locates_live: int | None = None
     locates_pending: int | None = None

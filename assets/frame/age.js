@@ -6,7 +6,7 @@ import { age, fineAge } from "../grid/formats.js";
 const ASK_MS = 2000;
 /** A page that has its own source of it tells twice a second. */
 const TOLD_MS = 4000;
-const TROUBLES = { SHARES: "shares", MONEY: "prices", REFERENCE: "names" };
+const TROUBLES = { SHARES: "shares", MONEY: "prices", REFERENCE: "names", STATEMENTS: "custodians' statements" };
 
 export class AgeOfData {
   constructor(host) {

@@ -24,6 +24,7 @@ const CONSEQUENCES = {
   SHARES: "shares are in doubt: no locate is approved without a person",
   MONEY: "values are in doubt: they are marked",
   REFERENCE: "names and owners are in doubt",
+  STATEMENTS: "breaks against custodians are in doubt",
 };
 
 export const stateOf = (name) => STATES[name] ?? { icon: "?", text: name };

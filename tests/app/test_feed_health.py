@@ -106,6 +106,62 @@ def test_a_feed_that_must_not_rest_is_stale_when_nothing_comes(watched: Watched)
     assert watched.state(SWAPS) == FeedState.OFF
 
 
+def test_of_a_feed_that_never_rests_and_never_spoke_silence_counts_from_the_start(watched: Watched) -> None:
+    watched.tell(0, PRICES, received=0)
+    watched.machine.tables.state[Word.READY] = 0
+    watched.at(NOW - 100 * S)
+    assert watched.state(PRICES) != FeedState.STALE, "what was there at the start is still being read"
+    watched.machine.tables.state[Word.READY] = 1
+    for second, state in ((0, FeedState.LIVE), (60, FeedState.LIVE), (61, FeedState.STALE)):
+        for feed in (TRADES, PRICES, REFERENCE):
+            watched.tell(0, feed, alive=NOW + second * S, received=0)
+        assert watched.at(NOW + second * S)[1] == (Concern.MONEY if state == FeedState.STALE else 0)
+        assert watched.state(PRICES) == state
+        assert watched.state(TRADES) == FeedState.LIVE, "one that may rest may have nothing to say all day"
+    watched.tell(0, PRICES, alive=NOW + 62 * S, received=NOW + 62 * S)
+    watched.at(NOW + 62 * S)
+    assert watched.state(PRICES) == FeedState.LIVE
+
+
+def test_whatever_is_made_of_a_feed_is_in_doubt_when_it_is_late() -> None:
+    concerns = {rule.feed: rule.concerns for rule in feed_rules.shipped()}
+    pools = {
+        "availability",
+        "external",
+        "trades",
+        "positions",
+        "settlements",
+        "contracts",
+        "swaps",
+        "orders",
+        "attributes",
+    }
+    assert all(concerns[feed] & Concern.SHARES for feed in pools), (
+        "pools are made of them: nothing is approved by itself"
+    )
+    assert {feed for feed, bits in concerns.items() if not bits} == {"locates", "order_requests"}
+    assert concerns["depots"] == Concern.STATEMENTS
+    assert [feed.name for feed in FEEDS if feed.concern & ~concerns[feed.name]] == [], "the schemas promise no more"
+
+
+def test_a_late_availability_stops_decisions_and_a_late_statement_does_not(instance: str) -> None:
+    rules = feed_rules.shipped()
+    numbers = {rule.feed: number for number, rule in enumerate(rules)}
+    with machine(instance) as made:
+        ring = Ring.create(f"{instance}.ring0", 1 << 16)
+        health = FeedHealth(made.tables, [ring], rules, lambda _: False)
+        made.tables.state[Word.READY] = 1
+        made.tables.state[Word.HEARTBEAT_NS] = made.tables.state[Word.FEED_NS] = NOW
+        for late, stale in (("depots", False), ("availability", True)):
+            for feed in ("events", "reference", "depots", "availability"):
+                alive = NOW - 301 * S if feed == late else NOW
+                ring.feeds[numbers[feed], [FeedWord.PARTITIONS, FeedWord.ALIVE_NS]] = 3, alive
+            health.tick(NOW)
+            assert made.tables.array["feed"][numbers[late], HealthWord.STATE] == FeedState.STALE
+            assert made.inventory.stale == stale
+        ring.close()
+
+
 def test_a_feed_may_rest_while_no_market_trades() -> None:
     rule = FeedRule(feed="prices", title="Prices", limit_s=900, concern=("MONEY",), quiet_s=60)
     words = np.zeros(16, np.int64)
