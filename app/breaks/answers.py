@@ -169,8 +169,12 @@ class BreakDetail(BreakAnswer, frozen=True, kw_only=True):
 
     history: list[BreakStep]
     comments: list[BreakComment]
-    locates: list[AffectedLocate]
-    limits: list[AffectedLimit]
+    locates: Annotated[
+        list[AffectedLocate] | None, Meta(description="Live ones; null while the journal cannot be read.")
+    ]
+    limits: Annotated[
+        list[AffectedLimit] | None, Meta(description="Of one that is open; null while the engine does not answer.")
+    ]
     adjustments: list[AdjustmentAnswer]
     group_members: list[str]
     match_members: list[str]

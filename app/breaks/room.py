@@ -160,14 +160,14 @@ class Room:
         rank = self.desk.rank.get(life.number)
         return fields_of(life, rank, self.age_days(life), self.desk.numbers, causes=causes)
 
-    async def _locates(self, code: str) -> list[AffectedLocate]:
-        """Live locates of a security, the newest first."""
+    async def _locates(self, code: str) -> list[AffectedLocate] | None:
+        """Live locates of a security, the newest first; None while the journal cannot be read."""
         query = Query(securities=[code], states=sorted(LIVE | {LocateState.PENDING}), limit=_LOCATES)
         try:
             found = await self.lists.find(Locate, query)
         except JournalError as error:
             log.warning("locates of a break are not told", reason=str(error))
-            return []
+            return None
         return [
             AffectedLocate(
                 id=locate_id(one.sequence),
@@ -180,13 +180,15 @@ class Room:
             for one in found
         ]
 
-    async def _limits(self, code: str) -> list[AffectedLimit]:
-        """Limits in a security, as the engine works them out."""
+    async def _limits(self, code: str) -> list[AffectedLimit] | None:
+        """Limits in a security, as the engine works them out; None while it does not answer."""
         asked = urlencode({"security": code, "limit": _LIMITS})
         page = await self.engine(f"/api/v1/limits?{asked}")
+        if page is None:
+            return None
         return [
             AffectedLimit(scope=one["scope"], owner=one["owner"], side=side, left=one[side]["left"])
-            for one in (page or {"limits": []})["limits"]
+            for one in page["limits"]
             for side in ("long", "short")
         ]
 

@@ -56,7 +56,7 @@ class Looking:
     """The task that looks. `clock`: UTC nanoseconds."""
 
     def __init__(self, room: Room, kept: Kept, clock: Callable[[], int]) -> None:
-        self._room = room
+        self.room = room
         self._kept = kept
         self._clock = clock
         self._reader = Reader(f"{room.settings.instance}.tables")
@@ -69,16 +69,16 @@ class Looking:
             try:
                 await self.look()
             except SegmentMissingError:
-                self._room.watch, self._room.away = None, "no engine is running"
+                self.room.watch, self.room.away = None, "no engine is running"
             except (TornReadError, BreakStoreError) as error:
-                self._room.away = str(error)
+                self.room.away = str(error)
                 log.warning("breaks are looked for again", reason=str(error))
-            took_s = self._room.measured.took_ms / 1_000
-            await asyncio.sleep(_AGAIN_S if self._room.away else max(LOOK_S, 2 * took_s))
+            took_s = self.room.measured.took_ms / 1_000
+            await asyncio.sleep(_AGAIN_S if self.room.away else max(LOOK_S, 2 * took_s))
 
     async def look(self) -> None:
         """Once. Raises `SegmentMissingError`, `TornReadError`, `BreakStoreError`."""
-        room, loop = self._room, asyncio.get_running_loop()
+        room, loop = self.room, asyncio.get_running_loop()
         tables = self._reader.tables()
         if room.watch is None or room.watch.tables is not tables:
             rules, markets = feed_rules.shipped(tuple(feed.name for feed in FEEDS)), world.markets()

@@ -154,11 +154,13 @@ function line(each, other) {
 function does(one) {
   const number = (name, value) => [make("dt", {}, name), make("dd", { class: value ? "num" : "num zero" }, shares(value))];
   const sums = make("dl", { class: "sums" }, ...number("Sellable", one.sellable), ...number("Lendable", one.lendable), ...number("Located", one.located), ...number("Kept out", one.held));
-  const locates = one.locates.map((each) => make("tr", {}, make("th", { scope: "row" }, make("a", { href: `/locates?view=all&id=${encodeURIComponent(each.id)}` }, each.id)), make("td", {}, each.client), make("td", { class: "num" }, shares(each.quantity)), make("td", {}, `of ${shares(each.approved)}, ${shares(each.remaining)} left`)));
-  const limits = one.limits.map((each) => make("tr", {}, make("th", { scope: "row" }, make("a", { href: limitsOf(each, one.security) }, `${each.scope === "au" ? "unit" : each.scope} ${each.owner}`)), make("td", {}, each.side), make("td", { class: each.left < 0 ? "num minus" : "num" }, signed(each.left)), make("td", {}, "left")));
+  const locates = (one.locates ?? []).map((each) => make("tr", {}, make("th", { scope: "row" }, make("a", { href: `/locates?view=all&id=${encodeURIComponent(each.id)}` }, each.id)), make("td", {}, each.client), make("td", { class: "num" }, shares(each.quantity)), make("td", {}, `of ${shares(each.approved)}, ${shares(each.remaining)} left`)));
+  const limits = (one.limits ?? []).map((each) => make("tr", {}, make("th", { scope: "row" }, make("a", { href: limitsOf(each, one.security) }, `${each.scope === "au" ? "unit" : each.scope} ${each.owner}`)), make("td", {}, each.side), make("td", { class: each.left < 0 ? "num minus" : "num" }, signed(each.left)), make("td", {}, "left")));
   const table = (label, rows) => (rows.length ? [make("h4", {}, `${label} (${shares(rows.length)})`), make("table", { "aria-label": label }, make("tbody", {}, ...rows))] : []);
-  const none = one.locates.length + one.limits.length ? [] : [make("p", { class: "sub" }, "No locate and no limit hangs on it.")];
-  return [sums, ...table("Locates", locates), ...table("Limits", limits), ...none];
+  const unknown = ["locates", "limits"].filter((name) => one[name] === null);
+  const dark = unknown.length ? [make("p", { class: "warn", "data-kind": "unknown" }, `⚠ Which ${unknown.join(" and ")} hang on it is not known at the moment.`)] : [];
+  const none = unknown.length || locates.length + limits.length ? [] : [make("p", { class: "sub" }, "No locate and no limit hangs on it.")];
+  return [sums, ...dark, ...table("Locates", locates), ...table("Limits", limits), ...none];
 }
 
 function limitsOf({ scope, owner, side }, security) {

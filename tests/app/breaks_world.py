@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
+from app.breaks.room import Room
 from app.breaks.server import Looking
 from app.breaks.server import serving as breaks_serving
 from app.identity import Identity, Role, issue_token
@@ -41,6 +42,11 @@ class BreaksWorld:
         self.clock = clock
         self._looking = looking
         self._seq = 6
+
+    @property
+    def room(self) -> Room:
+        """Of the process of breaks."""
+        return self._looking.room
 
     def apply(self, *rows: dict[str, Any]) -> None:
         batch = [{"time_ns": self.clock.now_ns} | row for row in rows]

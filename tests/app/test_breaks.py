@@ -8,9 +8,12 @@ from urllib.parse import urlencode
 import numpy as np
 import pyarrow as pa
 import pytest
+from msgspec.structs import replace
 
+from app.bench.services import free_port
 from app.feed_rules import FeedState, HealthWord
 from app.identity import Role
+from app.journal_lists import JournalLists
 from engine.model import Decided, Kind, Op
 from engine.ring import NAME, Message
 from engine.rule_model import Role as Number
@@ -68,6 +71,25 @@ async def test_what_is_promised_to_clients_weighs_more_than_what_could_be_lent(w
     assert told["S2"][0] == 900
     detail = await world.get(f"/{(first if first['security'] == 'S2' else second)['id']}")
     assert [(one["client"], one["quantity"]) for one in detail["locates"]] == [("FUND1", 1_900)]
+
+
+async def test_what_cannot_be_asked_hangs_on_a_break_as_far_as_is_known(world: BreaksWorld, tmp_path: Path) -> None:
+    await world.api.locate("S1", quantity=100)
+    found = await differs(world)
+    known = await world.get(f"/{found['id']}")
+    assert len(known["locates"]) == 1
+    assert known["limits"]
+    room, path = world.room, f"/{found['id']}"
+    lists, room.lists = room.lists, JournalLists(f"sqlite:///{tmp_path / 'nowhere' / 'journal.db'}")
+    dark = await world.get(path)
+    assert (dark["locates"], dark["limits"]) == (None, known["limits"])
+    room.lists.close()
+    room.lists = lists
+    settings, room.settings = room.settings, replace(room.settings, port=free_port())
+    dark = await world.get(path)
+    assert (dark["locates"], dark["limits"]) == (known["locates"], None)
+    room.settings = settings
+    assert await world.get(path) == known
 
 
 async def test_a_movement_that_has_not_settled_with_us_explains_a_difference(world: BreaksWorld) -> None:

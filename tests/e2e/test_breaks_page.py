@@ -262,6 +262,16 @@ def test_every_state_says_what_it_is(api: BreaksScript, person: Callable[..., De
     hold = page.locator("#one [data-do=hold]")
     expect(hold).to_have_attribute("title", "Only ops or admin may do this")
     expect(page.locator("#one [data-do=assign]")).to_have_attribute("aria-disabled", "true")
+    does = page.locator(".card.does")
+    api.deep[ids(1)[0]]["limits"] = None
+    expect(does.locator("[data-kind=unknown]")).to_have_text("⚠ Which limits hang on it is not known at the moment.")
+    expect(does).to_contain_text("L0000000012")
+    api.deep[ids(1)[0]]["locates"] = None
+    expect(does.locator("[data-kind=unknown]")).to_contain_text("Which locates and limits hang on it is not known")
+    expect(does).not_to_contain_text("No locate")
+    keep_picture(page, "breaks-unknown")
+    api.deep[ids(1)[0]] |= {"locates": [], "limits": []}
+    expect(does).to_contain_text("No locate and no limit hangs on it.")
     api.stale = "the engine is away"
     assert "STALE BREAKS" in desk.wait_status("stale")
     expect(page.locator("#sums")).to_contain_text("the engine is away")
