@@ -6,6 +6,8 @@ import { DATA } from "./rows.js";
 /** The longest range; more is an export. */
 export const MOST_ROWS = 10_000;
 const FORMULA = /^[=+\-@\t\r]/;
+/** Of a cell that is a text whatever stands in it. */
+const TEXT = ` style="mso-number-format:'\\@'"`;
 const ENTITIES = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
 
 /** A text that a spreadsheet takes for a formula is given to it as a text. */
@@ -32,10 +34,10 @@ export function table(windows, range, columns, titled) {
     const at = window.at(row);
     lines.push(shown.map((column) => plain(column, window.value(column.id, at), window.group(at))));
   }
-  const title = (column) => oneLine([column.group, column.header].filter(Boolean).join(" "));
+  const title = (column) => defused(oneLine([column.group, column.header].filter(Boolean).join(" "))); // a pivot's are texts of the data
   const text = [...(titled ? [shown.map(title)] : []), ...lines].map((line) => line.join("\t")).join("\r\n");
-  const cell = (value, at) => (shown[at].kind === "number" ? `<td>${value}</td>` : `<td style="mso-number-format:'\\@'">${escaped(value)}</td>`);
-  const head = titled ? `<tr>${shown.map((column) => `<th>${escaped(title(column))}</th>`).join("")}</tr>` : "";
+  const cell = (value, at) => (shown[at].kind === "number" ? `<td>${value}</td>` : `<td${TEXT}>${escaped(value)}</td>`);
+  const head = titled ? `<tr>${shown.map((column) => `<th${TEXT}>${escaped(title(column))}</th>`).join("")}</tr>` : "";
   const html = `<table>${head}${lines.map((line) => `<tr>${line.map(cell).join("")}</tr>`).join("")}</table>`;
   return { text, html, rows: lines.length };
 }

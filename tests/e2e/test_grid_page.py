@@ -283,6 +283,19 @@ def test_a_pivot_spreads_a_column_over_the_values_of_another(desk: DeskPage, row
         "kind",
         "market_value",
     )
+    texts["kind"][0] = '=HYPERLINK("http://127.0.0.1/?","FIRM")'
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.reload()
+    page.wait_for_selector(f"[data-head='market_value|{texts['kind'][0]}']")
+    page.locator("#grid .body [aria-rowindex='1'] [data-column='market_value']").click()
+    page.keyboard.press("Control+a")
+    page.keyboard.press("Control+Alt+c")
+    expect(page.locator("#said")).to_contain_text("Copied")
+    text, html = page.evaluate(PASTED)
+    heads = text.splitlines()[0].split("\t")
+    assert f"'{texts['kind'][0]}" in heads, "a title from the data is no formula"
+    assert not [head for head in heads if head.startswith("=")]
+    assert html.count("<th style=\"mso-number-format:'\\@'\">") == len(heads)
 
 
 def test_cells_stand_out_by_rules_that_are_kept_with_the_view(desk: DeskPage, rows: Script) -> None:
