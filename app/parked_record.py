@@ -24,6 +24,8 @@ _NO_SHARES: Final = frozenset(
     for name in (op.name, int(op))
 )
 _MOST_ROWS: Final = 1 << 16
+MOST_SHARES: Final = 1 << 53
+"""Of one record: what says more is no number of shares, and sums of them stay whole."""
 DEAL: Final = 255
 """What stands as the namespace of deals, which are no reference data: a step waits until its deal is opened."""
 Wanted = tuple[int, str]
@@ -74,7 +76,7 @@ def concerns(entry: Unreadable) -> Concerns:
             books[_told(book)] = None
         if isinstance(security, str) and isinstance(quantity, int) and row.get("op") not in _NO_SHARES:
             told = _told(security)
-            shares[told] = shares.get(told, 0) + abs(quantity)
+            shares[told] = min(shares.get(told, 0) + abs(quantity), MOST_SHARES)
     return Concerns(tuple(wants), tuple(shares.items()), tuple(books))
 
 

@@ -2,17 +2,18 @@
 
 import datetime as dt
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.database_file import make_private
-from app.parked_record import Concerns
+from app.parked_record import MOST_SHARES, Concerns, Wanted
 from feeds.quarantine import Unreadable
 
 FILE: Final = "parked.db"
@@ -38,6 +39,15 @@ _DISCARDED: Final = sa.Table(
     sa.Column("comment", sa.Text, nullable=False),
     sa.Column("at", sa.Text, nullable=False),
 )
+_WANTED: Final = sa.Table(
+    "wanted",
+    _META,
+    sa.Column("namespace", sa.Integer, primary_key=True),
+    sa.Column("code", sa.Text, primary_key=True),
+    sa.Column("records", sa.Integer, nullable=False),
+    sa.Column("shares", sa.Integer, nullable=False),
+)
+"""Every name that is in a parked record, with how many and their shares: kept in step, so that nobody has to read them all."""
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _ENTRY: Final = msgspec.msgpack.Decoder(Unreadable)
 _CONCERNS: Final = msgspec.msgpack.Decoder(Concerns)
@@ -51,6 +61,14 @@ class Parked(msgspec.Struct, array_like=True, frozen=True):
     entry: Unreadable
     concerns: Concerns
     parked_ns: int
+
+
+class Awaited(NamedTuple):
+    """What so many parked records name, and their shares in absolute numbers."""
+
+    wanted: Wanted
+    records: int
+    shares: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +94,17 @@ class ParkingStore:
         make_private(path)
         self._engine = sa.create_engine(f"sqlite:///{path}")
         sa.event.listen(self._engine, "connect", _prepare)
-        _META.create_all(self._engine)
+        with self._engine.begin() as connection:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")  # one process makes the tables, the others find them
+            counted = sa.inspect(connection).has_table(_WANTED.name)
+            _META.create_all(connection)
+            if not counted:  # a file from before names were counted
+                told = sa.select(_TABLE.c.concerns).execution_options(yield_per=1_000)
+                _count(connection, map(_CONCERNS.decode, connection.execute(told).scalars()), ())
 
     def change(self, gone: Sequence[int], come: Sequence[Parked]) -> None:
-        """Take records out and put records in, both or neither."""
+        """Take records out and put records in, both or neither; of what has the same id the last stays."""
+        latest = {parked.id: parked for parked in come}
         rows = [
             {
                 "id": parked.id,
@@ -88,18 +113,24 @@ class ParkingStore:
                 "concerns": _ENCODER.encode(parked.concerns),
                 "parked_ns": parked.parked_ns,
             }
-            for parked in come
+            for parked in latest.values()
         ]
+        left = list({*gone, *latest})
         with self._engine.begin() as connection:
-            for at in range(0, len(gone), _PORTION):
-                connection.execute(_TABLE.delete().where(_TABLE.c.id.in_(gone[at : at + _PORTION])))
+            before: list[Concerns] = []
+            for at in range(0, len(left), _PORTION):
+                some = _TABLE.c.id.in_(left[at : at + _PORTION])
+                before += map(_CONCERNS.decode, connection.execute(sa.select(_TABLE.c.concerns).where(some)).scalars())
+                connection.execute(_TABLE.delete().where(some))
+            _count(connection, (parked.concerns for parked in latest.values()), before)
             if rows:
-                connection.execute(_TABLE.insert().prefix_with("OR REPLACE"), rows)
+                connection.execute(_TABLE.insert(), rows)
 
     def replace(self, everything: Sequence[Parked]) -> None:
         """Hold exactly these from now on."""
         with self._engine.begin() as connection:
             connection.execute(_TABLE.delete())
+            connection.execute(_WANTED.delete())
         self.change((), everything)
 
     def discard(self, entries: Sequence[Unreadable], who: str, comment: str) -> None:
@@ -121,6 +152,14 @@ class ParkingStore:
             for number, place, entry, told, parked_ns in connection.execution_options(yield_per=1_000).execute(chosen):
                 yield Parked(number, place, _ENTRY.decode(entry), _CONCERNS.decode(told), parked_ns)
 
+    def awaited(self) -> list[Awaited]:
+        """Every name that is in a record, known by now or not; what most records name comes first."""
+        column = _WANTED.c
+        chosen = sa.select(column.namespace, column.code, column.records, column.shares)
+        with self._engine.connect() as connection:
+            rows = connection.execute(chosen.order_by(column.records.desc(), column.namespace, column.code))
+            return [Awaited((namespace, code), records, shares) for namespace, code, records, shares in rows]
+
     def count(self) -> int:
         with self._engine.connect() as connection:
             return int(connection.scalar(sa.select(sa.func.count()).select_from(_TABLE)) or 0)
@@ -138,6 +177,28 @@ class ParkingStore:
 
     def close(self) -> None:
         self._engine.dispose()
+
+
+def _count(connection: sa.Connection, come: Iterable[Concerns], gone: Iterable[Concerns]) -> None:
+    """Names of these records are counted, and of those no more."""
+    changed: dict[Wanted, tuple[int, int]] = {}
+    for sign, some in ((1, come), (-1, gone)):
+        for told in some:
+            named = min(sum(each for _, each in told.shares), MOST_SHARES)
+            for wanted in told.wants:
+                records, shares = changed.get(wanted, (0, 0))
+                changed[wanted] = records + sign, shares + sign * named
+    rows = [
+        {"namespace": namespace, "code": code, "records": records, "shares": shares}
+        for (namespace, code), (records, shares) in changed.items()
+        if records or shares
+    ]
+    if not rows:
+        return
+    column, added = _WANTED.c, insert(_WANTED)
+    sums = {name: column[name] + added.excluded[name] for name in ("records", "shares")}
+    connection.execute(added.on_conflict_do_update(index_elements=["namespace", "code"], set_=sums), rows)
+    connection.execute(_WANTED.delete().where(column.records <= 0))
 
 
 def _prepare(connection: Any, _: ConnectionPoolEntry) -> None:

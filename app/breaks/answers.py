@@ -75,7 +75,13 @@ class BreakAnswer(Struct, frozen=True, kw_only=True):
     first_seen_at: dt.datetime
     last_changed_at: dt.datetime
     resolved_at: dt.datetime | None
-    age_days: Annotated[int, Meta(description="Business days of its market since it was found.")]
+    age_days: Annotated[
+        int | None,
+        Meta(
+            description="Business days of its market since it was found, of a resolved one until it was resolved; null "
+            "while there is no engine whose calendars could be counted by."
+        ),
+    ]
     owner: str
     group: str
     held: Annotated[int, Meta(description="Shares kept out of what is available until it is solved.")]
@@ -203,7 +209,7 @@ class BreakSummary(Struct, frozen=True, kw_only=True):
     unowned: int
     held: int
     adjustments_pending: int
-    oldest_age_days: int
+    oldest_age_days: Annotated[int | None, Meta(description="null while there is no engine.")]
     as_of: dt.datetime | None
     checked_ms: float
     stale: Annotated[bool, Meta(description="Something could not be looked at: its breaks are as they were before.")]
@@ -274,7 +280,7 @@ _AS_FOUND: Final = (
 
 
 def fields_of(
-    life: Life, rank: int | None, age_days: int, ids: dict[str, int], *, causes: bool = True
+    life: Life, rank: int | None, age_days: int | None, ids: dict[str, int], *, causes: bool = True
 ) -> dict[str, Any]:
     """The fields of `BreakAnswer`. `ids`: numbers of breaks by their keys."""
     facts, about = life.facts, life.facts.about

@@ -109,24 +109,16 @@ def messages(kept: Kept) -> list[Facts]:
 
 
 def waiting(kept: Kept, tables: Tables) -> list[Facts]:
-    """What records wait for, by what nobody has described. Raises `CannotLookError`."""
-    symbols = Symbols(tables.array["symbols"])
-    records: dict[tuple[int, str], int] = {}
-    shares: dict[tuple[int, str], int] = {}
+    """What records wait for, by what nobody has described, most records first. Raises `CannotLookError`."""
+    symbols, found = Symbols(tables.array["symbols"]), []
     try:
-        for parked in kept.parked.entries(MOST):
-            for wanted in parked.concerns.wants:
-                namespace, code = wanted
-                if namespace == DEAL or not symbols.find_one(Namespace(namespace), code):
-                    records[wanted] = records.get(wanted, 0) + 1
-                    named = sum(each for _, each in parked.concerns.shares)
-                    shares[wanted] = shares.get(wanted, 0) + named
-    except (sa.exc.SQLAlchemyError, msgspec.DecodeError) as error:
+        awaited = kept.parked.awaited()
+    except sa.exc.SQLAlchemyError as error:
         raise CannotLookError(f"the parking cannot be read: {error}") from error
-    found = []
-    for wanted, count in records.items():
-        namespace, code = wanted
-        sort, held = sort_of(namespace), shares[wanted]
+    for (namespace, code), count, held in awaited:
+        if namespace != DEAL and symbols.find_one(Namespace(namespace), code):
+            continue
+        sort = sort_of(namespace)
         title = f"{count:,} records wait for the {sort} {code}, which nobody has described"
         if namespace in _PARTIES:
             about = Subject(book=code if namespace == Namespace.BOOK else "", reason=f"unknown_{sort}")
@@ -139,9 +131,12 @@ def waiting(kept: Kept, tables: Tables) -> list[Facts]:
 
 
 def conflicts(kept: Kept, tables: Tables, namer: Namer) -> list[Facts]:
-    """Exceptions of the security master that wait for a person. Raises `CannotLookError`."""
+    """Exceptions of the security master that wait for a person: those that are told, and one more where there are more.
+
+    Raises `CannotLookError`.
+    """
     try:
-        cases = kept.master.cases(CaseState.OPEN, None, None, MOST)
+        cases = kept.master.cases(CaseState.OPEN, None, None, MOST + 1)
     except MasterStoreError as error:
         raise CannotLookError(str(error)) from error
     symbols, found = Symbols(tables.array["symbols"]), []
@@ -176,7 +171,7 @@ def tried(search: Callable[[], list[Facts]], failed: dict[str, str], name: str) 
     except CannotLookError as error:
         failed[name] = str(error)
         return None
-    return found[:MOST]
+    return found
 
 
 def _plain(

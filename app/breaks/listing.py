@@ -85,7 +85,7 @@ def _said(life: Life) -> str:
 
 
 def chosen(
-    lives: Iterable[Life], wanted: Wanted, rank: Callable[[Life], int], age_days: Callable[[Life], int]
+    lives: Iterable[Life], wanted: Wanted, rank: Callable[[Life], int], age_days: Callable[[Life], int | None]
 ) -> list[Life]:
     """Those that are wanted, in the order that is."""
     found = [life for life in lives if _fits(life, wanted, age_days)]
@@ -100,7 +100,7 @@ def chosen(
     return found
 
 
-def _fits(life: Life, wanted: Wanted, age_days: Callable[[Life], int]) -> bool:
+def _fits(life: Life, wanted: Wanted, age_days: Callable[[Life], int | None]) -> bool:
     facts, about = life.facts, life.facts.about
     if wanted.states is None:
         if not life.open:
@@ -122,5 +122,10 @@ def _fits(life: Life, wanted: Wanted, age_days: Callable[[Life], int]) -> bool:
         and all(asked is None or asked == has for asked, has in equal)
         and (wanted.held is None or wanted.held == (life.held > 0))
         and (wanted.value_min is None or abs(facts.value or 0.0) >= wanted.value_min)
-        and (wanted.age_min is None or age_days(life) >= wanted.age_min)
+        and (wanted.age_min is None or _at_least(age_days(life), wanted.age_min))
     )
+
+
+def _at_least(age_days: int | None, least: int) -> bool:
+    """What is of unknown age is of any from 0 on, and of no other."""
+    return (age_days or 0) >= least

@@ -66,9 +66,9 @@ class Room:
     _asked_s: float = -1e9
     _told: int = -1
 
-    def age_days(self, life: Life) -> int:
-        """Business days of its market since it was found; as of its last change for a resolved one."""
-        return self.watch.age_days(life.facts.about.market, life.first_day) if self.watch and life.open else 0
+    def age_days(self, life: Life) -> int | None:
+        """Business days of its market since it was found, until it was resolved; None while there is no engine's calendar."""
+        return self.watch.age_days(life) if self.watch else None
 
     def security_code(self, text: str) -> str:
         """Our code of a security by any of its names; the text itself where nothing is known by it."""
@@ -118,7 +118,7 @@ class Room:
             unowned=sum(1 for one in lives if not one.owner),
             held=sum(one.held for one in lives),
             adjustments_pending=len(pending),
-            oldest_age_days=max((self.age_days(one) for one in lives), default=0),
+            oldest_age_days=max((self.age_days(one) or 0 for one in lives), default=0) if self.watch else None,
             as_of=moment(self.measured.at_ns),
             checked_ms=round(self.measured.took_ms, 1),
             stale=bool(self.stale_reason),

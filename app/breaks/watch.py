@@ -2,13 +2,15 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import structlog
 from msgspec.structs import replace
 
+from app import business_days
 from app.breaks import elsewhere
 from app.breaks.close_of_day import CloseOfDay
 from app.breaks.elsewhere import MOST, Kept, Overdrawn, tried
@@ -26,6 +28,7 @@ from engine.model import HEAD_MARK, Kind, Op
 from engine.tables import Tables, Word
 
 log = structlog.get_logger()
+T = TypeVar("T")
 _NS: Final = 10**9
 _WHOLE_NS: Final = 60 * _NS
 """While reference data change, everything is looked at so often."""
@@ -97,9 +100,8 @@ class Watch:
         if self._close.turn():
             self.scan.close_at(self._close.quantities, self._close.known)
         measured.looked_at = self.scan.turn(whole=self._reference_changed(now_ns))
-        found = self._tolerated()
-        cut = {kind for kind in BreakKind if sum(1 for one, _ in found if one.kind == kind) > MOST}
-        facts = self._facts(_first_of_each(found), now_ns)
+        found, cut = _first_of_each(self._tolerated(), lambda one: one[0].kind)
+        facts = self._facts(found, now_ns)
         kinds = set(_FROM_TABLES) - (set() if self._close.any else {BreakKind.FRONT_BACK})
         facts += elsewhere.feeds(self.tables, self._feed_rules, now_ns) + elsewhere.gaps(self.tables, self.namer)
         searches: dict[str, tuple[frozenset[BreakKind], Callable[[], list[Facts]]]] = {
@@ -116,8 +118,10 @@ class Watch:
         }
         for name, (sorts, search) in searches.items():
             if (some := tried(search, measured.failed, name)) is not None:
-                facts += some
+                told, more = _first_of_each(some, lambda one: one.kind)
+                facts += told
                 kinds |= sorts
+                cut |= more
         seen = self._lasting({one.key: one for one in facts if one.kind in kinds}, known, now_ns)
         seen = {key: self._judged(one, known.get(key)) for key, one in seen.items()}
         measured.took_ms = 1_000 * (time.perf_counter() - began)
@@ -131,18 +135,30 @@ class Watch:
         """By market's code the business day that it is; "" for what is of no market."""
         today = self.tables.array["today"].tolist()
         days = {market.code: int(day) for market, day in zip(self.tables.markets, today, strict=True)}
-        return days | {"": max(days.values())}
+        return days | {"": days[self.tables.markets[self._calendar("")].code]}
 
-    def age_days(self, market: str, first_day: int) -> int:
-        """Business days of a market (of the first one for what is of none) since a day."""
-        tables = self.tables
-        index = next((at for at, one in enumerate(tables.markets) if one.code == market), 0)
-        table, today = tables.array["business_day"][index], int(tables.array["today"][index])
-        last = len(table) - 1
-        now, then = min(max(today - tables.base_date, 0), last), min(max(first_day - tables.base_date, 0), last)
+    def age_days(self, life: Life) -> int:
+        """Business days of its market (of the first one for what is of none) since it was found, until it was resolved."""
+        tables, index = self.tables, self._calendar(life.facts.about.market)
+        table, base, last = (
+            tables.array["business_day"][index],
+            tables.base_date,
+            tables.array["business_day"].shape[1] - 1,
+        )
+        until = int(tables.array["today"][index])
+        if not life.open:
+            with suppress(ValueError):  # longer ago than the calendar reaches: counted from where it begins
+                until = int(
+                    business_days.today(tables.markets[index : index + 1], table[None], base, life.resolved_ns)[0]
+                )
+        now, then = min(max(until - base, 0), last), min(max(life.first_day - base, 0), last)
         return max(0, int(table[now]) - int(table[then]))
 
     # parts
+
+    def _calendar(self, market: str) -> int:
+        """Of the market by whose days is counted: its own, or the first one's for what is of none."""
+        return next((at for at, one in enumerate(self.tables.markets) if one.code == market), 0)
 
     def _reference_changed(self, now_ns: int) -> bool:
         """Whether rows may have moved without a mark: securities that were merged or split."""
@@ -228,7 +244,7 @@ class Watch:
         }
 
     def _judged(self, facts: Facts, life: Life | None) -> Facts:
-        age = self.age_days(facts.about.market, life.first_day) if life is not None and life.open else 0
+        age = self.age_days(life) if life is not None and life.open else 0
         rule = self._rules.kinds[facts.kind]
         return replace(facts, severity=rule.judged(facts.value, facts.affected, facts.located, age))
 
@@ -241,15 +257,16 @@ def stated_at(found: Found, events: EventArray) -> int:
     return int(events["time_ns"][mine][-1]) if mine.any() else 0
 
 
-def _first_of_each(found: Sequence[tuple[Found, int]]) -> list[tuple[Found, int]]:
-    """At most `MOST` of each kind."""
+def _first_of_each(found: Sequence[T], kind_of: Callable[[T], BreakKind]) -> tuple[list[T], set[BreakKind]]:
+    """At most `MOST` of each kind, and the kinds of which there are more."""
     counted: dict[BreakKind, int] = {}
     kept = []
     for one in found:
-        counted[one[0].kind] = counted.get(one[0].kind, 0) + 1
-        if counted[one[0].kind] <= MOST:
+        kind = kind_of(one)
+        counted[kind] = counted.get(kind, 0) + 1
+        if counted[kind] <= MOST:
             kept.append(one)
-    return kept
+    return kept, {kind for kind, count in counted.items() if count > MOST}
 
 
 def ready(tables: Tables) -> bool:

@@ -18,7 +18,7 @@ export function grouped(breaks, by, shut) {
   const groups = new Map();
   for (const each of breaks) {
     const [key, title] = name(each);
-    const group = groups.get(key) ?? { heading: true, id: `${by}:${key}`, key, title, breaks: [], affected: 0, sellable: 0, lendable: 0, located: 0, value: 0, unexplained: 0, held: 0, age_days: 0, severity: "low" };
+    const group = groups.get(key) ?? { heading: true, id: `${by}:${key}`, key, title, breaks: [], affected: 0, sellable: 0, lendable: 0, located: 0, value: 0, unexplained: 0, held: 0, age_days: null, severity: "low" };
     group.breaks.push(each);
     group.affected += each.affected;
     group.sellable += each.sellable;
@@ -27,7 +27,7 @@ export function grouped(breaks, by, shut) {
     group.held += each.held;
     group.value += Math.abs(each.value ?? 0);
     if (each.unit === "shares") group.unexplained += Math.abs(each.unexplained ?? 0);
-    group.age_days = Math.max(group.age_days, each.age_days ?? 0);
+    if (each.age_days !== null) group.age_days = Math.max(group.age_days ?? 0, each.age_days);
     if (SEVERITIES.indexOf(each.severity) < SEVERITIES.indexOf(group.severity)) group.severity = each.severity;
     groups.set(key, group);
   }

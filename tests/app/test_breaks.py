@@ -1,6 +1,7 @@
 """Breaks over the API: found and gone, remembered from run to run, worked on by people, and what the writer does about them."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -10,18 +11,25 @@ import pyarrow as pa
 import pytest
 from msgspec.structs import replace
 
+from app import parking_store
 from app.bench.services import free_port
+from app.breaks import watch
 from app.feed_rules import FeedState, HealthWord
 from app.identity import Role
 from app.journal_lists import JournalLists
-from engine.model import Decided, Kind, Op
+from app.parked_record import Concerns
+from app.parking_store import Parked, ParkingStore
+from engine.model import Decided, Kind, Namespace, Op
 from engine.ring import NAME, Message
 from engine.rule_model import Role as Number
+from feeds.quarantine import Reason, Unreadable
 from feeds.registry import feed_named
 from tests.app.api.api_world import read
 from tests.app.breaks_world import BreaksWorld, breaks_world
 from tests.app.journal_urls import STORES, journal_url
-from tests.engine.machines import TODAY
+from tests.engine.machines import TODAY, TW
+
+DAY_NS = 86_400 * 10**9
 
 
 @pytest.fixture
@@ -341,6 +349,57 @@ async def test_other_things_that_do_not_agree_are_told_too(world: BreaksWorld) -
     world.hold(1, 5_000, depot=0, kind=Kind.FIRM)
     await world.look()
     assert "availability" not in {one["kind"] for one in await world.breaks()}
+
+
+async def test_of_what_there_is_more_than_is_told_nothing_is_taken_for_solved(
+    world: BreaksWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = Unreadable("ims.trades", 0, 1, Reason.UNKNOWN_BOOK, "", b"{}")
+
+    def waits(number: int, book: str) -> Parked:
+        return Parked(number, number, entry, Concerns(((Namespace.BOOK, book),)), 1)
+
+    store = ParkingStore(tmp_path / parking_store.FILE)
+    store.change((), [waits(1, "LONE")])
+    await world.look()
+    assert (await world.get("?kind=party"))["complete"]
+    monkeypatch.setattr(watch, "MOST", 2)
+    store.change((), [waits(2 + at, f"MORE{at // 2}") for at in range(4)])
+    await world.look()
+    page = await world.get("?kind=party")
+    assert {one["book"] for one in page["breaks"]} == {"LONE", "MORE0", "MORE1"}
+    assert not page["complete"]
+    store.close()
+
+
+async def test_its_age_is_counted_in_days_of_its_market_until_it_is_resolved(world: BreaksWorld) -> None:
+    found = await differs(world)
+    path, today = f"/{found['id']}", world.machine.tables.array["today"]
+    today += 3
+    world.clock.now_ns += 3 * DAY_NS
+    assert (await world.get(path))["age_days"] == 3
+    assert (await world.get("/summary"))["oldest_age_days"] == 3
+    world.state(1, 1_000)
+    await world.look()
+    today += 4
+    gone = await world.get(path)
+    assert (gone["state"], gone["age_days"]) == ("resolved", 3)
+    assert [one["id"] for one in await world.breaks("?state=resolved&age_min=3")] == [found["id"]]
+    assert await world.breaks("?state=resolved&age_min=4") == []
+    world.room.watch = None
+    assert (await world.get(path))["age_days"] is None
+    assert (await world.get("/summary"))["oldest_age_days"] is None
+    assert await world.breaks("?state=resolved&age_min=1") == [], "what is not known is not taken for old"
+
+
+async def test_what_is_of_no_market_begins_on_the_day_of_the_market_by_which_it_is_counted(world: BreaksWorld) -> None:
+    today = world.machine.tables.array["today"]
+    today[TW] += 1  # tomorrow in Taipei already
+    gap = await _a_gap(world)
+    found = await world.get(f"/{gap}")
+    assert (found["value_date"], found["age_days"]) == (str(datetime.fromtimestamp(TODAY * 86_400, UTC).date()), 0)
+    today += 1
+    assert (await world.get(f"/{gap}"))["age_days"] == 1
 
 
 async def test_both_sides_are_told_beside_each_other_with_what_made_them(world: BreaksWorld) -> None:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from app import feed_rules, master_schema
 from app.breaks import elsewhere
-from app.breaks.elsewhere import CannotLookError, Kept, Overdrawn
+from app.breaks.elsewhere import MOST, CannotLookError, Kept, Overdrawn
 from app.breaks.naming import Namer
 from app.database import connect
 from app.feed_rules import FeedState, HealthWord
@@ -75,13 +75,21 @@ def test_messages_of_a_topic_that_cannot_be_read_for_one_reason_are_one_break(ke
     assert found == {"malformed": 3, "invalid_field": 1}
 
 
-def test_what_records_wait_for_is_told_once_and_books_apart(made: Machine, kept: Kept) -> None:
-    def parked(number: int, **named: object) -> Parked:
-        record = {"src": "s1", "seq": number, "op": Op.BUY.name, "sec": "S1", "book": "B1", "qty": 10} | named
-        raw = msgspec.json.encode(record)
-        entry = Unreadable("ims.trades", 0, number, Reason.UNKNOWN_BOOK, "", raw)
-        return Parked(number, number, entry, concerns(entry), 1)
+def parked(number: int, **named: object) -> Parked:
+    record = {"src": "s1", "seq": number, "op": Op.BUY.name, "sec": "S1", "book": "B1", "qty": 10} | named
+    raw = msgspec.json.encode(record)
+    entry = Unreadable("ims.trades", 0, number, Reason.UNKNOWN_BOOK, "", raw)
+    return Parked(number, number, entry, concerns(entry), 1)
 
+
+def test_many_records_of_one_unknown_book_hide_no_other(made: Machine, kept: Kept) -> None:
+    kept.parked.change((), [parked(number, book="OLD") for number in range(1, MOST + 2)])
+    kept.parked.change((), [parked(MOST + 2, book="NEW"), parked(MOST + 3, sec="S99")])
+    found = {one.key: one.quantity for one in elsewhere.waiting(kept, made.tables)}
+    assert found == {"party:OLD/": MOST + 1, "party:NEW/": 1, "reference:security/S99": 1}
+
+
+def test_what_records_wait_for_is_told_once_and_books_apart(made: Machine, kept: Kept) -> None:
     kept.parked.change((), [parked(1, book="NEW"), parked(2, book="NEW"), parked(3, sec="S99")])
     found = {one.key: one for one in elsewhere.waiting(kept, made.tables)}
     assert set(found) == {"party:NEW/", "reference:security/S99"}

@@ -200,14 +200,16 @@ class Breaks(Answers):
                 return False
             if each["state"] != state if state else each["state"] == "resolved":
                 return False
-            return each["age_days"] >= int(self.asked("age_min") or 0) and (not self.asked("held") or each["held"] > 0)
+            return (each["age_days"] or 0) >= int(self.asked("age_min") or 0) and (
+                not self.asked("held") or each["held"] > 0
+            )
 
         searched = [each for each in self.script.breaks if fits(each)]
         words = self.asked("text").lower().split()
         named = ("id", "kind", "title", "security", "isin", "name", "depot", "book", "feed", "owner")
         found = [each for each in searched if all(any(word in each[of].lower() for of in named) for word in words)]
         if self.asked("order") == "age":
-            found = sorted(found, key=lambda each: -each["age_days"])
+            found = sorted(found, key=lambda each: -(each["age_days"] or 0))
         shown = found[: min(int(self.asked("limit")), self.script.most)]
         return {
             "breaks": shown,
@@ -236,7 +238,7 @@ class Breaks(Answers):
             "unowned": sum(not each["owner"] for each in open_),
             "held": sum(each["held"] for each in open_),
             "adjustments_pending": sum(each["state"] == "pending" for each in self.script.adjustments),
-            "oldest_age_days": max((each["age_days"] for each in open_), default=0),
+            "oldest_age_days": max((each["age_days"] or 0 for each in open_), default=0),
             "as_of": ago(0),
             "checked_ms": 4.2,
             "stale": bool(self.script.stale),

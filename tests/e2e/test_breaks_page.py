@@ -269,6 +269,10 @@ def test_every_state_says_what_it_is(api: BreaksScript, person: Callable[..., De
     api.deep[ids(1)[0]]["locates"] = None
     expect(does.locator("[data-kind=unknown]")).to_contain_text("Which locates and limits hang on it is not known")
     expect(does).not_to_contain_text("No locate")
+    age = page.locator("#list tbody tr").first.locator("[data-column=age]")
+    expect(age).to_have_text("today")
+    api.breaks[0]["age_days"] = None
+    expect(age).to_have_text("\N{EN DASH}")
     keep_picture(page, "breaks-unknown")
     api.deep[ids(1)[0]] |= {"locates": [], "limits": []}
     expect(does).to_contain_text("No locate and no limit hangs on it.")
