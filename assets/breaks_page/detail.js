@@ -1,6 +1,7 @@
 // One break in depth: what hangs on it, what may have caused it, both sides, and what people did about it.
 
 import { make } from "../grid/dom.js";
+import { picked } from "../page/picked.js";
 import { ApiError } from "../page/rest.js";
 import { moment, shares, words } from "../page/words.js";
 import { decide, refusal, STEPS, take, undo } from "./actions.js";
@@ -165,8 +166,4 @@ function does(one) {
 
 function limitsOf({ scope, owner, side }, security) {
   return `/limits?${new URLSearchParams({ scope, owner, side, security })}`;
-}
-
-function picked(code) {
-  document.dispatchEvent(new CustomEvent("ims-picked", { detail: { code } }));
 }

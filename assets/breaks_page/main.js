@@ -5,6 +5,7 @@ import { StatusChip } from "../grid/status.js";
 import { Address } from "../page/address.js";
 import { bell } from "../page/bell.js";
 import { confirm } from "../page/dialog.js";
+import { onHeard } from "../page/picked.js";
 import { parts, session, start } from "../page/start.js";
 import { STEPS } from "./actions.js";
 import { Api } from "./api.js";
@@ -22,6 +23,7 @@ const address = new Address(plain, { view: ["breaks", "adjustments"], group: Obj
 const api = new Api(session(), () => page.show());
 const page = new BreaksPage(api, { root, ...rest }, new StatusChip(status, document.title), address);
 page.follow = filters(form, page, page.me);
+onHeard((security) => page.hear(security));
 page.show();
 bell("breaks", () => api.token, () => page.rung());
 keys.addEventListener("click", () => confirm({

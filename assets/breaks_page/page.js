@@ -76,6 +76,13 @@ export class BreaksPage extends LivePage {
     return super.go(change, options);
   }
 
+  /** Another window is about a security: its breaks, unless somebody is choosing among those that are shown. */
+  hear(security) {
+    if (this.chosen.size) return;
+    const stays = this.detail.one?.id === this.state.id && this.detail.one?.security === security;
+    this.go({ view: "breaks", security, id: stays ? this.state.id : "" });
+  }
+
   /** Those that a step would be taken with: the ones that were chosen, else the one that is open. */
   get targets() {
     if (this.chosen.size) return this.breaks.filter(({ id }) => this.chosen.has(id));

@@ -1,7 +1,8 @@
 // FDC3: what a person picks is broadcast to the other windows of the desktop agent, and what they broadcast is followed.
 // Never in a circle: what was heard is not said again, and what was said is not heard.
 
-import { openSecurity } from "./securities.js";
+import { lastPicked } from "../page/picked.js";
+import { hearSecurity } from "./securities.js";
 
 const TYPE = "fdc3.instrument";
 /** Names of an instrument that lead to one security, the surest first. */
@@ -37,6 +38,8 @@ class Interop {
     /** The security that other windows know of: the last that was heard or said. */
     this.shared = "";
     this.heard = 0;
+    /** What was picked before this was there, or before an agent was. */
+    this.waiting = lastPicked();
     document.addEventListener("ims-picked", ({ detail }) => tried(this.#picked(detail.code)));
     if (window.fdc3) tried(this.#join(window.fdc3));
     else window.addEventListener("fdc3Ready", () => tried(this.#join(window.fdc3)), { once: true });
@@ -67,8 +70,9 @@ class Interop {
       if (found.length !== 1) continue; // nobody here, or not one
       const [{ code }] = found;
       if (code === this.shared) return;
-      this.shared = code;
-      openSecurity(code);
+      const shared = this.shared;
+      this.shared = code; // before it is followed: what follows is not said again
+      if (!hearSecurity(code)) this.shared = shared;
       return;
     }
   }

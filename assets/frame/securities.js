@@ -38,9 +38,19 @@ export class Securities {
   }
 }
 
+/** What an open question has been told so far would be lost. */
+const busy = () => document.querySelector("dialog[open]") !== null;
+
+/** Follow another window to a security, where this page can without leaving what it shows. Whether somebody may have. */
+export function hearSecurity(code) {
+  if (busy()) return false;
+  document.dispatchEvent(new CustomEvent("ims-open", { detail: { code, heard: true }, cancelable: true }));
+  return true;
+}
+
 /** Open the drill-down of a security: on this page, where it has one; else on the page of all securities. */
 export function openSecurity(code) {
-  const event = new CustomEvent("ims-open", { detail: { code }, cancelable: true });
+  const event = new CustomEvent("ims-open", { detail: { code, heard: false }, cancelable: true });
   if (document.dispatchEvent(event)) window.location.assign(`/inventory?${new URLSearchParams({ sec: code })}`);
 }
 

@@ -18,6 +18,7 @@ import * as viewState from "./state.js";
 import { TABLES } from "./tables.js";
 import { Tools } from "./tools.js";
 import { pathOf, toggled } from "./tree.js";
+import { picked } from "../page/picked.js";
 
 /** A page that loses its session sooner would only go round in circles. */
 const RELOAD_AFTER_MS = 5000;
@@ -79,6 +80,7 @@ export class Desk {
     this.chip = new StatusChip(parts.status, document.title);
     this.grid.select(state.selected, state.row);
     this.drill.show();
+    if (this.config.opens) picked(state.selected);
     setInterval(() => this.#judge(), 250);
     this.#judge();
     document.addEventListener("keydown", (event) => event.key === "Escape" && !event.defaultPrevented && this.#escape(event));
@@ -102,7 +104,7 @@ export class Desk {
     this.#write(true);
     this.grid.select(code, row);
     this.drill.show();
-    document.dispatchEvent(new CustomEvent("ims-picked", { detail: { code } }));
+    picked(code);
   }
 
   setTheme(name) {
@@ -266,7 +268,9 @@ export class Desk {
 
   // the browser's back and forward
   #restore() {
+    const before = this.state.selected;
     this.#readState();
+    if (this.config.opens && this.state.selected !== before) picked(this.state.selected);
     if (this.own) layouts.keep(this.config.table, this.state.layout);
     this.tools.renew();
     this.grid.select(this.state.selected, this.state.row);

@@ -61,7 +61,7 @@ export class Filters {
     // numbers of another sort of limit have other names
     const num = this.scope.value === this.page.state.scope ? {} : { num: "" };
     const state = { ...num, scope: this.scope.value, owner: this.owner.value.trim(), sec: this.security.value.trim(), day: this.days.value, from: utc(this.from.value), to: utc(this.to.value), at: utc(this.at.value) };
-    if (state.sec !== this.page.state.sec) document.dispatchEvent(new CustomEvent("ims-picked", { detail: { code: state.sec } }));
+    if (state.sec !== this.page.state.sec) picked(state.sec);
     this.page.go(state);
   }
 

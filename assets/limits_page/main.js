@@ -3,6 +3,7 @@
 import { StatusChip } from "../grid/status.js";
 import { Address } from "../page/address.js";
 import { bell } from "../page/bell.js";
+import { onHeard } from "../page/picked.js";
 import { parts, session, start } from "../page/start.js";
 import { Api } from "./api.js";
 import { filters } from "./filters.js";
@@ -14,6 +15,7 @@ const address = new Address(plain, { scope: ["client", "au"], side: ["short", "l
 const api = new Api(session(), () => page.show());
 const page = new LimitsPage(api, { root, ...rest }, new StatusChip(status, document.title), address);
 page.follow = filters(form, page);
+onHeard((security) => page.go({ security, of: "" }));
 page.show();
 bell("orders", () => api.token, () => page.rung());
 start(page);

@@ -3,6 +3,7 @@
 import { make } from "../grid/dom.js";
 import { NONE } from "../grid/formats.js";
 import { LivePage } from "../page/live.js";
+import { picked } from "../page/picked.js";
 import { ApiError } from "../page/rest.js";
 import { LiveTable, link as lead } from "../page/table.js";
 import { moment, portion, shares, words } from "../page/words.js";
@@ -98,9 +99,10 @@ export class LimitsPage extends LivePage {
   async #why(newest, limits) {
     const { scope, owner, side } = this.state;
     const host = this.parts.why;
-    const open = owner && this.#open(limits);
+    const open = (owner && this.#open(limits)) || "";
     const told = open ? await this.api.why(scope, owner, open).catch((error) => this.#unknown(error)) : null;
     if (!newest()) return;
+    if (open !== this.opened) picked((this.opened = open));
     const text = JSON.stringify([told && { ...told, at: 0 }, side, open]).replaceAll(/"as_of":"[^"]*"/g, "");
     if (text === this.whyTold) return;
     this.whyTold = text;

@@ -1,6 +1,7 @@
 // One locate in depth: what was asked, what is left in the pool, what its client and others asked, and what it was decided on.
 
 import { make } from "../grid/dom.js";
+import { picked } from "../page/picked.js";
 import { ApiError } from "../page/rest.js";
 import { moment, percent, portion, sentence, shares, words } from "../page/words.js";
 import { refusal, STEPS, take } from "./actions.js";
@@ -74,6 +75,7 @@ export class Detail {
         card("asked", "Request"), card("pool", "Pool now"), card("mine", "Client"), card("same", "Similar requests"), card("evidence", "Decided on")));
     }
     const { locate, availability, evidence, around } = this;
+    if (locate.security !== this.told.picked) picked((this.told.picked = locate.security));
     const today = new Date(this.page.now).toISOString().slice(0, 10);
     this.#put("head", [locate, this.page.api.session.roles], () => this.#head());
     this.#put("asked", [locate, today], () => this.#asked());

@@ -5,6 +5,7 @@ import { StatusChip } from "../grid/status.js";
 import { Address } from "../page/address.js";
 import { bell } from "../page/bell.js";
 import { confirm } from "../page/dialog.js";
+import { onHeard } from "../page/picked.js";
 import { parts, session, start } from "../page/start.js";
 import { Api } from "./api.js";
 import { filters } from "./filters.js";
@@ -19,6 +20,7 @@ const address = new Address({ view: "queue", client: "", security: "", state: ""
 const api = new Api(session(), () => page.show());
 const page = new LocatesPage(api, { root, ...rest }, new StatusChip(status, document.title), address);
 page.follow = filters(form, page);
+onHeard((security) => page.hear(security));
 page.show();
 bell("locates", () => api.token, () => page.rung());
 

@@ -65,6 +65,12 @@ export class LocatesPage extends LivePage {
     return super.go(change, options);
   }
 
+  /** Another window is about a security: its locates, unless somebody is choosing among those that are shown. */
+  hear(security) {
+    if (this.chosen.size) return;
+    this.go({ security, id: this.detail.locate?.security === security ? this.state.id : "" });
+  }
+
   /** Those that a step would be taken with. */
   get targets() {
     return this.chosen.size ? this.locates.filter(({ id }) => this.chosen.has(id)) : [];

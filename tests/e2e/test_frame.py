@@ -229,6 +229,46 @@ def test_windows_of_a_desktop_follow_one_another_and_never_in_a_circle(
     page.wait_for_function("window.said.length === 2")
     assert said(page)[1]["id"]["ISIN"] == other
     assert page.evaluate("imsDesk.state.selected") == code
+    # the way back is a pick like any other; a page that is loaded anew has said it before
+    page.go_back()
+    page.wait_for_function("window.said.length === 3")
+    assert said(page)[2] == INSTRUMENT
+    page.reload()
+    page.wait_for_selector("html[data-fdc3=joined]")
+    seen.wait_rows()
+    page.evaluate("(code) => imsDesk.select(code)", code)
+    page.wait_for_function("window.said.length === 1")
+    assert said(page)[0]["id"]["ISIN"] == other
+
+
+def test_a_window_that_hears_an_instrument_stays_the_page_that_it_is(
+    desk: SmallDesk, api: OverviewScript, person: Person
+) -> None:
+    page = person("auditor").page
+    page.context.add_init_script(AGENT + "window.fdc3 = window.agent;")
+    base = page.url.split("/inventory")[0]
+    hear = "(ISIN) => window.hearers[0]({ type: 'fdc3.instrument', id: { ISIN } })"
+    # a link to a security tells the others which one it is
+    page.goto(f"{base}/inventory?sec={KNOWN['code']}")
+    page.wait_for_function("window.said.length === 1")
+    assert said(page) == [INSTRUMENT]
+    for path in ("breaks", "locates", "limits"):
+        page.goto(f"{base}/{path}")
+        page.wait_for_selector("html[data-fdc3=joined]")
+        page.wait_for_selector("#filters [name=security]")
+        page.evaluate(
+            "document.body.append(Object.assign(document.createElement('dialog'), { open: true, id: 'asked' }))"
+        )
+        page.evaluate(hear, KNOWN["isin"])
+        assert page.url == f"{base}/{path}", "a question that is open is answered first"
+        page.evaluate("document.getElementById('asked').remove()")
+        page.evaluate(hear, KNOWN["isin"])
+        page.wait_for_url(f"{base}/{path}?security={KNOWN['code']}")
+        assert said(page) == []
+    page.goto(f"{base}/health")
+    page.wait_for_selector("html[data-fdc3=joined]")
+    page.evaluate(hear, KNOWN["isin"])
+    assert page.url == f"{base}/health"
 
 
 def test_an_agent_that_comes_late_hears_what_was_picked_before(

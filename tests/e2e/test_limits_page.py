@@ -43,10 +43,17 @@ def test_orders_come_as_they_are_decided_and_lead_to_their_limits(
     expect(first).to_contain_text("order-4")
     expect(first).to_have_class("new")
     expect(first).to_contain_text("5,000 → 4,000")
+    page.evaluate("document.addEventListener('ims-picked', ({ detail }) => (window.picks ??= []).push(detail.code))")
     first.locator("[data-column=client] a").click()
     expect(page.locator("#list tbody tr")).to_have_count(2)
     expect(page.locator("#why h2")).to_contain_text("FUND1 · US0000000001")
     assert "owner=FUND1" in page.url
+    assert page.evaluate("window.picks") == ["US0000000001"], "other windows are told whose limit is looked at"
+    page.evaluate("""() => document.dispatchEvent(
+      new CustomEvent('ims-open', { detail: { code: 'US0000000002', heard: true }, cancelable: true }))""")
+    expect(page.locator("#filters [name=security]")).to_have_value("US0000000002")
+    assert "owner=FUND1" in page.url
+    page.go_back()
     page.go_back()
     expect(page.locator("#list .nothing")).to_contain_text("Name a client")
     first.locator("[data-column=unit] a").click()
