@@ -13,19 +13,21 @@ from typing import Final
 
 import msgspec
 
-VALID_S: Final = 12 * 3600
+VALID_S: Final = 600
+"""Pages fetch the next one in half of that time; who has signed out, or was removed, gets none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """What a ticket opens. `clients` None: everybody's things."""
+    """What a ticket opens, and until when (Unix seconds). `clients` None: everybody's things."""
 
     clients: frozenset[str] | None
+    expires_s: int
 
 
-def issue(secret: str, now_s: float, clients: Collection[str] | None = None) -> str:
-    """A ticket good for `VALID_S` from `now_s` (Unix seconds), for somebody who may see what is these clients'."""
-    expires, kept = str(int(now_s) + VALID_S), ""
+def issue(secret: str, now_s: float, clients: Collection[str] | None = None, valid_s: float = VALID_S) -> str:
+    """A ticket good for `valid_s` from `now_s` (Unix seconds), for somebody who may see what is these clients'."""
+    expires, kept = str(int(now_s + valid_s)), ""
     if clients is not None:
         kept = base64.urlsafe_b64encode(msgspec.json.encode(sorted(clients))).decode().rstrip("=")
     return f"{expires}.{kept}.{_signature(secret, expires, kept)}"
@@ -39,10 +41,10 @@ def read(secret: str, ticket: str, now_s: float) -> Ticket | None:
     if not (genuine and expires.isdigit() and now_s < int(expires)):
         return None
     if not kept:
-        return Ticket(None)
+        return Ticket(None, int(expires))
     try:
         text = base64.urlsafe_b64decode(kept + "=" * (-len(kept) % 4))
-        return Ticket(frozenset(msgspec.json.decode(text, type=list[str])))
+        return Ticket(frozenset(msgspec.json.decode(text, type=list[str])), int(expires))
     except (binascii.Error, msgspec.DecodeError):
         return None
 

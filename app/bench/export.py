@@ -151,7 +151,7 @@ def _beside(args: argparse.Namespace) -> dict[str, float]:
             settings = Settings(
                 instance=f"bench-beside-{os.getpid()}", data=folder, frame_ms=50, port=services.free_port()
             )
-            ticket = tickets.issue(settings.secret, time.time())
+            ticket = tickets.issue(settings.secret, time.time(), valid_s=measure.LONGEST_S)
             load = grid.Load(
                 instance=settings.instance,
                 port=settings.gateway_port,

@@ -91,7 +91,7 @@ def _sessions(args: argparse.Namespace, *, shared: bool) -> dict[str, float]:
         load = Load(
             instance=instance,
             port=settings.gateway_port,
-            ticket=tickets.issue(settings.secret, time.time()),
+            ticket=tickets.issue(settings.secret, time.time(), valid_s=measure.LONGEST_S),
             securities=args.securities,
             sessions=args.sessions,
             rows=args.rows,

@@ -17,6 +17,8 @@ import psutil
 from numpy.typing import ArrayLike
 
 LEAST_RUNS: Final = 3
+LONGEST_S: Final = 86_400
+"""No measurement takes longer."""
 _SAMPLE_S: Final = 0.25
 _MB: Final = 1024 * 1024
 

@@ -78,7 +78,7 @@ def _grids(
     load = grid.Load(
         instance="",
         port=settings.gateway_port,
-        ticket=tickets.issue(settings.secret, time.time()),
+        ticket=tickets.issue(settings.secret, time.time(), valid_s=measure.LONGEST_S),
         securities=args.securities,
         sessions=args.sessions,
         rows=args.rows,

@@ -140,6 +140,12 @@ class Find(msgspec.Struct, tag_field="t", tag="find", forbid_unknown_fields=True
     id: int
 
 
+class Renewal(msgspec.Struct, tag_field="t", tag="ticket", forbid_unknown_fields=True, frozen=True):
+    """A newer ticket of whoever opened the connection: it stays open for as long as this one is good."""
+
+    ticket: Annotated[str, msgspec.Meta(max_length=32_768)]
+
+
 class ValuesFound(msgspec.Struct, tag_field="t", tag="values", frozen=True):
     """The texts of a column in its order and how many rows have each; `distinct`: of how many there are."""
 
@@ -286,8 +292,8 @@ def kept(message: Said) -> Said:
     )
 
 
-Asked: TypeAlias = View | Window | Values | Find
-_decoder: Final = msgspec.json.Decoder(View | Window | Values | Find)
+Asked: TypeAlias = View | Window | Values | Find | Renewal
+_decoder: Final = msgspec.json.Decoder(View | Window | Values | Find | Renewal)
 _encoder: Final = msgspec.json.Encoder()
 
 

@@ -19,6 +19,8 @@ from engine.views import QueryError
 MAX_SESSIONS: Final = 1_000
 MAX_MESSAGE_BYTES: Final = 64 * 1024
 PING_S: Final = 20
+TICKET_ENDED: Final = 4403
+"""The code with which a socket is closed whose ticket has ended."""
 SEND_BUFFER_BYTES: Final = 64 * 1024
 """Kept small: what the kernel holds for a slow browser is old before it arrives."""
 
@@ -36,6 +38,8 @@ class GridSocket(WebSocketHandler):
         self._pump = pump
         self._secret = secret
         self._outstanding: asyncio.Future[None] | None = None
+        self._until_s = 0
+        self._end: asyncio.TimerHandle | None = None
         self.clients: frozenset[str] | None = None
         self.listing = False
 
@@ -45,7 +49,7 @@ class GridSocket(WebSocketHandler):
         if ticket is None:
             self.send_error(403, reason="the ticket is missing, wrong or expired")
             return
-        self.clients = ticket.clients
+        self.clients, self._until_s = ticket.clients, ticket.expires_s
         origin = self.request.headers.get("Origin")
         if origin is not None and host_of(origin) is None:  # what is no address at all, tornado does not expect
             self.send_error(403, reason="the origin is no address")
@@ -66,6 +70,7 @@ class GridSocket(WebSocketHandler):
         if isinstance(connection, WebSocketProtocol13) and connection.stream is not None:
             connection.stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         self._pump.join(self)
+        self._stay()
 
     def on_message(self, message: str | bytes) -> None:
         """A bad message is answered with what is wrong with it, and changes nothing."""
@@ -80,6 +85,8 @@ class GridSocket(WebSocketHandler):
 
     def on_close(self) -> None:
         """Disconnected."""
+        if self._end is not None:
+            self._end.cancel()
         self._pump.leave(self)
 
     @property
@@ -93,7 +100,27 @@ class GridSocket(WebSocketHandler):
     def send_text(self, text: bytes) -> None:
         self._send(text, binary=False)
 
+    def _stay(self) -> None:
+        """Open until the newest ticket ends; then its page comes back with another one, if it gets one."""
+        if self._end is not None:
+            self._end.cancel()
+        left_s = max(0.0, self._until_s - time.time())
+        self._end = asyncio.get_running_loop().call_later(left_s, self.close, TICKET_ENDED, "the ticket has ended")
+
+    def _renew(self, text: str) -> None:
+        ticket = tickets.read(self._secret, text, time.time())
+        if ticket is None:
+            raise BadMessageError("the ticket is wrong or expired")
+        if ticket.clients != self.clients:  # what is looked at is not theirs any more, or not all that is
+            self.close(TICKET_ENDED, "other things are seen with this ticket")
+            return
+        self._until_s = max(self._until_s, ticket.expires_s)
+        self._stay()
+
     def _obey(self, message: messages.Asked) -> None:
+        if isinstance(message, messages.Renewal):
+            self._renew(message.ticket)
+            return
         if isinstance(message, messages.View):
             self._pump.look(self, message.query(self.clients), message.v, message.place())
             return
@@ -120,7 +147,7 @@ def _of(asked: messages.Asked | None) -> tuple[int | None, int | None]:
     """Which view and which request an error is about."""
     if isinstance(asked, (messages.Values, messages.Find)):
         return None, asked.r
-    return (asked.v if asked is not None else None), None
+    return (asked.v if isinstance(asked, (messages.View, messages.Window)) else None), None
 
 
 def _ignore_closed(sent: asyncio.Future[None]) -> None:

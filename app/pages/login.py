@@ -199,6 +199,7 @@ class TicketHandler(Guarded):
         self._gateway_port: int = own["gateway_port"]
 
     def get(self) -> None:
-        clients = self.who_or_refuse().identity.clients
-        ticket = tickets.issue(self.desk.secret, time.time(), clients)
+        login, now_s = self.who_or_refuse(), time.time()
+        clients = login.identity.clients
+        ticket = tickets.issue(self.desk.secret, now_s, clients, login.token_s(now_s))
         self.write({"ticket": ticket, "gateway_port": self._gateway_port, "kept": clients is not None})

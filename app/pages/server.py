@@ -110,7 +110,8 @@ def make(settings: Settings) -> "Server":
                 main="grid/main.js",
                 modules=assets.modules("grid/", "frame/", "page/gateway.js", "page/rest.js"),
             )
-            ticket = tickets.issue(settings.secret, time.time(), clients)
+            now_s = time.time()
+            ticket = tickets.issue(settings.secret, now_s, clients, login.token_s(now_s))
             return page(own, settings.gateway_port, ticket, lookup if clients is None else None)
 
         return made

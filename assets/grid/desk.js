@@ -8,7 +8,7 @@ import * as layouts from "./layout.js";
 import { LiveGrid } from "./live_grid.js";
 import { measures } from "./measures.js";
 import { keepPossible } from "./possible.js";
-import { freshTicket, reloadWhenServed } from "./pages.js";
+import { reloadWhenServed, Ticket } from "./pages.js";
 import { readRows } from "./reader.js";
 import { Requests } from "./requests.js";
 import { GridSocket } from "./socket.js";
@@ -47,6 +47,7 @@ export class Desk {
     this.#readState();
     // a link brings its own columns; without any, they are as this browser was left
     if (this.own && layouts.isNone(this.state.layout)) this.state.layout = layouts.kept(config.table);
+    this.ticket = new Ticket(config.ticket, (ticket) => this.socket.send({ t: "ticket", ticket }));
     this.socket = new GridSocket((attempts) => this.#address(attempts), {
       onOpen: () => this.#opened(),
       onClose: () => this.#closed(),
@@ -148,12 +149,13 @@ export class Desk {
   }
 
   get #socketAddress() {
-    return `${this.base("ws")}/ws/grid?ticket=${encodeURIComponent(this.config.ticket)}`;
+    return `${this.base("ws")}/ws/grid?ticket=${encodeURIComponent(this.ticket.text)}`;
   }
 
   async #address(attempts) {
     // a refusal cannot be told from a dead server, so a page that is refused for long renews its ticket
-    if (attempts >= 3) this.config.ticket = await freshTicket();
+    if (attempts >= 3) await this.ticket.renew();
+    else await this.ticket.ready();
     return this.#socketAddress;
   }
 

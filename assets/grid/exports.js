@@ -9,8 +9,9 @@ const POLL_MS = 400;
 const LOST_AFTER = 8;
 
 export class Exports {
-  /** `address(form, id)`: of a file; `progress(id)`: of how far it is; `say(text)`. */
-  constructor(host, { address, progress, say }) {
+  /** `address(form, id)`: of a file; `progress(id)`: of how far it is; `ready()`: before these are asked for; `say(text)`. */
+  constructor(host, { address, progress, ready, say }) {
+    this.ready = ready;
     this.address = address;
     this.progress = progress;
     this.say = say;
@@ -26,7 +27,8 @@ export class Exports {
     return FORMS.map(([form, label]) => ({ label, name: form, act: () => this.start(form) }));
   }
 
-  start(form) {
+  async start(form) {
+    await this.ready();
     const id = `grid-${crypto.getRandomValues(new Uint32Array(3)).join("-")}`;
     const link = make("a", { href: this.address(form, id), download: "", hidden: "" });
     document.body.append(link);

@@ -57,7 +57,7 @@ export class Tools {
       onHighlights: (element) => this.highlightsPanel.open(state.formats, desk.columns, element),
     });
     const say = (text) => this.controls.tell(text);
-    this.exports = new Exports(this.controls.progress, { address: (form, id) => this.#exportUrl(form, id), progress: (id) => this.#progressUrl(id), say });
+    this.exports = new Exports(this.controls.progress, { address: (form, id) => this.#exportUrl(form, id), progress: (id) => this.#progressUrl(id), ready: () => desk.ticket.ready(), say });
     this.views = new Views(this.controls.views, desk, say);
     this.copying = new Copying(grid, { read: (first, count) => desk.read(first, count), say });
   }
@@ -157,7 +157,7 @@ export class Tools {
     const columns = state.pivot ? desk.asked?.slice(state.groups.length) ?? [] : [...first, ...shown, ...last];
     const plain = { text: state.text, markets: state.markets.join(","), temperatures: state.temperatures.join(","), changed_today: state.changedToday ? "1" : "0" };
     const query = new URLSearchParams({
-      ticket: desk.config.ticket,
+      ticket: desk.ticket.text,
       columns: columns.join(","),
       ...(state.where.length ? { filter: JSON.stringify(viewState.filter(state)) } : plain),
       sort: viewState.sortText(state.sort),
@@ -169,6 +169,6 @@ export class Tools {
   }
 
   #progressUrl(id) {
-    return `${this.desk.base("http")}/export/progress?${new URLSearchParams({ ticket: this.desk.config.ticket, id })}`;
+    return `${this.desk.base("http")}/export/progress?${new URLSearchParams({ ticket: this.desk.ticket.text, id })}`;
   }
 }

@@ -3,19 +3,19 @@
 import { ApiError } from "./rest.js";
 
 /** A ticket is renewed before it is this old. */
-const TICKET_MS = 3_600_000;
+const TICKET_MS = 300_000;
 
 export class Gateway {
   /** Fetch what a question needs, ahead of it. Raises `ApiError`: 403 for who is kept to clients. */
   async prepare() {
-    if (this.way && performance.now() < this.renewAt) return this.way;
+    if (this.way && Date.now() < this.renewAt) return this.way;
     const answer = await reach("/ticket");
     if (answer.status === 401) window.location.reload(); // the login is over: its page comes, and leads back here
     if (!answer.ok) throw new ApiError(answer.status, "", "The page server gives no ticket");
     const way = await answer.json();
     if (way.kept) throw new ApiError(403, "", "This is not shown to who is kept to some clients");
     this.way = way;
-    this.renewAt = performance.now() + TICKET_MS;
+    this.renewAt = Date.now() + TICKET_MS;
     return this.way;
   }
 

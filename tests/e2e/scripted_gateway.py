@@ -107,6 +107,8 @@ class Grid(WebSocketHandler):
             told = {"t": "error", "detail": self.script.refuse, **{k: asked[k] for k in ("v", "r") if k in asked}}
             self.write_message(json.dumps(told))
             return
+        if asked["t"] == "ticket":
+            return
         if asked["t"] == "values":
             self.send_values(asked)
             return

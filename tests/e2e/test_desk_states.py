@@ -156,6 +156,28 @@ def test_scrolling_asks_for_the_rows_that_come_into_sight_and_a_reconnection_for
         desk.page.wait_for_selector("#grid [aria-rowindex='30012'] [data-id='30011']")
 
 
+def test_a_ticket_is_renewed_before_it_ends_and_nobody_notices(desk: DeskPage, settings: Settings) -> None:
+    script = Script()
+    with gateway(settings, script) as serving:
+        desk.open(address(settings)).wait_rows()
+        first = desk.value("imsDesk.ticket.text")
+        (open_before,) = serving.sockets
+        desk.page.wait_for_timeout(1_100)  # tickets count whole seconds: the next one is another one
+        desk.page.evaluate("imsDesk.ticket.at -= 301_000")
+        desk.page.wait_for_function("(first) => imsDesk.ticket.text !== first && !imsDesk.ticket.old", arg=first)
+        second = desk.value("imsDesk.ticket.text")
+        desk.page.wait_for_function("window.imsDesk.socket.connected")
+        assert {"t": "ticket", "ticket": second} in script.heard
+        assert serving.sockets == {open_before}, "the connection is the same one"
+        # after a night's sleep the connection is gone, and its ticket with it
+        views = len([each for each in script.heard if each["t"] == "view"])
+        desk.page.evaluate("imsDesk.ticket.at = 0; imsDesk.socket.socket.close()")
+        desk.page.wait_for_function("!imsDesk.ticket.old && imsDesk.socket.connected")
+        desk.wait_view()
+        assert [each for each in script.heard if each["t"] == "view"][views]["first"] == 0
+    assert desk.errors == []
+
+
 def test_a_new_engine_generation_loads_the_page_into_the_same_view(desk: DeskPage, settings: Settings) -> None:
     with gateway(settings, Script()):
         desk.open(address(settings, "?sort=pool:desc")).wait_rows()

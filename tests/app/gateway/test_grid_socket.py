@@ -181,6 +181,29 @@ async def test_an_expired_ticket_is_refused(browse: Any, gateway_settings: Setti
         await browse(with_ticket=tickets.issue(gateway_settings.secret, time.time() - tickets.VALID_S - 1))
 
 
+async def test_a_socket_ends_with_its_ticket_unless_a_newer_one_was_said(
+    browse: Any, gateway_settings: Settings
+) -> None:
+    def given(valid_s: float, clients: list[str] | None = None) -> str:
+        return tickets.issue(gateway_settings.secret, time.time(), clients, valid_s)
+
+    async def ended(browser: Any) -> int:
+        with pytest.raises(ConnectionError):
+            await browser.frame(where=lambda _: False)
+        return int(browser.connection.close_code)
+
+    stays, ends = await browse(with_ticket=given(4)), await browse(with_ticket=given(4))
+    await stays.say({"t": "ticket", "ticket": "nonsense"})
+    assert "wrong or expired" in (await stays.text("error"))["detail"]
+    await stays.say({"t": "ticket", "ticket": given(60)})
+    await stays.say({"t": "ticket", "ticket": given(1)})
+    assert await ended(ends) == sockets.TICKET_ENDED
+    for _ in range(3):
+        await stays.text("stats")
+    await stays.say({"t": "ticket", "ticket": given(60, ["FUND1"])})
+    assert await ended(stays) == sockets.TICKET_ENDED, "who may see less looks at nothing more through it"
+
+
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1.evil.example", "http://[::1"])
 async def test_a_page_of_another_host_is_refused(browse: Any, origin: str) -> None:
     with pytest.raises(HTTPClientError, match="403"):

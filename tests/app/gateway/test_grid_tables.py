@@ -184,10 +184,11 @@ async def test_who_is_kept_to_clients_sees_rows_of_their_books_and_nothing_else(
 def test_a_ticket_says_whose_things_it_opens() -> None:
     everybody, nobody = tickets.issue("s", NOW_S), tickets.issue("s", NOW_S, [])
     some = tickets.issue("s", NOW_S, {"B", "Ä"})
-    assert tickets.read("s", everybody, NOW_S) == tickets.Ticket(None)
+    until = int(NOW_S) + tickets.VALID_S
+    assert tickets.read("s", everybody, NOW_S) == tickets.Ticket(None, until)
     assert (tickets.valid("s", everybody, NOW_S), tickets.valid("s", nobody, NOW_S)) == (True, False)
-    assert tickets.read("s", nobody, NOW_S) == tickets.Ticket(frozenset())
-    assert tickets.read("s", some, NOW_S) == tickets.Ticket(frozenset({"B", "Ä"}))
+    assert tickets.read("s", nobody, NOW_S) == tickets.Ticket(frozenset(), until)
+    assert tickets.read("s", some, NOW_S) == tickets.Ticket(frozenset({"B", "Ä"}), until)
     expires, kept, signature = some.split(".")
     for forged in (f"{expires}..{signature}", f"{expires}.{nobody.split('.')[1]}.{signature}", f"{expires}.{kept}"):
         assert tickets.read("s", forged, NOW_S) is None
