@@ -39,6 +39,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The currency that values of all securities can be added up in; rates of `currency` records are in it."""
     availability: str | None = None
     """A published stock-loan availability file."""
+    break_rules: str | None = None
+    """What counts as a break here, in the form of assets/breaks.yaml; None: as the program comes with it."""
     database: str | None = None
     """SQLAlchemy URL of the locate journal; None: SQLite in the data folder."""
     redis: str | None = None

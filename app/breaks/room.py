@@ -60,6 +60,8 @@ class Room:
     measured: Measured = field(default_factory=Measured)
     away: str = "no engine is running"
     """Why nothing is looked at now; nothing where it is."""
+    unruly: str = ""
+    """Why the operator's rules of breaks, as they are now, are not in force; nothing where they are, or there are none."""
     topics: tuple[str, ...] = ()
     """Of the feeds, by their number."""
     board: Board = field(default_factory=Board)
@@ -129,7 +131,7 @@ class Room:
     def stale_reason(self) -> str:
         """Why what is known may not be so any more; nothing where it is."""
         failed = [f"{name}: {why}" for name, why in self.measured.failed.items()]
-        return "; ".join(([self.away] if self.away else []) + failed)
+        return "; ".join([why for why in (self.away, self.unruly) if why] + failed)
 
     @property
     def complete(self) -> bool:

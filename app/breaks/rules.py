@@ -1,8 +1,9 @@
-"""What counts as a break and how bad it is (assets/breaks.yaml), read and checked strictly."""
+"""What counts as a break and how bad it is (assets/breaks.yaml, and an operator's own over it), read and checked strictly."""
 
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -17,8 +18,11 @@ _WORST_LAST: Final = tuple(reversed(Severity))
 _BPS: Final = 10_000
 
 
+FILE: Final = "breaks.yaml"
+
+
 class BreakRulesError(ValueError):
-    """assets/breaks.yaml cannot be used; the message says why."""
+    """A document cannot be used; the message says which, and why."""
 
 
 class Tolerance(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -80,31 +84,88 @@ class BreakRules(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         return best.of(expected)
 
 
-def read(text: str, markets: Sequence[str]) -> BreakRules:
+def read(text: str, markets: Sequence[str], name: str = FILE) -> BreakRules:
     """The rules of a document for these markets. Raises `BreakRulesError`."""
     try:
-        rules = msgspec.convert(yaml.safe_load(text), BreakRules, strict=True)
-    except (msgspec.ValidationError, yaml.YAMLError) as error:
-        raise BreakRulesError(f"breaks.yaml: {error}") from error
+        return _checked(yaml.safe_load(text), markets)
+    except (yaml.YAMLError, BreakRulesError) as error:
+        raise BreakRulesError(f"{name}: {error}") from error
+
+
+def over(text: str, markets: Sequence[str], name: str) -> BreakRules:
+    """The same of an operator's document: what it does not speak of, tolerances or a kind, is as the program comes with it."""
+    try:
+        own, base = yaml.safe_load(text), yaml.safe_load(_shipped_text())
+        if not isinstance(own, dict) or "format" not in own:
+            raise BreakRulesError("a document with a format is needed")
+        kinds = own.get("kinds", {})
+        if not isinstance(kinds, dict):
+            raise BreakRulesError("kinds: each by its name is needed")
+        return _checked(base | own | {"kinds": base["kinds"] | kinds}, markets)
+    except (yaml.YAMLError, BreakRulesError) as error:
+        raise BreakRulesError(f"{name}: {error}") from error
+
+
+def _checked(document: object, markets: Sequence[str]) -> BreakRules:
+    """Raises `BreakRulesError`, which does not say of which file."""
+    try:
+        rules = msgspec.convert(document, BreakRules, strict=True)
+    except msgspec.ValidationError as error:
+        raise BreakRulesError(str(error)) from error
     if missing := set(BreakKind) - rules.kinds.keys():
-        raise BreakRulesError(f"breaks.yaml: nothing is said of {', '.join(sorted(missing))}")
+        raise BreakRulesError(f"nothing is said of {', '.join(sorted(missing))}")
     places = [(one.market, one.depot) for one in rules.tolerances]
     if len(set(places)) != len(places):
-        raise BreakRulesError("breaks.yaml: two tolerances for the same market and depot")
+        raise BreakRulesError("two tolerances for the same market and depot")
     if (None, None) not in places:
-        raise BreakRulesError("breaks.yaml: a tolerance without market and depot is needed")
+        raise BreakRulesError("a tolerance without market and depot is needed")
     if unknown := {market for market, _ in places if market is not None} - set(markets):
-        raise BreakRulesError(f"breaks.yaml: there is no market {', '.join(sorted(unknown))}")
+        raise BreakRulesError(f"there is no market {', '.join(sorted(unknown))}")
     for kind, rule in rules.kinds.items():
         steps = [_WORST_LAST.index(rule.severity), *(_WORST_LAST.index(each.severity) for each in rule.raises)]
         if steps != sorted(set(steps)):
-            raise BreakRulesError(f"breaks.yaml: what {kind} is raised to does not go from less to more severe")
+            raise BreakRulesError(f"what {kind} is raised to does not go from less to more severe")
         if any(each == Raise(severity=each.severity) for each in rule.raises):
-            raise BreakRulesError(f"breaks.yaml: {kind} is raised by nothing")
+            raise BreakRulesError(f"{kind} is raised by nothing")
     return rules
 
 
 @cache
 def shipped(markets: tuple[str, ...]) -> BreakRules:
     """The rules that the program comes with. Raises `BreakRulesError`."""
-    return read(files("assets").joinpath("breaks.yaml").read_text(), markets)
+    return read(_shipped_text(), markets)
+
+
+def _shipped_text() -> str:
+    return files("assets").joinpath(FILE).read_text()
+
+
+class RulesFile:
+    """The rules in force: those of an operator's file, which is read again when it has changed; those shipped without one."""
+
+    def __init__(self, path: str | None, markets: Sequence[str]) -> None:
+        self._path = Path(path) if path is not None else None
+        self._markets = tuple(markets)
+        self._rules: BreakRules | None = None
+        self._mark: tuple[int, int, int] | None = None
+        self.problem = ""
+        """Why the file as it is now is not in force; nothing where it is."""
+
+    def current(self) -> BreakRules:
+        """A file that cannot be used leaves the last good one in force. Raises `BreakRulesError` where there was none."""
+        if self._path is None:
+            return shipped(self._markets)
+        try:
+            stat = self._path.stat()
+            mark = stat.st_mtime_ns, stat.st_size, stat.st_ino
+            if mark != self._mark:
+                self._rules = over(self._path.read_text("utf-8"), self._markets, str(self._path))
+                self._mark = mark
+            self.problem = ""
+        except BreakRulesError as error:
+            self.problem = str(error)
+        except (OSError, UnicodeDecodeError) as error:
+            self.problem = f"{self._path}: {error}"
+        if self._rules is None:
+            raise BreakRulesError(self.problem)
+        return self._rules

@@ -19,7 +19,7 @@ from app.breaks import commands, handlers
 from app.breaks.desk import BreakDesk
 from app.breaks.elsewhere import Kept, Overdrawn
 from app.breaks.room import Room
-from app.breaks.rules import shipped
+from app.breaks.rules import BreakRulesError, RulesFile
 from app.breaks.store import BreakStore, BreakStoreError, url_of
 from app.breaks.watch import Watch, ready
 from app.journal_lists import JournalLists
@@ -62,6 +62,7 @@ class Looking:
         self._reader = Reader(f"{room.settings.instance}.tables")
         self._thread = ThreadPoolExecutor(1, "breaks-look")
         self._told: list[Overdrawn] | None = None
+        self._rules = RulesFile(room.settings.break_rules, [market.code for market in world.markets()])
 
     async def run(self) -> None:
         """For as long as the process lives: what goes wrong with one look is told, and the next one is made."""
@@ -70,20 +71,26 @@ class Looking:
                 await self.look()
             except SegmentMissingError:
                 self.room.watch, self.room.away = None, "no engine is running"
-            except (TornReadError, BreakStoreError) as error:
+            except (TornReadError, BreakStoreError, BreakRulesError) as error:
                 self.room.away = str(error)
                 log.warning("breaks are looked for again", reason=str(error))
             took_s = self.room.measured.took_ms / 1_000
             await asyncio.sleep(_AGAIN_S if self.room.away else max(LOOK_S, 2 * took_s))
 
     async def look(self) -> None:
-        """Once. Raises `SegmentMissingError`, `TornReadError`, `BreakStoreError`."""
+        """Once. Raises `SegmentMissingError`, `TornReadError`, `BreakStoreError`, `BreakRulesError`."""
         room, loop = self.room, asyncio.get_running_loop()
-        tables = self._reader.tables()
+        tables, rules = self._reader.tables(), self._rules.current()
+        if self._rules.problem != room.unruly:
+            room.unruly = self._rules.problem
+            if room.unruly:
+                log.error("rules of breaks are not in force", reason=room.unruly)
+            else:
+                log.info("rules of breaks are in force again")
         if room.watch is None or room.watch.tables is not tables:
-            rules, markets = feed_rules.shipped(tuple(feed.name for feed in FEEDS)), world.markets()
-            codes = tuple(market.code for market in markets)
-            room.watch = Watch(tables, shipped(codes), rules, self._kept, lambda: self._told, room.settings.folder)
+            feeds = feed_rules.shipped(tuple(feed.name for feed in FEEDS))
+            room.watch = Watch(tables, rules, feeds, self._kept, lambda: self._told, room.settings.folder)
+        room.watch.rules = rules
         if not ready(tables):
             room.away = "the engine has not applied yet what there was when it started"
             return

@@ -79,7 +79,7 @@ class Watch:
         self.scan = BreakScan(tables)
         self.namer = Namer(tables)
         self.measured = Measured()
-        self._rules = rules
+        self.rules = rules
         self._feed_rules = feed_rules
         self._kept = kept
         self._overdrawn = overdrawn
@@ -176,7 +176,7 @@ class Watch:
             if found.kind in _SIDED or found.kind == BreakKind.CONTRACT:
                 place = found.place
                 depot = self.namer.code("depot", place.depot)
-                tolerance = self._rules.tolerance(self.namer.market(place.security), depot, found.ours)
+                tolerance = self.rules.tolerance(self.namer.market(place.security), depot, found.ours)
             if abs(found.quantity) > tolerance:
                 kept.append((found, tolerance))
         return kept
@@ -240,12 +240,12 @@ class Watch:
         return {
             key: one
             for key, one in facts.items()
-            if (key in known and known[key].open) or now_ns - first[key] >= self._rules.kinds[one.kind].after_s * _NS
+            if (key in known and known[key].open) or now_ns - first[key] >= self.rules.kinds[one.kind].after_s * _NS
         }
 
     def _judged(self, facts: Facts, life: Life | None) -> Facts:
         age = self.age_days(life) if life is not None and life.open else 0
-        rule = self._rules.kinds[facts.kind]
+        rule = self.rules.kinds[facts.kind]
         return replace(facts, severity=rule.judged(facts.value, facts.affected, facts.located, age))
 
 

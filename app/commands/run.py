@@ -40,6 +40,12 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--availability", metavar="FILE", help="a published stock-loan availability file; read again when it changes"
     )
+    parser.add_argument(
+        "--break-rules",
+        metavar="FILE",
+        help="tolerances and severities of breaks, in the form of assets/breaks.yaml, over those shipped; read again when "
+        "it changes",
+    )
     parser.add_argument("--database", metavar="URL", help="journal of locates (SQLite in the data folder)")
     parser.add_argument("--redis", metavar="URL", help="publish changed inventory to this Redis")
     parser.add_argument(
@@ -81,6 +87,7 @@ def run(args: argparse.Namespace) -> int:
         settings = _settings(args)
         _check_ports(settings)
         _check_availability(settings)
+        _check_break_rules(settings)
     except (SettingsError, ValueError) as error:
         print(f"ims run: {error}", file=sys.stderr)  # noqa: T201
         return 2
@@ -101,8 +108,9 @@ def _settings(args: argparse.Namespace) -> Settings:
         "calculations": args.capacity_calculations,
     }
     given["capacity"] = Capacity(**{name: limit for name, limit in limits.items() if limit is not None})
-    if given["availability"] is not None:
-        given["availability"] = str(Path(given["availability"]).resolve())
+    for name in ("availability", "break_rules"):
+        if given[name] is not None:
+            given[name] = str(Path(given[name]).resolve())
     return Settings.load(given)
 
 
@@ -130,6 +138,19 @@ def _check_availability(settings: Settings) -> None:
     try:
         load(Path(settings.availability))
     except (AvailabilityError, OSError) as error:
+        raise SettingsError(str(error)) from error
+
+
+def _check_break_rules(settings: Settings) -> None:
+    """The same of rules of breaks."""
+    if settings.break_rules is None:
+        return
+    from app import world  # noqa: PLC0415  only where there is a file
+    from app.breaks.rules import BreakRulesError, RulesFile  # noqa: PLC0415
+
+    try:
+        RulesFile(settings.break_rules, [market.code for market in world.markets()]).current()
+    except BreakRulesError as error:
         raise SettingsError(str(error)) from error
 
 

@@ -43,7 +43,7 @@ export class LiveGrid {
     this.pinned = make("div", { class: "pinned", role: "rowgroup" });
     this.body = make("div", { class: "body", role: "rowgroup" });
     this.space = make("div", { class: "space", role: "none" }, this.pinned, this.body);
-    this.totals = new Totals();
+    this.totals = new Totals((id, value) => this.events.onTotal(id, value));
     this.scroller = make("div", { class: "scroll", tabindex: 0, role: "grid", "aria-label": table.title, "aria-multiselectable": "true" }, this.space, this.totals.host);
     this.runway = new Runway(this.scroller, this.space, ROW_HEIGHT);
     this.focus = new Focus(this);

@@ -24,6 +24,7 @@ export class Tools {
     const { desk } = this;
     return {
       onSort: (sort) => this.#sort(sort),
+      onTotal: (id, value) => this.#sort([[id, value < 0 ? "asc" : "desc"]]),
       onWidth: (id, width) => this.#width(id, width),
       onMove: (id, before) => desk.state.pivot || desk.laidOut(moved(desk.state.layout, desk.shown, id, before)),
       onCarry: (column, x, y, done) => this.bar.carried(column, x, y, done),

@@ -1,8 +1,12 @@
 """The document of breaks is read strictly, and says how far two sides may be apart and how bad it is."""
 
+from pathlib import Path
+
 import pytest
 import yaml
 
+from app import cli
+from app.bench import services
 from app.breaks import rules
 from app.breaks.rules import BreakRules, BreakRulesError, Tolerance
 from engine.break_kinds import BreakKind, Severity
@@ -62,3 +66,48 @@ def test_a_break_is_as_bad_as_the_worst_that_it_reaches() -> None:
     assert depot.judged(-60_000.0, 0, 0, 0) == Severity.MEDIUM
     assert depot.judged(10.0, 5, 5, 0) == Severity.HIGH
     assert depot.judged(10.0, 0, 0, 10) == Severity.CRITICAL
+
+
+def test_an_operators_document_says_what_is_otherwise_here_and_leaves_the_rest(tmp_path: Path) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text("format: 1\ntolerances:\n  - {shares: 0}\n  - {shares: 250, depot: DTC}\n")
+    file, shipped = rules.RulesFile(str(path), MARKETS), rules.shipped(MARKETS)
+    assert [file.current().tolerance("US", depot, 0) for depot in ("DTC", "X")] == [250, 0]
+    assert file.current().kinds == shipped.kinds
+    loud = "format: 1\nkinds:\n  gap: {after_s: 900, severity: critical, raise: []}\n"
+    path.write_text(loud)
+    now = file.current()
+    assert now.kinds[BreakKind.GAP].after_s == 900
+    assert (now.kinds[BreakKind.DEPOT], now.tolerances) == (shipped.kinds[BreakKind.DEPOT], shipped.tolerances)
+    path.write_text(loud.replace("critical", "awful!"))
+    assert file.current() == now, "the last good one stays in force"
+    assert file.problem.startswith(f"{path}: ")
+    assert "severity" in file.problem
+    path.write_text(loud)
+    assert (file.current(), file.problem) == (now, "")
+    path.unlink()
+    assert (file.current(), bool(file.problem)) == (now, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "a document with a format"),
+        ("tolerances: [{shares: 1}]", "a document with a format"),
+        ("format: 1\nkinds: [depot]", "each by its name"),
+        ("format: 1\ncolor: red", "color"),
+        ("format: 1\ntolerances: [{shares: 1, market: US}]", "without market and depot"),
+        ("format: 1\ntolerances: [{shares: 1}, {shares: 2, market: MARS}]", "no market MARS"),
+        ("format: [", "own.yaml"),
+    ],
+)
+def test_a_service_does_not_start_with_rules_that_cannot_be_used(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, why: str
+) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text(text)
+    with pytest.raises(BreakRulesError, match=why):
+        rules.RulesFile(str(path), MARKETS).current()
+    port = str(services.free_port())
+    assert cli.main(["run", "--port", port, "--data", str(tmp_path), "--break-rules", str(path)]) == 2
+    assert f"ims run: {path}: " in capsys.readouterr().err

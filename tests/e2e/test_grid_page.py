@@ -255,6 +255,10 @@ def test_groups_open_and_close_and_their_sums_are_those_of_their_rows(desk: Desk
     page.click("[data-key='group market']")
     desk.wait_rows()
     assert page.get_attribute("#grid .scroll", "role") == "grid"
+    numbers = rows.tables["positions"].number["td"]
+    page.click("#grid [data-total=td]")
+    page.wait_for_selector(f"[data-head=td][aria-sort={'descending' if numbers.sum() >= 0 else 'ascending'}]")
+    assert last_view(rows)["sort"] == [["td", "desc" if numbers.sum() >= 0 else "asc"]], "the largest part of it first"
 
 
 def test_a_pivot_spreads_a_column_over_the_values_of_another(desk: DeskPage, rows: Script) -> None:
