@@ -94,13 +94,18 @@ class ParkingStore:
         make_private(path)
         self._engine = sa.create_engine(f"sqlite:///{path}")
         sa.event.listen(self._engine, "connect", _prepare)
+        if not sa.inspect(self._engine).has_table(_WANTED.name):
+            self._make()
+
+    def _make(self) -> None:
+        """The tables, in one process of those that want them; in a file from before names were counted, their counts, too."""
         with self._engine.begin() as connection:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")  # one process makes the tables, the others find them
-            counted = sa.inspect(connection).has_table(_WANTED.name)
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            if sa.inspect(connection).has_table(_WANTED.name):
+                return
             _META.create_all(connection)
-            if not counted:  # a file from before names were counted
-                told = sa.select(_TABLE.c.concerns).execution_options(yield_per=1_000)
-                _count(connection, map(_CONCERNS.decode, connection.execute(told).scalars()), ())
+            told = sa.select(_TABLE.c.concerns).execution_options(yield_per=1_000)
+            _count(connection, map(_CONCERNS.decode, connection.execute(told).scalars()), ())
 
     def change(self, gone: Sequence[int], come: Sequence[Parked]) -> None:
         """Take records out and put records in, both or neither; of what has the same id the last stays."""

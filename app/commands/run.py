@@ -109,8 +109,8 @@ def _settings(args: argparse.Namespace) -> Settings:
     }
     given["capacity"] = Capacity(**{name: limit for name, limit in limits.items() if limit is not None})
     for name in ("availability", "break_rules"):
-        if given[name] is not None:
-            given[name] = str(Path(given[name]).resolve())
+        if (path := given[name]) is not None:
+            given[name] = str(Path(path).resolve())
     return Settings.load(given)
 
 

@@ -5,14 +5,14 @@ const KEPT = "ims-picked";
 let before = performance.getEntriesByType("navigation")[0]?.type === "reload" ? sessionStorage.getItem(KEPT) : null;
 let last = "";
 
-/** What was picked last; "" for none. */
+/** What was picked last, for who comes later than that; "" for none. */
 export const lastPicked = () => last;
 
 /** This page is about the security `code` from now on, by a click, a link or the way back; "": about none. */
 export function picked(code) {
-  last = code;
+  const again = code && code === before;
+  last = again ? "" : code;
   if (!code) return;
-  const again = code === before;
   before = null;
   sessionStorage.setItem(KEPT, code);
   if (!again) document.dispatchEvent(new CustomEvent("ims-picked", { detail: { code } }));

@@ -1,11 +1,12 @@
 """The document of breaks is read strictly, and says how far two sides may be apart and how bad it is."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
-from app import cli
 from app.bench import services
 from app.breaks import rules
 from app.breaks.rules import BreakRules, BreakRulesError, Tolerance
@@ -101,13 +102,27 @@ def test_an_operators_document_says_what_is_otherwise_here_and_leaves_the_rest(t
         ("format: [", "own.yaml"),
     ],
 )
-def test_a_service_does_not_start_with_rules_that_cannot_be_used(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, why: str
-) -> None:
+def test_what_is_wrong_with_an_operators_document_is_said(tmp_path: Path, text: str, why: str) -> None:
     path = tmp_path / "own.yaml"
     path.write_text(text)
     with pytest.raises(BreakRulesError, match=why):
         rules.RulesFile(str(path), MARKETS).current()
-    port = str(services.free_port())
-    assert cli.main(["run", "--port", port, "--data", str(tmp_path), "--break-rules", str(path)]) == 2
-    assert f"ims run: {path}: " in capsys.readouterr().err
+
+
+def test_a_service_does_not_start_with_rules_that_cannot_be_used(tmp_path: Path) -> None:
+    path, port = tmp_path / "own.yaml", str(services.free_port())
+    path.write_text("format: 1\ncolor: red")
+    command = [
+        sys.executable,
+        "-m",
+        "app.cli",
+        "run",
+        "--port",
+        port,
+        "--data",
+        str(tmp_path),
+        "--break-rules",
+        str(path),
+    ]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert (ended.returncode, ended.stderr.startswith(f"ims run: {path}: ")) == (2, True), ended.stderr

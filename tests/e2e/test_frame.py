@@ -265,10 +265,10 @@ def test_a_window_that_hears_an_instrument_stays_the_page_that_it_is(
         page.evaluate(hear, KNOWN["isin"])
         page.wait_for_url(f"{base}/{path}?security={KNOWN['code']}")
         assert said(page) == []
-    page.goto(f"{base}/health")
+    page.goto(f"{base}/feeds")
     page.wait_for_selector("html[data-fdc3=joined]")
     page.evaluate(hear, KNOWN["isin"])
-    assert page.url == f"{base}/health"
+    assert page.url == f"{base}/feeds"
 
 
 def test_an_agent_that_comes_late_hears_what_was_picked_before(
