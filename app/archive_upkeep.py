@@ -101,6 +101,9 @@ def forget_old(folder: Path, manifest: Manifest, now_ns: int, *, days: int, most
         gone.append(day)
     if gone:
         log.info("days of the archive removed", days=gone, kept_bytes=kept)
+        for path in folder.glob(f"date=*/hour=*/kind=*/*{DAMAGED}"):
+            if path.relative_to(folder).parts[0] <= gone[-1]:  # of a day of which nothing else was left
+                path.unlink(missing_ok=True)
     return gone
 
 

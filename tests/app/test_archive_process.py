@@ -243,6 +243,24 @@ def test_a_damaged_file_is_told_as_a_gap_and_neither_merging_nor_forgetting_ends
         day = next(iter(sorted(tmp_path.glob("date=*"))))
         upkeep(keeper, Settings(archive_days=1, archive_gb=1), _Rounds())  # type: ignore[arg-type]
         assert not day.exists(), "and the day goes, with what was damaged in it"
+        assert not list(tmp_path.rglob("*.damaged"))
+
+
+def test_what_was_damaged_goes_with_its_time_though_nothing_else_of_its_day_is_left(tmp_path: Path) -> None:
+    with archived(tmp_path, "archive-alone") as of:
+        for turn in range(3):
+            _apply(of, 1, first=1 + 50 * turn)
+            of.drain.step(at_once=True)
+            of.now_ns += 24 * HOUR_NS
+        days = sorted(path.name for path in tmp_path.glob("date=*"))
+        for file in of.manifest.files():
+            if file.path.startswith(days[0]):
+                of.manifest.missing(file, "damaged")
+                path = tmp_path / file.path
+                path.rename(path.with_name(path.name + archive_upkeep.DAMAGED))
+        assert list(tmp_path.rglob("*.damaged"))
+        assert archive_upkeep.forget_old(tmp_path, of.manifest, of.now_ns, days=9, most_bytes=0) == [days[1]]
+    assert not list(tmp_path.rglob("*.damaged"))
 
 
 def test_what_cannot_be_merged_does_not_keep_old_days(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
