@@ -55,7 +55,7 @@ class Examiner:
     def examine(self, report: FileReport, path: Path, feed: Feed, findings: Findings, part: PartWriter) -> Checked:
         """Whatever is wrong is among the findings. Raises what is not the file's fault (`_NOT_ITS_FAULT`)."""
         if report.misnamed:
-            findings.fault(0, report.misnamed, "", report.name)
+            findings.fault(0, report.misnamed)
             return Checked(findings)
         report.rows = 0
         try:
