@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from engine.inventory import Inventory
 from engine.locate_desk import LocateDesk
-from engine.locates import sequence_of
+from engine.locates import Locate, LocateType, sequence_of
 from engine.model import Decided, Market, Namespace
 from engine.orders import LOCATES_OF, OrderRequest, Side
 from engine.parties import Parties
@@ -98,7 +98,20 @@ class InventoryLimits:
     ) -> int | None:
         """What the client may still sell; None where no book is the client's."""
         decided = self._locates.held_of(request.security, client) | dict(sells)
-        return self._left(Scope.CLIENT, security, client, request, decided)
+        left = self._left(Scope.CLIENT, security, client, request, decided)
+        if left is None or not self._locates.any_shrunk:
+            return left
+        kind = LOCATES_OF[request.side]
+        live, pool = self._live(request), self._inventory.left(security, long=kind == LocateType.LONG)
+        return left - self._locates.leaning.lacking(security, kind, client, live, pool)
+
+    def lean(self, security: int, request: OrderRequest, shares: int) -> None:
+        """So many more shares of an order are approved."""
+        if self._locates.any_shrunk:
+            self._locates.leaning.lean(security, LOCATES_OF[request.side], request.client, self._live(request), shares)
+
+    def _live(self, request: OrderRequest) -> list[Locate]:
+        return self._locates.live_of(request.security, request.client, LOCATES_OF[request.side])
 
     def located(self, request: OrderRequest) -> bool:
         """Whether the locate that the order names is one it may use up."""

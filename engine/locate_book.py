@@ -16,6 +16,8 @@ class LocateBook:
         self._open: dict[int, Locate] = {}
         self._live_of: dict[tuple[str, str, LocateType], set[int]] = {}
         """Live locates by code, client and type."""
+        self.shrunk: set[int] = set()
+        """Live locates that hold less than by their ratio: their market closes soon."""
         self._expiry: list[tuple[int, int]] = []
         self._nearing: list[tuple[int, int]] = []
 
@@ -81,12 +83,15 @@ class LocateBook:
         elif locate.live:
             self.live_count += 1
             self._live_of.setdefault(_place(locate), set()).add(locate.sequence)
+            if locate.decrement < locate.full:
+                self.shrunk.add(locate.sequence)
 
     def _unfile(self, locate: Locate) -> None:
         if locate.state == State.PENDING:
             self.queue.remove(locate)
         elif locate.live:
             self.live_count -= 1
+            self.shrunk.discard(locate.sequence)
             place = _place(locate)
             self._live_of[place].remove(locate.sequence)
             if not self._live_of[place]:

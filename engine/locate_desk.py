@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from engine.holdings import Holdings
 from engine.locate_book import LocateBook
+from engine.locate_close import Leaning
 from engine.locate_counts import DECREMENTS, at_once, counted, difference, shares_of
 from engine.locate_judgement import Facts, Inventory, Outcome, Standing, day_of, fingerprint, judge, judge_by_hand
 from engine.locate_queue import Fingerprint
@@ -59,6 +60,8 @@ class LocateDesk:
         """What is not settled."""
         self._holdings = Holdings(inventory, LocateInvariantError)
         self._today = LocatedToday()
+        self.leaning = Leaning()
+        """What was sold since locates followed last; see `engine.locate_usage`."""
         self._next = 1
 
     @property
@@ -110,6 +113,11 @@ class LocateDesk:
         """A client's live locates on a security, by a code that leads to it, that are kept for good; oldest first."""
         live = self._book.live_of(self._holdings.together(security), client, kind)
         return [locate for locate in live if not self._opening(locate.sequence)]
+
+    @property
+    def any_shrunk(self) -> bool:
+        """Whether a market closes so soon that some locates hold less than by their ratio."""
+        return bool(self._book.shrunk)
 
     def serves(self, sequence: int, security: str, client: str, kind: LocateType) -> bool:
         """Whether that locate is live, and the client's on that security."""

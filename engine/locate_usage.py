@@ -47,13 +47,17 @@ class LocateUsage:
         return self._orders.cancel(order, now_ns, by, remark), []
 
     def refuse_needed(self, sequence: int) -> None:
-        """Raise `WrongStateError` where orders that are working need what would be given back of a locate."""
+        """Raise `WrongStateError` where orders that are working need what would be given back of a locate, `LocateBusyError`
+        while nobody knows whether another one is given back, too."""
         locate = self._locates.get(sequence)
         if not locate.live:
             return
         live, working = self._of(_group(locate))
         others = [one for one in live if one.sequence != sequence]
-        short = _missing(others, working) - _missing(live, working)
+        if working and (busy := [one.sequence for one in others if self._locates.moving(one.sequence)]):
+            raise LocateBusyError(busy[0])
+        # an order may name a locate that is smaller than itself: all of its client's count for its limit
+        short = max(each(others, working) - each(live, working) for each in (_missing, _beyond))
         if short > 0:
             raise WrongStateError(
                 f"{short:,} shares of it are for orders that are working: cancel or amend these first"
@@ -70,6 +74,7 @@ class LocateUsage:
             return []
         until_ns = now_ns + self._near_ns
         self._touched.update(map(_group, self._locates.nearing(until_ns)))
+        self._locates.leaning.clear()
         touched, self._touched = self._touched, set()
         changes: list[Change] = []
         for group in touched:
@@ -134,6 +139,11 @@ def _needed(live: Sequence[Locate], working: Sequence[Order]) -> dict[int, int]:
                 needed[locate.sequence] += taken
                 wanted -= taken
     return needed
+
+
+def _beyond(live: Sequence[Locate], working: Sequence[Order]) -> int:
+    """Shares of working orders beyond what is left of all locates."""
+    return max(0, sum(order.working for order in working) - sum(locate.remaining for locate in live))
 
 
 def _missing(live: Sequence[Locate], working: Sequence[Order]) -> int:

@@ -151,8 +151,8 @@ class Decisions:
             self._recorder.refuse_if_broken()
             try:
                 change = step(self.clock())
-            except LocateBusyError:
-                await self._recorder.wait(sequence)
+            except LocateBusyError as busy:
+                await self._recorder.wait(busy.args[0])
             except (WrongStateError, ValueError) as error:
                 if (locate := self.desk.get(sequence)).state == state:
                     return locate  # ended before, and holding what it must until the market closes

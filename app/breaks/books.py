@@ -30,6 +30,8 @@ LOOK_NS: Final = 10**9
 _KEPT_NS: Final = 14 * 86_400 * 10**9
 """Adjustments older than this are in a start of day, or in a snapshot."""
 _ROWS: Final = 100_000
+_TRADED: Final = (Kind.FIRM, Kind.CLIENT_SEGREGATED, Kind.CLIENT_FREE)
+"""Rows whose start of day is held against the close: what is bought and sold today is no part of it."""
 
 
 class Tell(Protocol):
@@ -155,7 +157,10 @@ class BreakBooks:
             event["op"], event["quantity"] = Op.SET_TD, self._contractual(event[0]) + one.quantity
             return records
         grows = one.quantity > 0
-        event["op"] = (Op.INCREASE, Op.SETTLE_RECEIPT) if grows else (Op.DECREASE, Op.SETTLE_DELIVERY)
+        if event["kind"][0] in _TRADED:  # as a trade of today, or the start of day would seem to have been another
+            event["op"] = (Op.BUY, Op.SETTLE_RECEIPT) if grows else (Op.SELL, Op.SETTLE_DELIVERY)
+        else:
+            event["op"] = (Op.INCREASE, Op.SETTLE_RECEIPT) if grows else (Op.DECREASE, Op.SETTLE_DELIVERY)
         event["quantity"], event["flags"][1] = abs(one.quantity), Flag.PART
         return records
 

@@ -159,11 +159,11 @@ def residual_of(lives: Sequence[Life]) -> int:
 
 
 def _same_shares(lives: Sequence[Life]) -> None:
-    """Shares of one security, or of several in the same depot: then one was taken for the other."""
+    """Shares of one security, or of several in the same depot: then one was taken for the other. Contracts have none."""
     securities = {life.facts.about.security for life in lives}
     depots = {life.facts.about.depot for life in lives}
-    if len(securities) > 1 and len(depots) > 1:
-        raise WrongBreakStateError("they are about different securities in different depots: force it, with a reason")
+    if len(securities) > 1 and (len(depots) > 1 or "" in depots):
+        raise WrongBreakStateError("they are about different securities, not in one depot: force it, with a reason")
 
 
 def _matched(life: Life, made: Match, who: Identity) -> Change:

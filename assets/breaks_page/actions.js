@@ -136,7 +136,9 @@ function adjusting(page, of) {
   const book = field("book", "Book", { value: of.book || row?.book || "", required: "", maxlength: 40 });
   const type = field("position_type", "Position type", { value: of.position_type || row?.position_type || "", required: "", maxlength: 40 });
   const depot = field("depot", "Depot", { value: of.depot || row?.depot || "", maxlength: 40 });
-  const amount = field("quantity", "Shares, with sign", { value: signed(of.unexplained ? Math.sign(of.quantity) * Math.abs(of.unexplained) : of.quantity), inputmode: "numeric", class: "num", required: "" });
+  const differs = of.unexplained ? Math.sign(of.quantity) * Math.abs(of.unexplained) : of.quantity;
+  // what a start of day states is in our books already: they come back to the close by the opposite
+  const amount = field("quantity", "Shares, with sign", { value: signed(of.kind === "front_back" ? -differs : differs), inputmode: "numeric", class: "num", required: "" });
   return {
     title: `Adjust our side of ${of.security}`, yes: "Ask for it", done: ": the adjustment waits for a second person", fields: [...book.all, ...type.all, ...depot.all, ...amount.all], focus: amount.input,
     body: "Nothing is booked before somebody else has approved it.", check: (given) => (whole(given.quantity) ? "" : "Expected a number of shares that is not 0"),

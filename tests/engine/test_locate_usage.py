@@ -34,9 +34,18 @@ class Limited(PlainInventory):
     def owner_of(self, book: str) -> str:
         return ""
 
-    def client_left(self, security: int, client: str, request: OrderRequest, sells: Any) -> int | None:
+    def promised(self, client: str, request: OrderRequest, sells: Any) -> int:
         located = self.locates.held_of(request.security, client).get(Decided.APPROVED_SHORT_LOCATES, 0)
         return located - int(sells.get(Decided.SHORT_SELLS, 0))
+
+    def client_left(self, security: int, client: str, request: OrderRequest, sells: Any) -> int | None:
+        live = self.locates.live_of(request.security, client, LocateType.SHORT)
+        lacking = self.locates.leaning.lacking(security, LocateType.SHORT, client, live, self.left(security))
+        return self.promised(client, request, sells) - lacking
+
+    def lean(self, security: int, request: OrderRequest, shares: int) -> None:
+        live = self.locates.live_of(request.security, request.client, LocateType.SHORT)
+        self.locates.leaning.lean(security, LocateType.SHORT, request.client, live, shares)
 
     def unit_left(self, security: int, unit: str, request: OrderRequest, sells: Any) -> int | None:
         return 10**12
@@ -91,7 +100,7 @@ class Both:
 
     def left(self, client: str = "C") -> int:
         asked = OrderRequest(order="?", security="S1", client=client, book="B", side=Side.SHORT, quantity=1)
-        return self.inventory.client_left(1, client, asked, self.orders.sells_of("S1", "client", client)) or 0
+        return self.inventory.promised(client, asked, self.orders.sells_of("S1", "client", client))
 
 
 def _seen(locate: Locate) -> tuple[str, int, int, int]:
@@ -189,6 +198,58 @@ def test_near_the_close_a_locate_holds_what_is_sold_or_about_to_be() -> None:
     assert change.after.decrement == 500
 
 
+def test_a_locate_that_an_order_needs_without_naming_it_is_not_given_back() -> None:
+    both = Both()
+    first, second = both.locate(300), both.locate(400)
+    both.sell("O1", 600, locate_id(second.sequence))
+    with pytest.raises(WrongStateError, match="200 shares"):
+        both.usage.refuse_needed(first.sequence)
+
+
+def test_a_locate_whose_order_is_being_cancelled_is_given_back_when_that_is_kept() -> None:
+    both = Both()
+    locate = both.locate(300)
+    both.sell("O1", 300)
+    cancelled = both.orders.cancel("O1", NOON_NS)
+    with pytest.raises(WrongStateError, match="300 shares"):
+        both.usage.refuse_needed(locate.sequence)
+    both.hear([cancelled])
+    both.usage.refuse_needed(locate.sequence)
+
+
+def test_of_two_locates_one_is_given_back_at_a_time() -> None:
+    both = Both()
+    first, second = both.locate(300), both.locate(300)
+    both.sell("O1", 300)
+    given = both.locates.end(first.sequence, State.RELEASED, NOON_NS)
+    with pytest.raises(LocateBusyError):
+        both.usage.refuse_needed(second.sequence)
+    both.hear([given])
+    with pytest.raises(WrongStateError, match="300 shares"):
+        both.usage.refuse_needed(second.sequence)
+
+
+def test_what_a_locate_gave_back_near_the_close_is_sold_once() -> None:
+    """What is promised to a second client by then cannot be sold by both; what is in the pool still, by whoever comes first."""
+    both = Both()
+    both.locate(POOL)
+    near = CLOSE_NS - NEAR_NS
+    both.hear([*both.usage.near_close(near)])
+    assert both.inventory.left(1) == POOL
+    both.locate(POOL - 300, "D")
+    both.hear([*both.usage.near_close(near + 1)])
+    assert both.inventory.left(1) == POOL, "that of the second is not needed yet, either"
+    assert both.sell("O1", 600, client="D").state == OrderState.APPROVED
+    assert both.sell("O2", POOL - 599).reason == OrderReason.INSUFFICIENT_CLIENT_LIMIT
+    assert both.sell("O3", 300).state == OrderState.APPROVED
+    assert both.sell("O4", 101, client="D").reason == OrderReason.INSUFFICIENT_CLIENT_LIMIT
+    both.hear([*both.usage.near_close(near + 2)])
+    assert both.inventory.left(1) == 100
+    assert both.sell("O5", 100, client="D").state == OrderState.APPROVED
+    both.hear([*both.usage.near_close(near + 3)])
+    assert both.inventory.left(1) == 0
+
+
 class Desks(RuleBasedStateMachine):
     """The model: what may still be sold is what was located and has not ended, less what is sold or about to be."""
 
@@ -258,7 +319,7 @@ class Desks(RuleBasedStateMachine):
             return
         try:
             self.both.usage.refuse_needed(locate.sequence)
-        except WrongStateError:
+        except (WrongStateError, LocateBusyError):
             return
         self.keep([self.both.locates.end(locate.sequence, state, self.now)])
 

@@ -54,6 +54,9 @@ class Fixed:
     def unit_left(self, security: int, unit: str, request: OrderRequest, sells: Any) -> int | None:
         return self.unit[request.side] - _sold(request.side, sells)
 
+    def lean(self, security: int, request: OrderRequest, shares: int) -> None:
+        """Nothing is near its close."""
+
     def located(self, request: OrderRequest) -> bool:
         return request.locate == "L0000000001"
 

@@ -102,7 +102,7 @@ class Api:
             headers=given,
             raise_error=False,
             allow_nonstandard_methods=True,
-            request_timeout=20,
+            request_timeout=180,
         )
 
     async def post(self, body: Any, **headers: str) -> HTTPResponse:
