@@ -64,6 +64,12 @@ class Command(Handed):
         await self.hand_on()
 
 
+class Both(Reading, Command):
+    """What is looked at by everybody, and changed by who works on breaks."""
+
+    roles: ClassVar = {"GET": READERS, "POST": WORKERS}
+
+
 class OverdrawnLimits(Base):
     """/api/v1/breaks/overdrawn."""
 
@@ -81,7 +87,7 @@ class OverdrawnLimits(Base):
 RESOURCES: Final[tuple[tuple[str, type[RequestHandler]], ...]] = (
     (r"/api/v1/breaks/overdrawn", OverdrawnLimits),
     *((pattern, Reading) for pattern, _ in handlers.READING),
-    *((pattern, Command) for pattern, _ in commands.COMMANDS),
+    *((pattern, Both if "get" in vars(handler) else Command) for pattern, handler in commands.COMMANDS),
     *((pattern, Reading) for pattern, _ in handlers.OF_ONE),
 )
 """Path and handler, in the order in which they are tried."""

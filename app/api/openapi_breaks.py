@@ -18,6 +18,7 @@ BREAK_TYPES: Final = (
     answers.BreakSummary,
     BreakSides,
     answers.BreakGroup,
+    answers.BreakGroups,
     answers.BreakMatch,
     answers.AdjustmentAnswer,
     answers.AdjustmentPage,
@@ -144,12 +145,17 @@ def _several(base: str) -> dict[str, Any]:
     group, match = {"200": content("The group.", "BreakGroup")}, {"200": content("The match.", "BreakMatch")}
     return {
         f"{base}/groups": {
+            "get": operation(
+                "Groups that were not dissolved, the newest first",
+                {"200": content("At most 1,000.", "BreakGroups")},
+                (422, 503),
+            ),
             "post": operation(
                 "Breaks that belong together",
                 {"201": content("The group.", "BreakGroup")},
                 bad,
                 requestBody=_body("GroupRequest", ids=[_EXAMPLE], name="Outage of the depository"),
-            )
+            ),
         },
         f"{base}/groups/{{group}}/dissolve": {
             "post": operation(

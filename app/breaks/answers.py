@@ -84,6 +84,7 @@ class BreakAnswer(Struct, frozen=True, kw_only=True):
     ]
     owner: str
     group: str
+    group_name: Annotated[str, Meta(description="What people call the group.")]
     held: Annotated[int, Meta(description="Shares kept out of what is available until it is solved.")]
     match: str
     revision: Annotated[int, Meta(description="Grows with every step of its history.")]
@@ -226,6 +227,12 @@ class BreakGroup(Struct, frozen=True, kw_only=True):
     at: dt.datetime
 
 
+class BreakGroups(Struct, frozen=True, kw_only=True):
+    """Groups that were not dissolved, the newest first."""
+
+    groups: list[BreakGroup]
+
+
 class BreakMatch(Struct, frozen=True, kw_only=True):
     """Breaks that explain each other."""
 
@@ -280,9 +287,9 @@ _AS_FOUND: Final = (
 
 
 def fields_of(
-    life: Life, rank: int | None, age_days: int | None, ids: dict[str, int], *, causes: bool = True
+    life: Life, rank: int | None, age_days: int | None, group: str, ids: dict[str, int], *, causes: bool = True
 ) -> dict[str, Any]:
-    """The fields of `BreakAnswer`. `ids`: numbers of breaks by their keys."""
+    """The fields of `BreakAnswer`. `group`: the name of its group; `ids`: numbers of breaks by their keys."""
     facts, about = life.facts, life.facts.about
     named = {name: getattr(about, name) for name in Subject.__struct_fields__}
     named |= {name: getattr(facts, name) for name in _AS_FOUND}
@@ -300,6 +307,7 @@ def fields_of(
         "age_days": age_days,
         "owner": life.owner,
         "group": life.group,
+        "group_name": group,
         "held": life.held,
         "match": life.match,
         "revision": life.revision,

@@ -2,10 +2,19 @@
 
 from typing import ClassVar, Final
 
+from app.api.parameters import Parameters
 from app.api.problems import Fault, ProblemError
 from app.breaks import requests
-from app.breaks.answers import ActionResult, ActionResults, adjustment_answer, group_answer, match_answer, number_of
-from app.breaks.handlers import BreakBase, as_problem
+from app.breaks.answers import (
+    ActionResult,
+    ActionResults,
+    BreakGroups,
+    adjustment_answer,
+    group_answer,
+    match_answer,
+    number_of,
+)
+from app.breaks.handlers import MAX_PAGE, BreakBase, as_problem
 from app.breaks.life import Action, NoSuchBreakError, NotForThemError, WrongBreakStateError
 from app.breaks.several import Adjustment, AdjustState
 from app.breaks.store import BreakStoreError
@@ -71,6 +80,12 @@ class Actions(BreakBase):
 
 class Groups(BreakBase):
     """/api/v1/breaks/groups."""
+
+    async def get(self) -> None:
+        """Those that were not dissolved."""
+        Parameters(self, ()).check()
+        desk = self.room.desk
+        self.json(BreakGroups(groups=[group_answer(one, desk.members(one.id)) for one in desk.groups[:MAX_PAGE]]))
 
     async def post(self) -> None:
         """A new group."""

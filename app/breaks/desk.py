@@ -36,6 +36,8 @@ from engine.break_kinds import BreakKind, Severity
 
 T = TypeVar("T")
 _SEVERE: Final = {severity: at for at, severity in enumerate(Severity)}
+_GROUPS: Final = 100_000
+"""The newest groups, whose names are known."""
 Several = Group | Match | Adjustment
 
 
@@ -50,6 +52,7 @@ class BreakDesk:
         self._turn = asyncio.Lock()
         self._lives = {one.number: one for one in store.load()}
         self._next = store.last() + 1
+        self._groups = {one.id: one for one in store.list_of(Group, limit=_GROUPS)}
         self.numbers = {one.key: one.number for one in self._lives.values()}
         """By key, of those that are not resolved or are matched."""
         self.rank: dict[int, int] = {}
@@ -103,6 +106,16 @@ class BreakDesk:
     def members(self, group: str) -> list[int]:
         """Breaks of a group that are not resolved."""
         return sorted(one.number for one in self._lives.values() if group and one.group == group)
+
+    def group_name(self, group: str) -> str:
+        """What people call a group; nothing for none, or one that is long forgotten."""
+        return found.name if (found := self._groups.get(group)) is not None else ""
+
+    @property
+    def groups(self) -> list[Group]:
+        """Those that were not dissolved, the newest first."""
+        live = [one for one in self._groups.values() if one.state == GroupState.LIVE]
+        return sorted(live, key=lambda one: -one.number)
 
     async def match_of(self, text: str, number: int | None) -> Match:
         """A match by its id."""
@@ -303,6 +316,7 @@ class BreakDesk:
         ]
         if lasting or others:
             await self.asked(lambda: self._store.record(lasting, others))
+        self._groups |= {one.id: one for one in others if isinstance(one, Group)}
         for change in changes:
             one = change.life
             if one.open or one.match:

@@ -146,7 +146,7 @@ class Breaks(BreakBase):
         last = len(room.desk.rank) + 1
         found = chosen(lives, wanted, lambda one: room.desk.rank.get(one.number, last), room.age_days)
         searched = len(found)
-        found = having(found, words_of(text, room.security_named))
+        found = having(found, words_of(text, room.security_named), room.desk.group_name)
         answers = [room.answer(one) for one in found[first : first + limit]]
         page = BreakPage(
             breaks=answers,

@@ -54,23 +54,24 @@ def words_of(text: str, security_of: Callable[[str], str]) -> tuple[Word, ...]:
     return tuple(Word(tuple(_WITHIN.sub(" ", word.casefold()).split()), security_of(word)) for word in text.split())
 
 
-def having(lives: Iterable[Life], words: Collection[Word]) -> list[Life]:
-    """Those that have every word: as an identifier of their security, or anywhere in what is said of them."""
-    return [life for life in lives if _has(life, words)] if words else list(lives)
+def having(lives: Iterable[Life], words: Collection[Word], group_name: Callable[[str], str]) -> list[Life]:
+    """Those that have every word: as an identifier of their security, or anywhere in what is said of them. `group_name`: what
+    people call a group."""
+    return [life for life in lives if _has(life, words, group_name)] if words else list(lives)
 
 
-def _has(life: Life, words: Collection[Word]) -> bool:
+def _has(life: Life, words: Collection[Word], group_name: Callable[[str], str]) -> bool:
     about, said = life.facts.about, ""
     for word in words:
         if word.security and word.security == about.security:
             continue
-        said = said or _said(life)
+        said = said or _said(life, group_name(life.group))
         if not all(part in said for part in word.parts):
             return False
     return True
 
 
-def _said(life: Life) -> str:
+def _said(life: Life, group: str) -> str:
     facts = life.facts
     told = [
         break_id(life.number),
@@ -78,6 +79,7 @@ def _said(life: Life) -> str:
         facts.title,
         life.owner,
         life.group,
+        group,
         *(one.cause for one in facts.causes),
     ]
     told += [getattr(facts.about, name) for name in LOOKED_AT]

@@ -160,7 +160,8 @@ class Room:
 
     def _fields(self, life: Life, *, causes: bool = True) -> dict[str, Any]:
         rank = self.desk.rank.get(life.number)
-        return fields_of(life, rank, self.age_days(life), self.desk.numbers, causes=causes)
+        group = self.desk.group_name(life.group)
+        return fields_of(life, rank, self.age_days(life), group, self.desk.numbers, causes=causes)
 
     async def _locates(self, code: str) -> list[AffectedLocate] | None:
         """Live locates of a security, the newest first; None while the journal cannot be read."""

@@ -3,7 +3,7 @@
 import { make } from "../grid/dom.js";
 import { confirm } from "../page/dialog.js";
 import { shares } from "../page/words.js";
-import { quantity, signed, whole } from "./words.js";
+import { groupName, quantity, signed, whole } from "./words.js";
 
 const WORKERS = ["trader", "ops", "admin"];
 const DECIDERS = ["ops", "admin"];
@@ -13,6 +13,7 @@ export const STEPS = {
   assign: { name: "Assign…", key: "O", who: WORKERS, many: true, comment: "optional" },
   comment: { name: "Comment…", key: "C", who: WORKERS, many: true, comment: "required" },
   group: { name: "Group…", key: "G", who: WORKERS, many: true, comment: "optional" },
+  ungroup: { name: "Ungroup…", key: "U", who: WORKERS, many: true, comment: "optional" },
   match: { name: "Match…", key: "M", who: DECIDERS, many: true, least: 2, comment: "optional" },
   force: { name: "Force-match…", key: "X", who: DECIDERS, many: true, comment: "required", danger: true },
   hold: { name: "Keep out…", key: "H", who: DECIDERS, comment: "required" },
@@ -32,6 +33,7 @@ export function refusal(page, step, breaks) {
   const wrong = from && breaks.find(({ state }) => !from.includes(state));
   if (wrong) return `${wrong.id} is ${wrong.state} already`;
   if (["hold", "adjust"].includes(step) && !(breaks[0].security && breaks[0].unit === "shares")) return "Only where a security's shares are at odds";
+  if (step === "ungroup" && !breaks.some(({ group }) => group)) return breaks.length === 1 ? "It is in no group" : "None of them is in a group";
   if (step === "return" && !breaks[0].held) return "Nothing of it is kept out";
   if (["match", "force"].includes(step) && breaks.length > 100) return "At most 100 at once";
   return "";
@@ -45,7 +47,9 @@ export async function take(page, step, breaks) {
     return false;
   }
   const { comment, danger, body } = STEPS[step];
-  const asked = question(page, step, breaks);
+  const groups = step === "group" ? await groupsOf(page) : { groups: [] };
+  if (!groups) return false;
+  const asked = question(page, step, breaks, groups.groups);
   const answer = await confirm({
     title: asked.title, yes: asked.yes, body: asked.body ?? body ?? "", fields: asked.fields ?? [], focus: asked.focus ?? null, danger, comment,
     send: async (given) => {
@@ -53,7 +57,7 @@ export async function take(page, step, breaks) {
       const wrong = asked.check?.(given);
       if (wrong) return wrong;
       let failed = null;
-      await send(page, step, breaks, given).then((told) => (failed = told ?? null), (error) => (failed = error.problems?.map(({ message }) => message).join("; ") || error.message));
+      await send(page, step, breaks, given, groups.groups).then((told) => (failed = told ?? null), (error) => (failed = error.problems?.map(({ message }) => message).join("; ") || error.message));
       return failed;
     },
   });
@@ -62,6 +66,17 @@ export async function take(page, step, breaks) {
   page.taken(breaks);
   await page.show();
   return true;
+}
+
+/** The groups that there are; undefined where that is asked already, or cannot be. */
+async function groupsOf(page) {
+  if (page.asking) return undefined;
+  page.asking = true;
+  try {
+    return await page.attempt(() => page.api.groups());
+  } finally {
+    page.asking = false;
+  }
 }
 
 /** One's own way of deciding on what another asked for. */
@@ -96,7 +111,7 @@ export async function undo(page, match) {
   await page.show();
 }
 
-function question(page, step, breaks) {
+function question(page, step, breaks, groups) {
   const [first] = breaks;
   const what = breaks.length === 1 ? `${quantity(first)} ${first.security || first.depot || first.feed || ""} (${first.id})` : `${shares(breaks.length)} breaks`;
   switch (step) {
@@ -107,15 +122,21 @@ function question(page, step, breaks) {
       return { title: `Who takes ${what}?`, yes: "Assign", done: "assigned", fields: owner.all, focus: owner.input };
     }
     case "group": {
-      const name = field("name", "Name of the group", { maxlength: 64, required: "" });
-      return { title: `Put ${what} into a group`, yes: "Group", done: "grouped", fields: name.all, focus: name.input, check: (given) => (given.name.trim() ? "" : "A group has a name") };
+      const name = field("name", "Name of the group", { maxlength: 64, required: "", list: "ask-groups" });
+      const there = make("datalist", { id: "ask-groups" }, ...groups.map((each) => make("option", { value: each.name }, `${shares(each.breaks.length)} in it`)));
+      const body = groups.length ? "The name of a group that there is puts them into it; another one makes a new group." : "There is no group yet: this makes one.";
+      return { title: `Put ${what} into a group`, yes: "Group", done: "grouped", fields: [...name.all, there], focus: name.input, body, check: (given) => (given.name.trim() ? "" : "A group has a name") };
+    }
+    case "ungroup": {
+      const names = [...new Set(breaks.filter(({ group }) => group).map(groupName))];
+      return { title: `Take ${what} out of ${names.length === 1 ? names[0] : "their groups"}?`, yes: "Ungroup", done: breaks.length === 1 ? "is in no group any more" : "are in no group any more" };
     }
     case "match":
     case "force": return matching(step, breaks);
     case "hold": {
       const amount = field("quantity", "Shares", { value: shares(Math.abs(first.quantity)), inputmode: "numeric", class: "num" });
       return { title: `Keep shares of ${first.security} out of availability`, yes: "Keep out", done: "kept out of availability", fields: amount.all, focus: amount.input,
-        body: "Until the break is solved, or somebody gives them back, nobody can sell, lend or locate them.", check: (given) => (whole(given.quantity) > 0 ? "" : "Expected a number of shares above 0") };
+        body: "Until the break is solved, or somebody gives them back, nobody can sell, lend or locate them. It stays this many when the break grows or shrinks.", check: (given) => (whole(given.quantity) > 0 ? "" : "Expected a number of shares above 0") };
     }
     case "return": return { title: `Give ${shares(first.held)} shares of ${first.security} back to availability?`, yes: "Give back", done: "given back" };
     default: return adjusting(page, first);
@@ -132,7 +153,7 @@ function matching(step, breaks) {
 }
 
 function adjusting(page, of) {
-  const row = page.detail.sides?.ours.rows[0];
+  const row = page.detail.sides?.id === of.id ? page.detail.sides.ours.rows[0] : undefined; // another break's is none of this one's
   const book = field("book", "Book", { value: of.book || row?.book || "", required: "", maxlength: 40 });
   const type = field("position_type", "Position type", { value: of.position_type || row?.position_type || "", required: "", maxlength: 40 });
   const depot = field("depot", "Depot", { value: of.depot || row?.depot || "", maxlength: 40 });
@@ -145,16 +166,17 @@ function adjusting(page, of) {
   };
 }
 
-async function send(page, step, breaks, { comment, owner, name, quantity: amount, book, depot, position_type }) {
+async function send(page, step, breaks, { comment, owner, name, quantity: amount, book, depot, position_type }, groups) {
   const { api } = page;
   const ids = breaks.map(({ id }) => id);
   const [id] = ids;
   if (step === "match" || step === "force") return void (await api.match(ids, comment, step === "force"));
-  if (step === "group") return void (await api.group(ids, name.trim(), comment));
+  const there = step === "group" && groups.find((each) => each.name === name.trim());
+  if (step === "group" && !there) return void (await api.group(ids, name.trim(), comment));
   if (step === "hold") return void (await api.step("hold", id, { quantity: whole(amount), comment }));
   if (step === "adjust") return void (await api.step("adjust", id, { book: book.trim(), depot: depot.trim(), position_type: position_type.trim(), quantity: whole(amount), comment }));
-  const more = step === "assign" ? { owner: owner.trim() } : {};
-  if (ids.length === 1) return void (await api.step(step, id, { comment, ...more }));
+  const more = step === "assign" ? { owner: owner.trim() } : there ? { group: there.id } : {};
+  if (ids.length === 1 && !step.endsWith("group")) return void (await api.step(step, id, { comment, ...more }));
   const { results } = await api.steps(step, ids, { comment, ...more });
   const failed = results.filter(({ problem }) => problem);
   if (!failed.length) return undefined;

@@ -17,6 +17,7 @@ export class Api extends Rest {
   step = (step, id, body) => this.json("POST", `/breaks/${part(id)}/${step}`, body);
   /** `action`: assign, comment, acknowledge, group or ungroup. */
   steps = (action, ids, more) => this.json("POST", "/breaks/actions", { action, ids, ...more });
+  groups = () => this.json("GET", "/breaks/groups");
   group = (ids, name, comment) => this.json("POST", "/breaks/groups", { ids, name, comment });
   match = (ids, comment, force) => this.json("POST", "/breaks/matches", { ids, comment, ...(force ? { force: true } : {}) });
   undo = (match, comment) => this.json("POST", `/breaks/matches/${part(match)}/undo`, { comment });

@@ -6,11 +6,11 @@ import { ApiError } from "../page/rest.js";
 import { moment, shares, words } from "../page/words.js";
 import { decide, refusal, STEPS, take, undo } from "./actions.js";
 import { sidesOf } from "./sides.js";
-import { ACTIONS, cause, days, kind, money, quantity, severity, signed } from "./words.js";
+import { ACTIONS, cause, days, groupName, kind, money, quantity, severity, signed } from "./words.js";
 
 const HINT = "Choose a break: what hangs on it, both sides, its likely causes and its history are shown here.";
 const SIDES_POLLS = 10;
-const MORE = ["acknowledge", "assign", "comment", "hold", "return", "adjust"];
+const MORE = ["acknowledge", "assign", "comment", "group", "ungroup", "hold", "return", "adjust"];
 
 export class Detail {
   constructor(page) {
@@ -109,7 +109,7 @@ export class Detail {
       ...fact("Kind", kind(one.kind)), ...fact("Severity", severity(one.severity), `sev ${one.severity}`), ...fact("State", one.state, `state ${one.state}`), ...fact("Difference", quantity(one)),
       ...fact("Value", one.value === null ? "" : money(one.value)), ...fact("Security", security), ...fact("Name", one.name), ...fact("Market", one.market), ...fact("Depot", one.depot), ...fact("Book", one.book), ...fact("Client", one.client),
       ...fact("Unit", one.aggregation_unit), ...fact("Counterparty", one.counterparty), ...fact("Contract", one.contract), ...fact("Number", one.number && words(one.number)), ...fact("Feed", one.feed), ...fact("Topic", one.topic), ...fact("Source", one.source), ...fact("Reason", one.reason),
-      ...fact("Tolerance", one.tolerance ? shares(one.tolerance) : ""), ...fact("Value date", one.value_date), ...fact("First seen", moment(one.first_seen_at, page.now)), ...fact("Age", days(one.age_days)), ...fact("Owner", one.owner || "nobody"), ...fact("Group", one.group),
+      ...fact("Tolerance", one.tolerance ? shares(one.tolerance) : ""), ...fact("Value date", one.value_date), ...fact("First seen", moment(one.first_seen_at, page.now)), ...fact("Age", days(one.age_days)), ...fact("Owner", one.owner || "nobody"), ...fact("Group", one.group && groupName(one)),
       ...fact("Kept out", one.held ? `${shares(one.held)} shares` : "", "warn"));
     const close = make("a", { class: "step close", href: page.address.of({ ...page.state, id: "" }), title: "Key: Esc", "aria-label": "Close this break" }, "✕");
     return [make("h2", {}, one.title, make("small", {}, ` ${one.id}`)), close, facts, make("div", { class: "tools", role: "toolbar", "aria-label": "What to do with it" }, ...MORE.map(button))];

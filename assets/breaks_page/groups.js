@@ -8,7 +8,7 @@ const NAMES = {
   kind: (each) => [each.kind, kind(each.kind)],
   owner: (each) => [each.owner, each.owner || "nobody's"],
   market: (each) => [each.market, each.market || "of no market"],
-  group: (each) => [each.group, each.group || "in no group"],
+  group: (each) => [each.group, each.group_name || each.group || "in no group"],
 };
 
 /** Lines and breaks as they are listed. `shut`: keys of groups whose breaks are not. */

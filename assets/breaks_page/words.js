@@ -15,7 +15,7 @@ export const CAUSES = {
   corporate_action: "corporate action", wrong_mapping: "wrong mapping", matched: "matched by a person", feed: "feed",
 };
 export const ACTIONS = {
-  found: "found", changed: "changed", resolved: "solved", reopened: "open again", assigned: "assigned", commented: "comment", acknowledged: "acknowledged", grouped: "put into a group",
+  found: "found", changed: "changed", resolved: "solved", reopened: "open again", assigned: "assigned", commented: "comment", acknowledged: "acknowledged", grouped: "put into a group", ungrouped: "taken out of its group",
   matched: "matched", unmatched: "match undone", held: "kept out of availability", returned: "given back", adjust_asked: "adjustment asked for", adjust_approved: "adjustment approved",
   adjust_rejected: "adjustment rejected", adjust_withdrawn: "adjustment withdrawn", adjusted: "adjusted",
 };
@@ -37,6 +37,9 @@ export const briefly = (value) => COMPACT.format(value).replace("-", "−");
 
 /** What hangs on it, in words. */
 export const affected = ({ sellable, lendable, located }) => `${shares(sellable)} sellable · ${shares(lendable)} lendable · ${shares(located)} located`;
+
+/** A group as people call it; by its id where its name is long forgotten. */
+export const groupName = ({ group, group_name: name }) => name || group;
 
 /** The market's days: of a number of business days. */
 export const days = (count) => (count === null || count === undefined ? NONE : count === 0 ? "today" : `${shares(count)} d`);

@@ -69,6 +69,7 @@ def broken(number: int, kind: str = "depot", **change: Any) -> dict[str, Any]:
         "age_days": number - 1,
         "owner": "",
         "group": "",
+        "group_name": "",
         "held": 0,
         "match": "",
         "revision": 1,
@@ -171,6 +172,8 @@ class Breaks(Answers):
                 return self._summary()
             case ("GET", "breaks", "adjustments"):
                 return {"adjustments": [each for each in script.adjustments if each["state"] == self.asked("state")]}
+            case ("GET", "breaks", "groups"):
+                return {"groups": self._groups()}
             case ("GET", "breaks", name):
                 return self._one(name) | script.deep[name]
             case ("GET", "breaks", name, "sides"):
@@ -261,7 +264,7 @@ class Breaks(Answers):
         return told
 
     def _step(self, of: dict[str, Any], step: str) -> dict[str, Any]:
-        self.needs(*(WORKERS if step in ("assign", "comment", "acknowledge") else DECIDERS))
+        self.needs(*(WORKERS if step in ("assign", "comment", "acknowledge", "group", "ungroup") else DECIDERS))
         if self.script.faster:
             raise Refusal(409, f"{of['id']} was changed by {self.script.faster} meanwhile")
         match step:
@@ -279,6 +282,13 @@ class Breaks(Answers):
                 return self._note(of, "returned")
             case "adjust":
                 return self._adjust(of)
+            case "group":
+                (name,) = {each["group_name"] for each in self.script.breaks if each["group"] == self.body["group"]}
+                of |= {"group": self.body["group"], "group_name": name}
+                return self._note(of, "grouped")
+            case "ungroup":
+                of |= {"group": "", "group_name": ""}
+                return self._note(of, "ungrouped")
         return self._note(of, "commented")
 
     def _many(self, name: str) -> dict[str, Any]:
@@ -291,9 +301,18 @@ class Breaks(Answers):
     def _group(self) -> dict[str, Any]:
         self.needs(*WORKERS)
         for name in self.body["ids"]:
-            self._one(name)["group"] = self.body["name"]
-            self._note(self._one(name), "grouped")
+            one = self._one(name)
+            one |= {"group": "G0000000001", "group_name": self.body["name"]}
+            self._note(one, "grouped")
         return {"id": "G0000000001", "name": self.body["name"], "breaks": self.body["ids"]}
+
+    def _groups(self) -> list[dict[str, Any]]:
+        found: dict[str, dict[str, Any]] = {}
+        for each in self.script.breaks:
+            if each["group"]:
+                one = found.setdefault(each["group"], {"id": each["group"], "name": each["group_name"], "breaks": []})
+                one["breaks"].append(each["id"])
+        return list(found.values())
 
     def _match(self) -> dict[str, Any]:
         self.needs(*DECIDERS)

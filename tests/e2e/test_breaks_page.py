@@ -160,6 +160,7 @@ def test_one_is_worked_by_the_keyboard_alone(api: BreaksScript, person: Callable
     page.keyboard.press("Control+Enter")
     expect(page.locator("#list tr.sel [data-column=owner]")).to_have_text("olga")
     page.keyboard.press("h")
+    expect(page.locator("dialog .body")).to_contain_text("It stays this many when the break grows or shrinks.")
     expect(page.locator("dialog textarea")).to_have_attribute("required", "true")
     page.keyboard.press("Control+Enter")  # without a reason, the question stays
     page.keyboard.type("until the custodian answers")  # where the focus has gone
@@ -195,7 +196,25 @@ def test_many_are_assigned_grouped_and_matched_and_a_match_is_taken_back(
     page.click("#tools [data-do=group]")
     page.fill("dialog input[name=name]", "Outage")
     answer(page)
-    assert [each["group"] for each in api.breaks[2:4]] == ["Outage", "Outage"]
+    assert [each["group_name"] for each in api.breaks[2:4]] == ["Outage", "Outage"]
+    choose(page, 5)
+    page.click("#tools [data-do=group]")
+    expect(page.locator("#ask-groups option")).to_have_attribute("value", "Outage")
+    page.fill("dialog input[name=name]", "Outage")
+    answer(page)
+    assert api.breaks[4]["group"] == api.breaks[3]["group"], "one that there is takes them in"
+    page.select_option("#filters [name=group]", "group")
+    expect(page.locator("#list tr.heading").filter(has_text="Outage (3)")).to_be_visible()
+    page.click(f"#list tr[data-key={ids(4)[0]}]")
+    expect(page.locator("#one .facts")).to_contain_text("GroupOutage")
+    page.click("#one [data-do=ungroup]")
+    expect(page.locator("dialog h2")).to_contain_text("out of Outage?")
+    keep_picture(page, "breaks-ungroup")
+    answer(page)
+    expect(page.locator("#one [data-do=ungroup]")).to_have_attribute("title", "It is in no group")
+    expect(page.locator("#list tr.heading").filter(has_text="Outage (2)")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.select_option("#filters [name=group]", "")
     choose(page, 1, 3)
     page.click("#tools [data-do=match]")
     expect(page.locator("dialog tfoot")).to_contain_text(f"{MINUS}4,000")
@@ -231,6 +250,19 @@ def test_an_adjustment_takes_a_second_person(
     api: BreaksScript, person: Callable[..., DeskPage], keep_picture: Keep
 ) -> None:
     page = person("olga", f"?id={ids(1)[0]}").page
+    expect(page.locator(".ladder")).to_have_count(2)
+    page.locator("#list tbody tr").first.focus()
+    api.hold.clear()  # what the next one's sides are is on its way
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("j")
+    expect(page.locator("dialog h2")).to_have_text("Adjust our side of SEC000002")
+    expect(page.locator("dialog input[name=book]")).to_have_value("")
+    expect(page.locator("dialog input[name=depot]")).to_have_value("DEPOT0")
+    page.keyboard.press("Escape")
+    api.hold.set()
+    page.locator("#list tbody tr").first.click()
+    expect(page.locator("#one h2")).to_contain_text(ids(1)[0])
+    expect(page.locator(".ladder")).to_have_count(2)
     page.click("#one [data-do=adjust]")
     expect(page.locator("dialog input[name=book]")).to_have_value("FIRM-1")
     expect(page.locator("dialog input[name=quantity]")).to_have_value(f"{MINUS}500")
