@@ -14,11 +14,15 @@ from msgspec.structs import replace
 from app import parking_store
 from app.bench.services import free_port
 from app.breaks import watch
+from app.breaks.facts import Facts, Subject
+from app.breaks.life import Life, State, WrongBreakStateError
+from app.breaks.several import Match, MatchState, match
 from app.feed_rules import FeedState, HealthWord
-from app.identity import Role
+from app.identity import Identity, Role
 from app.journal_lists import JournalLists
 from app.parked_record import Concerns
 from app.parking_store import Parked, ParkingStore
+from engine.break_kinds import BreakKind
 from engine.model import Decided, Kind, Namespace, Op
 from engine.ring import NAME, Message
 from engine.rule_model import Role as Number
@@ -205,6 +209,8 @@ async def test_an_adjustment_takes_two_people_and_is_in_the_books_once(world: Br
     assert await world.breaks("?kind=depot") == []
     actions = [step["action"] for step in (await world.get(f"/{found['id']}"))["history"]]
     assert actions == ["found", "adjust_asked", "adjust_approved", "adjusted", "resolved"]
+    rows = world.machine.tables.array["position"][world.machine.tables.rows_of(1)]
+    assert int(rows["intraday_sell"].sum()) == 100, "the day began as it did: it is a trade of today"
 
 
 async def test_an_adjustment_of_what_there_is_not_fails_and_says_why(world: BreaksWorld) -> None:
@@ -466,3 +472,27 @@ async def test_a_limit_of_which_more_was_sold_than_there_is_is_a_break(world: Br
     assert (client["client"], client["quantity"], client["sellable"]) == ("FUND1", -150, 150)
     detail = await world.get(f"/{client['id']}")
     assert {"scope": "client", "owner": "FUND1", "side": "long", "left": -150} in detail["limits"]
+
+
+def contract_break(number: int, security: str, counterparty: str, quantity: int) -> Life:
+    about = Subject(security=security, counterparty=counterparty)
+    facts = Facts(
+        key=str(number),
+        kind=BreakKind.CONTRACT,
+        title="",
+        about=about,
+        unit="shares",
+        ours=0,
+        theirs=quantity,
+        quantity=quantity,
+    )
+    return Life(number=number, facts=facts, state=State.OPEN, first_seen_ns=1, first_day=1, changed_ns=1)
+
+
+def test_what_is_of_several_securities_is_one_thing_only_in_one_depot() -> None:
+    lives = [contract_break(1, "S1", "C1", 1_000), contract_break(2, "S2", "C2", -1_000)]
+    made = Match(
+        number=1, breaks=(1, 2), residual=0, forced=False, by="olga", at_ns=1, comment="", state=MatchState.LIVE
+    )
+    with pytest.raises(WrongBreakStateError, match="not in one depot"):
+        match(lives, made, Identity("olga", frozenset({Role.OPS})))
