@@ -160,10 +160,17 @@ async def test_people_take_breaks_talk_about_them_and_group_them(world: BreaksWo
     group = await world.post("/groups", {"ids": [at[1:]], "name": "Outage"}, 201)
     assert (await world.only(f"?group={group['id']}&owner=olga"))["id"] == at[1:]
     assert await world.breaks("?owner=-&kind=depot") == []
+    assert (await world.get(at))["group_name"] == "Outage"
+    assert [one["id"] for one in await world.breaks("?text=outage")] == [at[1:]]
+    told = [(one["id"], one["name"], one["breaks"]) for one in (await world.get("/groups"))["groups"]]
+    assert told == [(group["id"], "Outage", [at[1:]])]
     many = {"action": "ungroup", "ids": [at[1:], "B9999999999"]}
     results = (await world.post("/actions", many, 207))["results"]
     assert [one["status"] for one in results] == [200, 404]
     assert await world.breaks(f"?group={group['id']}") == []
+    assert (await world.get(at))["group_name"] == ""
+    await world.post(f"/groups/{group['id']}/dissolve", {})
+    assert (await world.get("/groups"))["groups"] == []
 
 
 async def test_shares_kept_back_are_out_of_what_is_available_and_come_back(world: BreaksWorld) -> None:
