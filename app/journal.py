@@ -26,11 +26,11 @@ from app.journal_rows import (
     Query,
     Statements,
     Transition,
-    form_of,
+    chosen_by,
+    left_behind,
     locate_of,
     order_of,
     transition_of,
-    voided,
 )
 from app.journal_schema import HISTORY, IDEMPOTENCY, LOCATES, ORDER_HISTORY, ORDERS, carry_over
 from engine import orders
@@ -201,19 +201,7 @@ class Journal:
 
     async def find(self, query: Query) -> list[Locate]:
         """Locates that match, newest first."""
-        column = LOCATES.c
-        wanted: list[sa.ColumnElement[bool]] = [
-            column[name] == value
-            for name, value in (("client", query.client), ("security", query.security), ("state", query.state))
-            if value is not None
-        ]
-        if query.since_ns is not None:
-            wanted.append(column.received_ns >= query.since_ns)
-        if query.until_ns is not None:
-            wanted.append(column.received_ns < query.until_ns)
-        if query.before is not None:
-            wanted.append(column.sequence < query.before)
-        chosen = sa.select(column.document).where(*wanted).order_by(column.sequence.desc()).limit(query.limit)
+        chosen = chosen_by(query)
         documents = await self._read(lambda connection: connection.execute(chosen).scalars().all())
         return [locate_of(document) for document in documents]
 
@@ -364,17 +352,8 @@ class Journal:
     def _take_back(self, entry: _Entry) -> None:
         """Undo, by further transitions, what a failed commit left behind after all. The id of an order that began in it is
         free again: sent once more, it is decided like any other."""
-        taken_back: list[AnyChange] = []
-        began: list[int] = []
         with self._engine.begin() as connection:
-            for change in entry.changes:
-                form, after = form_of(change), change.after
-                chosen = sa.select(form.table.c.document).where(form.table.c.sequence == after.sequence)
-                document = connection.execute(chosen).scalar_one_or_none()
-                if document is not None and form.of(document) == after:
-                    taken_back.append(voided(change))
-                    if change.before is None and isinstance(after, Order):
-                        began.append(after.sequence)
+            taken_back, began = left_behind(connection, entry.changes)
             if entry.answer:
                 named = IDEMPOTENCY.c.scope == entry.answer.scope, IDEMPOTENCY.c.key == entry.answer.key
                 connection.execute(sa.delete(IDEMPOTENCY).where(*named))

@@ -139,6 +139,21 @@ def voided(change: AnyChange) -> AnyChange:
     return Change(change.after, kept, None) if isinstance(change, Change) else OrderChange(change.after, kept)
 
 
+def left_behind(connection: sa.Connection, changes: Sequence[AnyChange]) -> tuple[list[AnyChange], list[int]]:
+    """The steps back from what a commit that failed has kept after all, and the numbers of orders that began in it."""
+    taken_back: list[AnyChange] = []
+    began: list[int] = []
+    for change in changes:
+        form, after = form_of(change), change.after
+        chosen = sa.select(form.table.c.document).where(form.table.c.sequence == after.sequence)
+        document = connection.execute(chosen).scalar_one_or_none()
+        if document is not None and form.of(document) == after:
+            taken_back.append(voided(change))
+            if change.before is None and isinstance(after, Order):
+                began.append(after.sequence)
+    return taken_back, began
+
+
 class Statements:
     """What a commit runs."""
 
@@ -192,6 +207,23 @@ class _Prepared:
         self._insert.run(cursor, begun)
         self._change.run(cursor, [tuple(row[place] for place in self._places) for row in changed])
         self._remember.run(cursor, steps)
+
+
+def chosen_by(query: Query) -> sa.Select[Any]:
+    """The documents of locates that match, newest first."""
+    column = LOCATES.c
+    wanted: list[sa.ColumnElement[bool]] = [
+        column[name] == value
+        for name, value in (("client", query.client), ("security", query.security), ("state", query.state))
+        if value is not None
+    ]
+    if query.since_ns is not None:
+        wanted.append(column.received_ns >= query.since_ns)
+    if query.until_ns is not None:
+        wanted.append(column.received_ns < query.until_ns)
+    if query.before is not None:
+        wanted.append(column.sequence < query.before)
+    return sa.select(column.document).where(*wanted).order_by(column.sequence.desc()).limit(query.limit)
 
 
 def locate_of(document: str) -> Locate:

@@ -6,7 +6,7 @@ sold on when it is settled; an end gives back when it is settled, and is not sol
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -14,7 +14,17 @@ from engine.holdings import Holdings
 from engine.locate_book import LocateBook
 from engine.locate_close import Leaning
 from engine.locate_counts import DECREMENTS, at_once, counted, difference, shares_of
-from engine.locate_judgement import Facts, Inventory, Outcome, Standing, day_of, fingerprint, judge, judge_by_hand
+from engine.locate_judgement import (
+    Facts,
+    Inventory,
+    Outcome,
+    Standing,
+    day_of,
+    decided,
+    fingerprint,
+    judge,
+    judge_by_hand,
+)
 from engine.locate_queue import Fingerprint
 from engine.locate_rules import LocateRules
 from engine.locate_today import LocatedToday
@@ -159,7 +169,7 @@ class LocateDesk:
             updated_ns=now_ns,
             expires_ns=expires_ns,
             created_by=facts.created_by,
-            **_decided(outcome, facts),
+            **decided(outcome, facts),
         )
         self._next += 1
         if locate.open:
@@ -348,7 +358,7 @@ class LocateDesk:
 
     def _redecided(self, locate: Locate, outcome: Outcome, now_ns: int, facts: Facts, remark: str = "") -> Change:
         """A pending request with its new decision, which takes what it takes."""
-        after = replace(locate, updated_ns=now_ns, remark=remark, **_decided(outcome, facts))
+        after = replace(locate, updated_ns=now_ns, remark=remark, **decided(outcome, facts))
         return self._move(locate, after, outcome)
 
     def _fingerprint(self, code: str) -> Fingerprint:
@@ -384,23 +394,3 @@ class LocateDesk:
         for what, more in shares.items():
             if more:
                 self._holdings.add(locate.request.security, what, more, ("client", locate.request.client))
-
-
-def _decided(outcome: Outcome, facts: Facts) -> dict[str, Any]:
-    """What a decision makes of a locate."""
-    evidence = outcome.evidence
-    return {
-        "state": outcome.state,
-        "reason": outcome.reason,
-        "rule": evidence.decision_rule,
-        "approved": outcome.approved,
-        "decrement": outcome.decrement,
-        "as_of_ns": evidence.as_of_ns,
-        "fee": outcome.rate,
-        "changed_by": facts.decided_by,
-        "decided_by": facts.decided_by,
-        "ratio_basis_points": outcome.ratio_basis_points,
-        "reuse": outcome.reuse,
-        "cost": outcome.cost,
-        "currency": outcome.currency,
-    }

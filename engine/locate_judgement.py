@@ -2,7 +2,7 @@
 
 import datetime as dt
 from functools import lru_cache
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
@@ -235,3 +235,23 @@ def _outcome(
         currency=seen.reference.currency if seen else "",
         evidence=evidence,
     )
+
+
+def decided(outcome: Outcome, facts: Facts) -> dict[str, Any]:
+    """What a decision makes of a locate."""
+    evidence = outcome.evidence
+    return {
+        "state": outcome.state,
+        "reason": outcome.reason,
+        "rule": evidence.decision_rule,
+        "approved": outcome.approved,
+        "decrement": outcome.decrement,
+        "as_of_ns": evidence.as_of_ns,
+        "fee": outcome.rate,
+        "changed_by": facts.decided_by,
+        "decided_by": facts.decided_by,
+        "ratio_basis_points": outcome.ratio_basis_points,
+        "reuse": outcome.reuse,
+        "cost": outcome.cost,
+        "currency": outcome.currency,
+    }
