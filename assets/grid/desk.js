@@ -33,15 +33,10 @@ export class Desk {
     this.columns = [];
     this.names = [];
     this.kinds = [];
-    this.shape = null;
-    this.told = "";
-    this.refused = "";
+    this.shape = this.generation = this.stats = this.total = this.matching = null;
+    this.told = this.refused = "";
     this.view = 0;
-    this.generation = null;
-    this.stats = null;
     this.everConnected = false;
-    this.total = null;
-    this.matching = null;
     /** Whether the address says nothing: the page opens with the view that a person has chosen for it. */
     this.bare = window.location.search === "";
     this.#readState();
