@@ -92,6 +92,9 @@ class Intake:
                 parts.append(copies.copied(payload))
                 events += payload.size
             elif kind == Message.QUARANTINE:
+                self._apply(
+                    parts
+                )  # what became known meanwhile is used at once: in its turn, behind what came before it
                 self._keep(decode(payload.tobytes()))
             elif kind == Message.PROGRESS:
                 progress.append(payload.copy())  # true once the events before it are applied
@@ -101,12 +104,17 @@ class Intake:
                 self._take(kind, payload)
             ring.release()
             messages += 1
-        if parts:
-            self._graph.emit(copies.joined(parts))
+        self._apply(parts)
         applied = self._machine.tables.array["applied"]
         for rows in progress:
             applied[rows["topic"], rows["partition"]] = rows["offset"]
         return messages
+
+    def _apply(self, parts: list[EventArray]) -> None:
+        """What has been gathered, as one batch; none of it is left there."""
+        if parts:
+            self._graph.emit(copies.joined(parts))
+            parts.clear()
 
     def _take(self, kind: Message, payload: NDArray[Any]) -> None:
         machine = self._machine

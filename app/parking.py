@@ -139,6 +139,8 @@ class Parking:
             come.append(parked)
         if come:
             self._beside(self.store.change, (), come)
+            self._supersede()  # a start of day behind it in the same poll has been applied before it
+            come = [parked for parked in come if parked.id in self._records]
             self._replay([parked for parked in come if parked.concerns.wants and not self.missing(parked)])
             self._keep_to_limits()
         self._count()
