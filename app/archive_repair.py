@@ -143,6 +143,7 @@ async def from_kafka(bootstrap: str, topic: str, partition: int, first: int, sto
     from aiokafka import TopicPartition  # noqa: PLC0415  only where there is a broker
 
     from feeds.kafka_client import connected  # noqa: PLC0415  the same
+    from feeds.kafka_poll import poll  # noqa: PLC0415  the same
 
     place, found = TopicPartition(topic, partition), list[Record]()
     async with connected(bootstrap) as consumer:
@@ -151,7 +152,7 @@ async def from_kafka(bootstrap: str, topic: str, partition: int, first: int, sto
         if oldest > first:
             raise NothingError(f"{topic}[{partition}] begins at {oldest:,}, {first:,} is gone")
         consumer.seek(place, first)
-        while await consumer.position(place) < stop:
-            polled = await consumer.getmany(place, timeout_ms=1_000)
+        while (at := await consumer.position(place)) < stop:
+            polled = await poll(consumer, {place: at}.__getitem__, place, timeout_ms=1_000)
             found += [(r.offset, r.value, tuple(r.headers)) for r in polled.get(place, []) if r.offset < stop]
     return found

@@ -22,13 +22,16 @@ Registered: TypeAlias = Callable[[Message, NDArray[Any]], None]
 
 
 class Waiting(Protocol):
-    """Steps of deals that came before their deal was opened."""
+    """Steps of deals that came before their deal was opened, and corrections of what waits."""
 
     def awaited(self, steps: NDArray[np.void]) -> Sequence[int]:
         """Behind which of these steps something else has its turn first: ends of pieces, ascending, without the last."""
 
     def opened(self, steps: NDArray[np.void]) -> None:
         """These steps have been taken."""
+
+    def behind(self, corrections: NDArray[np.void]) -> NDArray[np.bool_]:
+        """Which of these are about something that waits itself; they are taken care of."""
 
 
 class Intake:
@@ -65,15 +68,14 @@ class Intake:
         """Apply what was decoded here, in its order, as if it had come out of a ring."""
         for kind, records in decoded.messages:
             self._take(kind, records)
-        for kind, records in (
-            (Message.EVENTS, decoded.events),
-            (Message.DEALS, decoded.steps),
-            (Message.CORRECTIONS, decoded.corrections),
-        ):
-            if records.size:
-                self._take(kind, records)
+        if decoded.events.size:
+            self._take(Message.EVENTS, decoded.events)
+        if decoded.steps.size:
+            self._take(Message.DEALS, decoded.steps)
         if decoded.unreadable:
             self._keep(decoded.unreadable)
+        if decoded.corrections.size:
+            self._take(Message.CORRECTIONS, decoded.corrections)
 
     @property
     def backlog_bytes(self) -> int:
@@ -124,7 +126,7 @@ class Intake:
             case Message.DEALS:
                 self._step(payload)
             case Message.CORRECTIONS:
-                self._graph.effects(machine.correct(payload))
+                self._correct(payload)
             case Message.MOVES:
                 machine.move(payload)
             case _:
@@ -141,3 +143,12 @@ class Intake:
         for first, end in pairwise([0, *ends]):
             self._graph.effects(self._machine.step(steps[first:end]))
             self._waiting.opened(steps[first:end])
+
+    def _correct(self, corrections: NDArray[np.void]) -> None:
+        """What corrects something that waits has its turn behind it."""
+        if self._waiting is not None:
+            behind = self._waiting.behind(corrections)
+            if behind.any():
+                corrections = corrections[~behind]
+        if corrections.size:
+            self._graph.effects(self._machine.correct(corrections))

@@ -116,6 +116,10 @@ class Keeping:
         """The same."""
         self.parking.opened(steps)
 
+    def behind(self, corrections: NDArray[np.void]) -> NDArray[np.bool_]:
+        """The same."""
+        return self.parking.behind(corrections)
+
     def state(self) -> bytes:
         """For a snapshot."""
         return _ENCODER.encode((self.parking.state(), list(self._counted)))

@@ -30,6 +30,8 @@ DEAL: Final = 255
 """What stands as the namespace of deals, which are no reference data: a step waits until its deal is opened."""
 Wanted = tuple[int, str]
 """A namespace and a code in it."""
+Numbered = tuple[str, int]
+"""A source and one of its numbers."""
 
 
 class Concerns(msgspec.Struct, array_like=True, frozen=True):
@@ -38,6 +40,10 @@ class Concerns(msgspec.Struct, array_like=True, frozen=True):
     wants: tuple[Wanted, ...] = ()
     shares: tuple[tuple[str, int], ...] = ()
     books: tuple[str, ...] = ()
+    numbers: tuple[Numbered, ...] = ()
+    """What it is known by, one of each of its rows."""
+    corrects: Numbered | None = None
+    """What a correction is about, where that waits: then it waits, too."""
 
 
 def deal_of(source: str, code: str) -> Wanted:
@@ -64,6 +70,8 @@ def concerns(entry: Unreadable) -> Concerns:
     wants: dict[Wanted, None] = {}
     books: dict[str, None] = {}
     shares: dict[str, int] = {}
+    numbers: dict[Numbered, None] = {}
+    corrects: Numbered | None = None
     for row in rows:
         if entry.reason == Reason.UNKNOWN_DEAL:
             wants[deal_of(str(row.get("src")), str(row.get("id")))] = None
@@ -71,13 +79,23 @@ def concerns(entry: Unreadable) -> Concerns:
             code = row.get(key)
             if isinstance(code, str) and code:
                 wants[int(namespace), _told(code)] = None
+        if (own := _number(row, "seq")) is not None:
+            numbers[own] = None
+        if entry.reason == Reason.UNKNOWN_ORIGINAL:
+            corrects = _number(row, "corrects")
+            continue  # the shares are those of what it is about
         book, security, quantity = row.get("book"), row.get("sec"), row.get("qty", row.get("sd"))
         if isinstance(book, str) and book:
             books[_told(book)] = None
         if isinstance(security, str) and isinstance(quantity, int) and row.get("op") not in _NO_SHARES:
             told = _told(security)
             shares[told] = min(shares.get(told, 0) + abs(quantity), MOST_SHARES)
-    return Concerns(tuple(wants), tuple(shares.items()), tuple(books))
+    return Concerns(tuple(wants), tuple(shares.items()), tuple(books), tuple(numbers), corrects)
+
+
+def _number(row: Mapping[str, Any], name: str) -> Numbered | None:
+    source, number = row.get("src"), row.get(name)
+    return (_told(source), number) if isinstance(source, str) and isinstance(number, int) else None
 
 
 def _told(code: str) -> str:
@@ -93,7 +111,7 @@ def _json_rows(raw: bytes) -> list[Mapping[str, Any]]:
 def _arrow_rows(raw: bytes) -> Iterable[Mapping[str, Any]]:
     import pyarrow as pa  # noqa: PLC0415  only for such records
 
-    wanted = (*_NAMES, "qty", "op")
+    wanted = (*_NAMES, "qty", "op", "seq")
     with pa.ipc.open_stream(raw) as stream:
         batch = stream.read_next_batch()
     batch.validate(full=True)  # dictionary indices that lead nowhere would end the process

@@ -1,10 +1,16 @@
 """Whose turn it is among records that wait, what they are about, and what of them has to wait again."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from app.parked_record import Concerns, concerns
+import numpy as np
+from numpy.typing import NDArray
+
+from app.parked_record import DEAL, Concerns, Wanted, concerns
 from app.parking_store import Parked
+from engine.model import SYMBOL_BYTES, Namespace
+from engine.symbols import Symbols
 from feeds.quarantine import Unreadable
 
 Place: TypeAlias = tuple[str, int, int]
@@ -26,7 +32,7 @@ def concerns_of(entry: Unreadable) -> Concerns:
     found = concerns(entry)
     wants = getattr(entry, "wants", ()) or found.wants
     shares = getattr(entry, "shares", ()) or found.shares
-    return Concerns(tuple(dict.fromkeys(wants)), shares, found.books)
+    return Concerns(tuple(dict.fromkeys(wants)), shares, found.books, found.numbers, found.corrects)
 
 
 def overtaken(parked: Parked, book: str, reset: Any, topic: str) -> bool:
@@ -38,6 +44,22 @@ def overtaken(parked: Parked, book: str, reset: Any, topic: str) -> bool:
     if (entry.topic, entry.partition) == (topic, int(reset["partition"])):
         return entry.offset <= int(reset["offset"])
     return parked.parked_ns < int(reset["received_ns"])
+
+
+def ids_of(wants: Sequence[Wanted], symbols: Symbols) -> NDArray[np.int64]:
+    """What the codes name now; 0 for nothing, for codes that are too long to be one, and for deals."""
+    ids = np.zeros(len(wants), np.int64)
+    spaces = np.array([namespace for namespace, _ in wants], np.int64)
+    codes = np.array([_code(code) for _, code in wants], f"S{SYMBOL_BYTES}")
+    for namespace in np.unique(spaces[spaces != DEAL]).tolist():
+        here = spaces == namespace
+        ids[here] = symbols.find(Namespace(namespace), codes[here])
+    return ids
+
+
+def _code(code: str) -> bytes:
+    raw = code.encode(errors="replace")
+    return raw if len(raw) <= SYMBOL_BYTES else b""
 
 
 @dataclass(slots=True)

@@ -16,10 +16,12 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from app.parked_record import DEAL, Wanted, deal_of, encoding_of
-from app.parked_turn import Hand, concerns_of, overtaken, place_of, turn_of
+from app.parked_corrections import Corrections
+from app.parked_numbers import Numbers
+from app.parked_record import DEAL, Numbered, Wanted, deal_of, encoding_of
+from app.parked_turn import Hand, concerns_of, ids_of, overtaken, place_of, turn_of
 from app.parking_store import Parked, ParkingStore, identity
-from engine.model import SYMBOL_BYTES, DealAction, Flag, Namespace, Op
+from engine.model import DealAction, Flag, Namespace, Op
 from engine.state import Machine
 from engine.symbols import Symbols
 from engine.tables import RECENT_EVENTS, Word
@@ -28,6 +30,8 @@ from feeds.quarantine import Decoded, Unreadable
 log = structlog.get_logger()
 MAX_RECORDS: Final = 100_000
 MAX_BYTES: Final = 256 << 20
+REPLACED: Final = "replaced"
+"""The reason of a record whose place a correction has taken: it is in the quarantine to be seen, not to be used."""
 _MOVED: Final = "parked until {why}: {detail}"
 _STATE: Final = msgspec.msgpack.Decoder(tuple[int, list[Parked]])
 _ENCODER: Final = msgspec.msgpack.Encoder()
@@ -73,7 +77,10 @@ class Parking:
         self._topics = topics
         self.limits = limits or Limits()
         self._symbols = Symbols(machine.tables.array["symbols"])
+        self._corrections = Corrections(machine.tables, topics, self, decode, use)
         self._discarded = store.discarded_identities()
+        self._replaced: set[bytes] = set()
+        """What a worker that is killed may hand over once more."""
         self._begin([], 1)
         self._recent = machine.tables.count(Word.RECENT)
 
@@ -83,6 +90,7 @@ class Parking:
         self._waiting: dict[Wanted, set[int]] = {}
         self._unopened: dict[Wanted, set[int]] = {}
         """The same for deals."""
+        self._numbers = Numbers()
         self._hand = Hand()
         self._known_then = -1
         self._shares: Counter[str] = Counter()
@@ -131,7 +139,7 @@ class Parking:
                 self._next = self._hand.put_back(entry, self._next)
                 continue
             key = identity(entry)
-            if key in self._identities or key in self._discarded:
+            if key in self._identities or key in self._discarded or key in self._replaced:
                 continue
             parked = Parked(self._next, self._next, entry, concerns_of(entry), self._clock())
             self._next += 1
@@ -141,7 +149,7 @@ class Parking:
             self._beside(self.store.change, (), come)
             self._supersede()  # a start of day behind it in the same poll has been applied before it
             come = [parked for parked in come if parked.id in self._records]
-            self._replay([parked for parked in come if parked.concerns.wants and not self.missing(parked)])
+            self._replay([parked for parked in come if _explained(parked) and not self.missing(parked)])
             self._keep_to_limits()
         self._count()
 
@@ -158,6 +166,7 @@ class Parking:
         self._replay([parked for parked in chosen if parked.entry.events > 1 or not self.missing(parked)])
         for want in explained:
             self._waiting.pop(want, None)
+        self._follow()
         self._count()
 
     def awaited(self, steps: NDArray[np.void]) -> Sequence[int]:
@@ -180,13 +189,38 @@ class Parking:
             return
         found = {number for _, want in self._openings(steps) for number in self._unopened.get(want, ())}
         self._replay([self._records[number] for number in found])
+        self._follow()
         self._count()
+
+    def behind(self, corrections: NDArray[np.void]) -> NDArray[np.bool_]:
+        """See `app.intake.Waiting`."""
+        if not self._numbers and not self._hand.back:
+            return np.zeros(len(corrections), np.bool_)
+        waits = self._corrections.behind(corrections)
+        self._count()
+        return waits
+
+    def having(self, number: Numbered) -> Parked | None:
+        """The record with a number of a source, if it waits, or is to wait again."""
+        found = self._numbers.find(number)
+        if found is not None:
+            return self._records[found]
+        return next((each for each in self._hand.back if number in each.concerns.numbers), None)
+
+    def replace(self, original: Parked, why: str) -> bool:
+        """Set a record aside, and not to be used any more; False where it is being read again just now."""
+        if original.id not in self._records:
+            return False
+        self._give_up([original], why, REPLACED)
+        self._replaced.add(identity(original.entry))
+        return True
 
     def retry(self, numbers: Iterable[int] | None = None) -> tuple[int, int]:
         """Read these records (None: all) again, in order. Returns how many were used and how many go on waiting."""
         self._supersede()
         chosen = self._chosen(numbers)
         left = self._replay(chosen)
+        self._follow()
         self._count()
         return len(chosen) - left, left
 
@@ -210,11 +244,12 @@ class Parking:
         if known != self._known_then:
             self._known_then = known
             self.registered()
+        self._follow()
         if not self._changed:
             return
         self._changed = False
         codes = list(self._shares)
-        ids = self._ids([(int(Namespace.SECURITY), code) for code in codes])
+        ids = ids_of([(int(Namespace.SECURITY), code) for code in codes], self._symbols)
         totals: Counter[int] = Counter()
         for number, code in zip(ids.tolist(), codes, strict=True):
             if number:
@@ -255,6 +290,7 @@ class Parking:
     def _put(self, parked: Parked) -> None:
         self._records[parked.id] = parked
         self._identities[identity(parked.entry)] = parked.id
+        self._numbers.put(parked)
         for want in self.missing(parked):
             self._where(want).setdefault(want, set()).add(parked.id)
         self._shares.update(dict(parked.concerns.shares))
@@ -266,6 +302,7 @@ class Parking:
         for parked in chosen:
             del self._records[parked.id]
             self._identities.pop(identity(parked.entry), None)
+            self._numbers.take(parked)
             for want in parked.concerns.wants:
                 where = self._where(want)
                 if (numbers := where.get(want)) is not None:
@@ -311,6 +348,12 @@ class Parking:
         if bad:
             self._quarantine(bad)
 
+    def _follow(self) -> None:
+        """What has waited behind what waits no longer has its turn; not while that is in the hand."""
+        while not self._hand.of and (free := self._numbers.free()):
+            if self._replay([self._records[number] for number in free]) == len(free):
+                return
+
     def _where(self, want: Wanted) -> dict[Wanted, set[int]]:
         return self._unopened if want[0] == DEAL else self._waiting
 
@@ -347,31 +390,23 @@ class Parking:
             records, size = records - 1, size - len(parked.entry.raw)
         self._give_up(gone, f"there was no room (at most {self.limits.records:,} records)")
 
-    def _give_up(self, chosen: Sequence[Parked], why: str) -> None:
+    def _give_up(self, chosen: Sequence[Parked], why: str, reason: str = "") -> None:
         """To the quarantine, loudly."""
         if not chosen:
             return
-        log.error("parked records go to the quarantine unused", records=len(chosen), why=why)
+        (log.info if reason else log.error)("parked records go to the quarantine unused", records=len(chosen), why=why)
         self._take(chosen)
         self._beside(self.store.change, [parked.id for parked in chosen], ())
         told = [
-            msgspec.structs.replace(each.entry, detail=_MOVED.format(why=why, detail=each.entry.detail))
+            msgspec.structs.replace(
+                each.entry, detail=_MOVED.format(why=why, detail=each.entry.detail), reason=reason or each.entry.reason
+            )
             for each in chosen
         ]
         self._quarantine(told)
 
     def _known(self, wants: Sequence[Wanted]) -> list[bool]:
-        return [bool(number) for number in self._ids(wants).tolist()]
-
-    def _ids(self, wants: Sequence[Wanted]) -> NDArray[np.int64]:
-        """What the codes name now; 0 for nothing, and for codes that are too long to be one."""
-        ids = np.zeros(len(wants), np.int64)
-        spaces = np.array([namespace for namespace, _ in wants], np.int64)
-        codes = np.array([_code(code) for _, code in wants], f"S{SYMBOL_BYTES}")
-        for namespace in np.unique(spaces[spaces != DEAL]).tolist():
-            here = spaces == namespace
-            ids[here] = self._symbols.find(Namespace(namespace), codes[here])
-        return ids
+        return [bool(number) for number in ids_of(wants, self._symbols).tolist()]
 
     def _count(self) -> None:
         state = self._machine.tables.state
@@ -379,6 +414,6 @@ class Parking:
         state[Word.PARKED_SHARES] = self._shares.total()
 
 
-def _code(code: str) -> bytes:
-    raw = code.encode(errors="replace")
-    return raw if len(raw) <= SYMBOL_BYTES else b""
+def _explained(parked: Parked) -> bool:
+    """Whether reference data alone lets it be used."""
+    return bool(parked.concerns.wants) and parked.concerns.corrects is None

@@ -1,5 +1,6 @@
 """What was read but could not be applied, written out for the quarantine as a person would send it again."""
 
+from collections.abc import Mapping
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -12,9 +13,10 @@ from engine.model import RATE_UNKNOWN, DealAction, Flag, Kind, Op
 from engine.tables import Tables
 from feeds.calendars import date_of
 from feeds.contracts import Contract
-from feeds.orders import Order
+from feeds.orders import Execution, ExecutionCancel, Order
 from feeds.orders import Side as Traded
 from feeds.quarantine import Reason, Unreadable
+from feeds.registry import feed_named
 from feeds.swaps import Pledge, Side, Swap
 
 _REASON: Final = {
@@ -24,7 +26,7 @@ _REASON: Final = {
     recognise.BAD_QUANTITY: "quantity_out_of_range",
     recognise.BAD_FIELD: "invalid_field",
     recognise.NO_HEAD: "no_head",
-    recognise.UNKNOWN_ORIGINAL: "unknown_original",
+    recognise.UNKNOWN_ORIGINAL: Reason.UNKNOWN_ORIGINAL.value,
     recognise.NOT_CORRECTABLE: "not_correctable",
     recognise.UNKNOWN_DEAL: Reason.UNKNOWN_DEAL.value,
     recognise.DEAL_KNOWN: "deal_known",
@@ -67,6 +69,30 @@ def refused(
         )
         for event, outcome, told in entries
     ]
+
+
+def correction(
+    tables: Tables, topics: tuple[str, ...], record: Any, original: Mapping[str, Any], *, instead: bool
+) -> Unreadable:
+    """A correction in the form of its feed, so that it can be read again. `original`: what it is about, as far as that can be
+    read; `instead`: it takes that one's place, and corrects nothing."""
+    event, told = _wire(tables, record)
+    number = told["corrects"]
+    if event["topic"] == feed_named("orders").index:
+        told |= {"id": str(original.get("id") or event["seq"]), "order": str(original.get("order") or number)}
+        told |= {"side": told["op"], "quanto": bool(event["flags"] & Flag.QUANTO)}
+        form = ExecutionCancel if event["flags"] & Flag.CANCEL else Execution
+        told = {"type": form.__struct_config__.tag} | {name: told[name] for name in form.__struct_fields__}
+    if instead:
+        del told["corrects"]
+    return Unreadable(
+        topic=topics[int(event["topic"])],
+        partition=int(event["partition"]),
+        offset=int(event["offset"]),
+        reason=Reason.UNKNOWN_ORIGINAL,
+        detail=f"it corrects number {number} of its source, which waits",
+        raw=msgspec.json.encode(told),
+    )
 
 
 def _wire(tables: Tables, record: Any) -> tuple[Any, dict[str, Any]]:

@@ -27,6 +27,7 @@ REFUSED: Final = frozenset(
         "deal_over",
         "late_start_of_day",
         "more_than_open",
+        "replaced",
     }
 )
 """Reasons of the machine: the number of such an event is used up, and reading it again changes nothing."""

@@ -23,9 +23,12 @@ from app.api.recording import Key, Reply
 from app.decisions_topic import ANSWER_MS, make_topic, topic_of
 from app.outbox import Outbox, OutboxError
 from feeds import requests
+from feeds.decode import named
 from feeds.kafka_client import end_of, present
+from feeds.kafka_poll import poll
+from feeds.kafka_watch import AnewError, StalledError, Watch
 from feeds.pulse import Pulse
-from feeds.quarantine import Decoded, Origin, Unreadable
+from feeds.quarantine import Decoded, Origin, Reason, Unreadable
 
 log = structlog.get_logger()
 
@@ -36,10 +39,11 @@ _LOOK_S: Final = 1.0
 _AGAIN_S: Final = 1.0
 _BEGIN_S: Final = 30.0
 """A broker that has not answered all questions of the beginning by then is asked anew."""
-_GROWN_S: Final = 30.0
 _UNAVAILABLE: Final = 503
-_OLD_MS: Final = 7 * 86_400 * 1_000
+_UNPROCESSABLE: Final = 422
+_OLD_DAYS: Final = 7
 """A command that is older than answers are remembered could not be told from one that was answered: it is not carried out."""
+_OLD_MS: Final = _OLD_DAYS * 86_400 * 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,7 @@ class Upstream:
         self._pulse = pulse
         self._applied = applied[commands.feed]
         self._keep = keep
+        self._watch = Watch({commands.topic: commands.feed}, applied, pulse)
 
     async def run(self) -> None:
         """A broker or a topic that is not there is waited for."""
@@ -94,7 +99,7 @@ class Upstream:
         while True:
             try:
                 await self._follow()
-            except (KafkaError, OSError, TimeoutError, OutboxError, ProblemError) as error:
+            except (KafkaError, OSError, TimeoutError, OutboxError, ProblemError, AnewError, StalledError) as error:
                 log.warning(
                     "commands cannot be read", topic=self._commands.topic, error=str(error) or type(error).__name__
                 )
@@ -125,69 +130,83 @@ class Upstream:
                 consumer.assign(places)
                 await self._go_back(consumer, places)
             self._pulse.follows(self._commands.feed, len(places))
+            self._watch.begin(consumer, every, places)
             log.info("commands are read", topic=self._commands.topic, partitions=len(places))
-            looked_s = time.monotonic()
-            while True:
-                polled = await consumer.getmany(timeout_ms=_POLL_MS, max_records=_MOST)
-                if polled:
-                    await self._answer_all(producer, [record for part in polled.values() for record in part])
-                    for place, records in polled.items():
-                        offset = records[-1].offset + 1
-                        self._outbox.advance(self._by, str(place.partition), offset)
-                        self._applied[place.partition] = offset
-                self._pulse.at(self._commands.feed, _lag(consumer, polled), time.time_ns())
-                if time.monotonic() > looked_s + _GROWN_S:
-                    looked_s = time.monotonic()
-                    if len(consumer.partitions_for_topic(self._commands.topic) or places) != len(places):
-                        log.info("there is more to read", topics=[self._commands.topic])
-                        return
+            await self._read(consumer, producer, places)
         finally:
             await consumer.stop()
             await producer.stop()
 
+    async def _read(
+        self, consumer: AIOKafkaConsumer, producer: AIOKafkaProducer, places: Sequence[TopicPartition]
+    ) -> None:
+        """Until the watch has seen that there is more to read, or ends. It ends nothing that is being decided."""
+        watching = asyncio.create_task(self._watch.run())
+        try:
+            while not self._watch.others and not watching.done():
+                await self._poll(consumer, producer, places)
+                self._watch.polls += 1
+            if watching.done():
+                watching.result()
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+
+    async def _poll(
+        self, consumer: AIOKafkaConsumer, producer: AIOKafkaProducer, places: Sequence[TopicPartition]
+    ) -> None:
+        polled = await poll(consumer, self._noted, timeout_ms=_POLL_MS, most=_MOST)
+        positions = {place: await consumer.position(place) for place in places}
+        if polled:
+            await self._answer_all(producer, [record for part in polled.values() for record in part])
+        for place, offset in positions.items():  # not everything in a topic is a record
+            if offset != self._noted(place):
+                self._outbox.advance(self._by, str(place.partition), offset)
+                self._applied[place.partition] = offset
+
     async def _go_back(self, consumer: AIOKafkaConsumer, places: Sequence[TopicPartition]) -> None:
         """To where the notes say; a topic that holds less than they say is another one, and read from its beginning."""
-        ends = await end_of(consumer, places)
+        ends, begins = await end_of(consumer, places), await consumer.beginning_offsets(places)
         for place in places:
-            offset = await self._outbox.cursor(self._by, str(place.partition))
-            if offset is None or offset > ends[place]:
-                await consumer.seek_to_beginning(place)
-                continue
+            noted = await self._outbox.cursor(self._by, str(place.partition))
+            offset = begins[place] if noted is None or noted > ends[place] else noted
             consumer.seek(place, offset)
             self._applied[place.partition] = offset
+
+    def _noted(self, place: TopicPartition) -> int:
+        return int(self._applied[place.partition])
 
     async def _answer_all(self, producer: AIOKafkaProducer, records: Sequence[ConsumerRecord]) -> None:
         """Those about different things side by side, for each waits for the disk."""
         unreadable: list[Unreadable] = []
+        refused: list[UpstreamAnswer] = []
         chains: dict[str, list[tuple[ConsumerRecord, Any]]] = {}
         now_ms = time.time_ns() // 1_000_000
         for record in records:
+            origin = Origin.of(record.topic, 1, first=record.offset, partition=record.partition)
             try:
                 command = self._commands.decode(record.value or b"")
             except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-                origin = Origin.of(record.topic, 1, first=record.offset, partition=record.partition)
                 unreadable.append(requests.unreadable(record.value or b"", error, origin))
                 continue
-            if now_ms - record.timestamp > _OLD_MS:
-                log.warning("an old command is left", partition=record.partition, offset=record.offset)
+            if (why := _refusal(record, now_ms)) is not None:
+                log.warning("a command is refused", partition=record.partition, offset=record.offset, why=why[1])
+                unreadable.append(origin.unreadable(0, *why, record.value))
+                problem = ProblemError(_UNPROCESSABLE, "invalid", why[1])
+                refused.append(_answer(record, command, Reply(problem.status, problem.document())))
                 continue
             chains.setdefault(self._commands.about(command), []).append((record, command))
         answered = await asyncio.gather(*(self._carry_out(chain) for chain in chains.values()))
         sent = [
             await producer.send(self._answers, msgspec.json.encode(answer), key=answer.id.encode() or None)
-            for chain in answered
-            for answer in chain
+            for answers in (refused, *answered)
+            for answer in answers
         ]
         await asyncio.gather(*sent)
         if unreadable:
             self._keep(unreadable)
-        self._pulse.handed_over(
-            self._commands.feed,
-            len(records),
-            Decoded(unreadable=unreadable),
-            time.time_ns(),
-            records[-1].timestamp * 1_000_000,
-        )
+        decoded, newest_ns = Decoded(unreadable=unreadable), records[-1].timestamp * 1_000_000
+        self._pulse.handed_over(self._commands.feed, len(records), decoded, time.time_ns(), newest_ns)
 
     async def _carry_out(self, chain: Sequence[tuple[ConsumerRecord, Any]]) -> list[UpstreamAnswer]:
         """One after the other. Raises `ProblemError` where nothing can be decided at the moment."""
@@ -202,17 +221,25 @@ class Upstream:
                 if problem.status == _UNAVAILABLE:
                     raise
                 reply = Reply(problem.status, problem.document())
-            place = (record.topic, record.partition, record.offset)
-            answers.append(UpstreamAnswer(*place, reply.status, msgspec.Raw(reply.body), command.id or ""))
+            answers.append(_answer(record, command, reply))
         return answers
+
+
+def _answer(record: ConsumerRecord, command: Any, reply: Reply) -> UpstreamAnswer:
+    place = (record.topic, record.partition, record.offset)
+    return UpstreamAnswer(*place, reply.status, msgspec.Raw(reply.body), command.id or "")
+
+
+def _refusal(record: ConsumerRecord, now_ms: int) -> tuple[Reason, str] | None:
+    """Why a command is not carried out, whatever it says."""
+    if not all(named(name) for name, _ in record.headers):
+        return Reason.ENCODING, "a header of the record has a name that is not UTF-8"
+    if now_ms - record.timestamp > _OLD_MS:
+        told = f"older than {_OLD_DAYS} days: the time of its record is {record.timestamp}, in ms since 1970; now is {now_ms}"
+        return Reason.TOO_OLD, told
+    return None
 
 
 def _scope(topic: str) -> str:
     """Whose keys they are, in 16 characters."""
     return hashlib.sha256(f"kafka {topic}".encode()).hexdigest()[:16]
-
-
-def _lag(consumer: AIOKafkaConsumer, polled: dict[TopicPartition, list[ConsumerRecord]]) -> int:
-    """Records that are there and not yet read, as far as the client knows."""
-    ends = {place: consumer.last_stable_offset(place) for place in polled}
-    return sum(max(0, (ends[place] or 0) - records[-1].offset - 1) for place, records in polled.items())

@@ -31,6 +31,11 @@ def _refuse(values: Sequence[bytes], origin: Origin, detail: str) -> Decoded:
 
 _NUMBER: Final = {JSON: 0, ARROW: 1}
 _UNKNOWN: Final = 2
+_UNNAMED: Final = 3
+_NO_DECODER: Final = {
+    _UNKNOWN: f"header {HEADER} is neither {JSON.decode()} nor {ARROW.decode()}",
+    _UNNAMED: "a header has a name that is not UTF-8, so nobody knows how it is encoded",
+}
 
 
 def decode(
@@ -53,7 +58,7 @@ def decode(
         return _decode(feed, next(iter(numbers.values())), present, symbols, origin, markets, master)  # type: ignore[arg-type]
     of_record = np.fromiter(map(numbers.__getitem__, headers), np.uint8, len(values))
     parts = []
-    for number in range(_UNKNOWN + 1):
+    for number in range(_UNNAMED + 1):
         chosen = np.flatnonzero(of_record == number)
         if chosen.size:
             some: Sequence[bytes] = list(map(present.__getitem__, chosen.tolist()))  # type: ignore[arg-type]
@@ -77,13 +82,19 @@ def _decode(
         return arrow_events.decode(values, symbols, origin, feed.permitted)
     if number == _NUMBER[ARROW]:
         return _refuse(values, origin, f"the feed {feed.name} is not read as {ARROW.decode()}")
-    return _refuse(values, origin, f"header {HEADER} is neither {JSON.decode()} nor {ARROW.decode()}")
+    return _refuse(values, origin, _NO_DECODER[number])
 
 
 def _number(headers: Headers) -> int:
     """The decoder of a record with these headers."""
-    named = dict(headers).get(HEADER, JSON)
-    return _NUMBER.get(named, _UNKNOWN)
+    if not all(named(name) for name, _ in headers):
+        return _UNNAMED
+    return _NUMBER.get(dict(headers).get(HEADER, JSON), _UNKNOWN)
+
+
+def named(header: str) -> bool:
+    """Whether the name of a header was text: what is not UTF-8 is read as surrogates (`feeds.kafka_poll`)."""
+    return header.isascii() or not any("\udc80" <= letter <= "\udcff" for letter in header)
 
 
 def _merged(parts: Sequence[Decoded]) -> Decoded:

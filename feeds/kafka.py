@@ -13,17 +13,18 @@ import time
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from operator import attrgetter
-from typing import Final, TypeAlias
+from typing import Final
 
 import numpy as np
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from engine.model import Market
 from engine.symbols import Symbols
 from feeds.decode import Headers, decode
 from feeds.kafka_client import Broker, end_of, first_to_end, present
+from feeds.kafka_poll import Polled, poll
 from feeds.kafka_reference import ReferenceView
 from feeds.kafka_watch import AnewError, Watch
 from feeds.outlet import Outlet, Spent
@@ -39,7 +40,6 @@ _LOOK_S: Final = 1.0
 _PATIENCE_S: Final = 2.0
 PARTITIONS: Final = 255
 """The most of one topic; number 255 is for what comes without a broker."""
-Polled: TypeAlias = dict[TopicPartition, list[ConsumerRecord]]
 
 
 class WorkerFeed:
@@ -66,7 +66,7 @@ class WorkerFeed:
         self._pulse = Pulse(outlet.ring)
         self._asked_s = 0.0
         self._looked_s = 0.0
-        self.watch = Watch(self._feed_of, outlet.ring, self._pulse)
+        self.watch = Watch(self._feed_of, outlet.ring.progress, self._pulse, outlet.ring)
 
     async def run(self) -> None:
         """Raises `StalledError`; a broker that goes away is waited for."""
@@ -141,7 +141,7 @@ class WorkerFeed:
         spent, began = self._outlet.spent, time.perf_counter_ns()
         spent[Spent.BEGAN] = spent[Spent.BEGAN] or time.time_ns()
         try:
-            polled: Polled = await consumer.getmany(timeout_ms=_POLL_MS)
+            polled = await poll(consumer, self._noted, timeout_ms=_POLL_MS)
             positions = {place: await consumer.position(place) for place in self._asked(polled, places)}
         except KafkaError as error:
             # the client may have dropped records of the same poll that came before the one it could not read

@@ -21,6 +21,7 @@ from engine.ring import Message, Ring
 from engine.symbols import Symbols
 from feeds.decode import decode
 from feeds.kafka_client import Broker, end_of, ends_of_topic, first_to_end, present
+from feeds.kafka_poll import poll
 from feeds.kafka_watch import AnewError, Watch
 from feeds.master_door import Door
 from feeds.outlet import Outlet
@@ -62,7 +63,7 @@ class ReferenceFeed:
         self._applied = applied
         self._topics = topics
         self._pulse = Pulse(outlet.ring)
-        self._watch = Watch(self._feed_of, outlet.ring, self._pulse, tells_alive=False)
+        self._watch = Watch(self._feed_of, outlet.ring.progress, self._pulse)
 
     async def run(self) -> None:
         """From where the engine's memory says on; of a new engine, from the beginning."""
@@ -106,14 +107,16 @@ class ReferenceFeed:
             consumer.seek(place, first)
         read = 0
         while late:
-            polled = await consumer.getmany(*late, timeout_ms=_POLL_MS)
+            firsts = {place: first for place, (first, _) in late.items()}
+            polled = await poll(consumer, firsts.__getitem__, *late, timeout_ms=_POLL_MS)
             for place, records in polled.items():
                 before = [record for record in records if record.offset < late[place][1]]
                 if before:
                     decoded = await self._decoded(place, before, time.time_ns())
                     await self._outlet.reference([told for told in decoded.messages if told[0] in _MASTERED])
                     read += len(before)
-            late = {place: span for place, span in late.items() if await consumer.position(place) < span[1]}
+            ats = {place: await consumer.position(place) for place in late}
+            late = {place: (ats[place], end) for place, (_, end) in late.items() if ats[place] < end}
         if read:
             log.info("the security master has caught up with the engine", records=read)
 
@@ -127,9 +130,11 @@ class ReferenceFeed:
                     yield place, (first, until)
 
     def _go_back(self, consumer: AIOKafkaConsumer, places: Sequence[TopicPartition]) -> None:
-        progress = self._outlet.ring.progress
         for place in places:
-            consumer.seek(place, int(progress[self._feed_of[place.topic], place.partition]))
+            consumer.seek(place, self._noted(place))
+
+    def _noted(self, place: TopicPartition) -> int:
+        return int(self._outlet.ring.progress[self._feed_of[place.topic], place.partition])
 
     async def _read(
         self, consumer: AIOKafkaConsumer, places: Sequence[TopicPartition], begun: Mapping[int, int]
@@ -145,7 +150,7 @@ class ReferenceFeed:
 
     async def _poll(self, consumer: AIOKafkaConsumer, places: Sequence[TopicPartition]) -> None:
         try:
-            polled = await consumer.getmany(timeout_ms=_POLL_MS)
+            polled = await poll(consumer, self._noted, timeout_ms=_POLL_MS)
             positions = {place: await consumer.position(place) for place in places}
         except KafkaError as error:
             log.warning("reference records could not be read", error=str(error), again_in_s=_AGAIN_S)

@@ -5,9 +5,11 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+import numpy as np
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
+from numpy.typing import NDArray
 
 from engine.ring import Ring
 from feeds.kafka_client import end_of
@@ -36,14 +38,16 @@ class AnewError(RuntimeError):
 class Watch:
     """Looks at a consumer once a second. The reader counts `polls`, and ends when there are `others` to read."""
 
-    def __init__(self, feed_of: Mapping[str, int], ring: Ring, pulse: Pulse, *, tells_alive: bool = True) -> None:
-        """`tells_alive`: whether the ring's own sign of life is made from these topics."""
+    def __init__(
+        self, feed_of: Mapping[str, int], progress: NDArray[np.int64], pulse: Pulse, alive: Ring | None = None
+    ) -> None:
+        """`progress`: by feed and partition, how far the reader is; `alive`: whose sign of life is made from these topics."""
         self.polls = 0
         self.others = False
         self._feed_of = feed_of
-        self._ring = ring
+        self._progress = progress
         self._pulse = pulse
-        self._tells_alive = tells_alive
+        self._alive = alive
         self._consumer: AIOKafkaConsumer
         self._every: Mapping[str, Sequence[int]] = {}
         self._places: Sequence[TopicPartition] = ()
@@ -90,8 +94,7 @@ class Watch:
                     raise StalledError(f"{place.topic}[{place.partition}] stands at {offset:,} of {ends[place]:,}")
 
     def _noted(self) -> dict[TopicPartition, int]:
-        progress = self._ring.progress
-        return {place: int(progress[self._feed_of[place.topic], place.partition]) for place in self._places}
+        return {place: int(self._progress[self._feed_of[place.topic], place.partition]) for place in self._places}
 
     def _tell(
         self,
@@ -108,8 +111,8 @@ class Watch:
             abreast &= passed
             lag = sum(max(0, ends[place] - noted[place]) for place in mine)
             self._pulse.at(self._feed_of[topic], lag, now_ns if passed else 0)
-        if abreast and self._tells_alive:
-            self._ring.alive_ns = now_ns
+        if abreast and self._alive is not None:
+            self._alive.alive_ns = now_ns
 
     async def _look_for_others(self) -> None:
         """A topic that was not there, or has other partitions now: let the reader end between two polls."""

@@ -68,9 +68,10 @@ class Outlet:
                     await self._push_all(message, records, EVENTS if message == Message.EVENTS else _RECORDS)
                 await self._push_all(Message.EVENTS, decoded.events, EVENTS)
                 await self._push_all(Message.DEALS, decoded.steps, _RECORDS)
-                await self._push_all(Message.CORRECTIONS, decoded.corrections, _RECORDS)
+                # before what corrects it: that waits behind what waits
                 for part in _portions(decoded.unreadable):
                     await self._push(Message.QUARANTINE, np.frombuffer(quarantine.encode(part), np.uint8))
+                await self._push_all(Message.CORRECTIONS, decoded.corrections, _RECORDS)
             if progress is not None and progress.size:
                 await self._push(Message.PROGRESS, progress)
 

@@ -15,13 +15,14 @@ class Pulse:
         self._feeds = ring.feeds
 
     def handed_over(self, feed: int, records: int, decoded: Decoded, received_ns: int, event_ns: int = 0) -> None:
-        """So many records have come and what they hold is in the ring. `event_ns`: their time, where they hold no event."""
+        """So many records have come and what they hold is in the ring. `event_ns`: their time, where they hold no event; it is
+        the sender's, and may be anything: nothing is younger than its coming."""
         words = self._feeds[feed]
         words[FeedWord.RECORDS] += records
         words[FeedWord.EVENTS] += decoded.size
         words[FeedWord.UNREADABLE] += quarantine.count(decoded.unreadable)
         words[FeedWord.RECEIVED_NS] = received_ns
-        words[FeedWord.EVENT_NS] = max(int(words[FeedWord.EVENT_NS]), newest_ns(decoded) or event_ns)
+        words[FeedWord.EVENT_NS] = max(int(words[FeedWord.EVENT_NS]), newest_ns(decoded) or min(event_ns, received_ns))
 
     def follows(self, feed: int, partitions: int) -> None:
         """It is read from so many partitions; 0: not any more, or not yet."""

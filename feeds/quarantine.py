@@ -34,6 +34,10 @@ class Reason(StrEnum):
     UNKNOWN_CURRENCY = "unknown_currency"
     UNKNOWN_DEAL = "unknown_deal"
     """A return, a fill or another step of something that was never opened."""
+    UNKNOWN_ORIGINAL = "unknown_original"
+    """A correction of what nobody knows. Where that is a record that waits, it waits behind it."""
+    TOO_OLD = "too_old"
+    """A command that is older than answers are remembered."""
     AVAILABILITY_LINE = "availability_line"
     """One line of an availability file."""
     AVAILABILITY_REFUSED = "availability_refused"
@@ -104,7 +108,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """What a poll holds, to be applied in this order: messages, events, steps, corrections; and what is none of these.
+    """What a poll holds, to be applied in this order: messages, events, steps, what is none of these, corrections.
 
     `messages` are other ring messages in their order; where the order of events and corrections among themselves matters,
     they are here too. An event with `Flag.PART` belongs to the one before it.

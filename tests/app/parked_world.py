@@ -20,7 +20,7 @@ from engine.state import Machine
 from engine.symbols import Symbols
 from engine.tables import Word
 from feeds.decode import decode
-from feeds.quarantine import Decoded, Origin
+from feeds.quarantine import Decoded, Origin, encode
 from feeds.registry import feed_named, topics
 
 
@@ -60,12 +60,21 @@ class World:
         values = [msgspec.json.encode(record) for record in records]
         places = [(0, self.offset + i) for i in range(len(values))]
         self.offset += len(values)
-        decoded = self.decode(feed_named(feed).topic, values, b"json", places)
-        if decoded.steps.size:
-            self.ring.push(Message.DEALS, decoded.steps)
-        self.keeping.keep(decoded.unreadable)
+        self.push(self.decode(feed_named(feed).topic, values, b"json", places))
         while self.intake.drain():
             pass
+
+    def push(self, decoded: Decoded) -> None:
+        """Into the ring, in the order of `feeds.outlet`."""
+        for message, records in decoded.messages:
+            self.ring.push(message, records)
+        for message, records in ((Message.EVENTS, decoded.events), (Message.DEALS, decoded.steps)):
+            if records.size:
+                self.ring.push(message, records)
+        if decoded.unreadable:
+            self.ring.push(Message.QUARANTINE, np.frombuffer(encode(decoded.unreadable), np.uint8))
+        if decoded.corrections.size:
+            self.ring.push(Message.CORRECTIONS, decoded.corrections)
 
     def deal(self, number: int = 1) -> np.void:
         found: np.void = self.machine.tables.array["deal"][number]

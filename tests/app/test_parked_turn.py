@@ -5,12 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 import pytest
 
 from engine.ring import Message
 from engine.tables import Word
-from feeds.quarantine import encode
 from feeds.registry import feed_named
 from tests.app.parked_world import World
 from tests.engine.machines import machine, security_records
@@ -37,13 +35,7 @@ def push(world: World, *records: dict[str, Any]) -> None:
     values = [msgspec.json.encode(record) for record in records]
     places = [(0, world.offset + i) for i in range(len(values))]
     world.offset += len(values)
-    decoded = world.decode(feed_named("positions").topic, values, b"json", places)
-    for message, rows in decoded.messages:
-        world.ring.push(message, rows)
-    if decoded.events.size:
-        world.ring.push(Message.EVENTS, decoded.events)
-    if decoded.unreadable:
-        world.ring.push(Message.QUARANTINE, np.frombuffer(encode(decoded.unreadable), np.uint8))
+    world.push(world.decode(feed_named("positions").topic, values, b"json", places))
 
 
 def held(world: World, security: int = 9) -> int:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ import numpy as np
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaTimeoutError
 
+from app import upstream as upstream_feed
 from app.api.problems import ProblemError
 from app.api.recording import Key, Reply
 from app.decisions_topic import DecisionsTopic, UpstreamStep, topic_of
@@ -25,14 +28,15 @@ from engine.model import Kind, Op
 from engine.records import BOOK
 from engine.ring import PARTITIONS, TOPICS, FeedWord, Message, Ring
 from engine.state import Machine
-from feeds import requests
+from feeds import kafka_poll, kafka_watch, requests
 from feeds.pulse import Pulse
-from feeds.quarantine import Unreadable
+from feeds.quarantine import Reason, Unreadable
 from feeds.registry import feed_named, topics
 from tests.app.api.api_world import fill, serving
 from tests.engine.locate_inventory import NOON_NS, PlainInventory, shipped_rules
 from tests.engine.machines import events
 from tests.feeds.desk import until
+from tests.feeds.odd_headers import Odd, send_batch
 
 FEED = feed_named("locates").index
 
@@ -141,6 +145,72 @@ async def test_commands_are_answered_once_each_and_in_order_whatever_comes_twice
     assert desk.asked == [("AAA", 100), ("AAA", 200), ("AAA", 300)]
     assert [(entry.reason, entry.raw) for entry in kept] == [("malformed", b"{")]
     assert again[-1].id == "d"  # what was answered before is not read again
+
+
+async def test_a_command_with_an_odd_time_or_header_is_answered_and_kept_and_those_behind_it_are_carried_out(
+    kafka: str, instance: str, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic, now_s = f"{instance}.locates.requests", int(time.time())
+    desk, kept, ring = _Desk(), list[Unreadable](), Ring.create(f"{instance}.ring0", 1 << 20)
+    try:
+        await _make(kafka, topic)
+        await send_batch(kafka, topic, [(_request("seconds", 1), [])], monkeypatch, stamp_ms=now_s)
+        odd = [(Odd("trace"), b"1")]
+        await send_batch(kafka, topic, [(_request("odd", 2), odd), (_request("fine", 3), [])], monkeypatch)
+        async with _reading(kafka, topic, desk, ring, kept, url):
+            answers = await _heard(kafka, topic_of(topic), lambda heard: len(heard) == 3, UpstreamAnswer)
+            await until(lambda: ring.feeds[FEED, FeedWord.RECORDS] == 3, "all are noted")
+    finally:
+        ring.close()
+    told = {answer.id: answer.status for answer in answers}
+    assert told == {"seconds": 422, "odd": 422, "fine": 200}
+    (old,) = (msgspec.json.decode(answer.answer) for answer in answers if answer.id == "seconds")
+    assert old["detail"].startswith(f"older than 7 days: the time of its record is {now_s}")
+    assert [quantity for _, quantity in desk.asked] == [3]
+    assert [(entry.offset, entry.reason, entry.raw) for entry in kept] == [
+        (0, Reason.TOO_OLD, _request("seconds", 1)),
+        (1, Reason.ENCODING, _request("odd", 2)),
+    ]
+
+
+async def test_commands_of_a_broker_that_is_away_are_no_live_feed_and_a_reader_that_stands_still_begins_anew(
+    kafka: str, instance: str, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic = f"{instance}.locates.requests"
+    desk, ring = _Desk(), Ring.create(f"{instance}.ring0", 1 << 20)
+    looks: list[int] = []
+    lost: set[int] = set()
+
+    async def silent(*_: Any) -> dict[Any, int]:
+        looks.append(int(ring.feeds[FEED, FeedWord.ALIVE_NS]))
+        raise KafkaTimeoutError("no answer")
+
+    async def forgetful(consumer: Any, *args: Any, **kwargs: Any) -> Any:
+        lost.add(id(consumer))
+        if len(lost) > 1:
+            return await kafka_poll.poll(consumer, *args, **kwargs)
+        await asyncio.sleep(0.01)
+        return {}
+
+    monkeypatch.setattr(kafka_watch, "LOOK_S", 0.05)
+    monkeypatch.setattr(kafka_watch, "STALLED_S", 0.3)
+    try:
+        await _make(kafka, topic)
+        async with _reading(kafka, topic, desk, ring, [], url):
+            await until(lambda: ring.feeds[FEED, FeedWord.ALIVE_NS] > 0, "alive")
+            with monkeypatch.context() as patch:
+                patch.setattr(kafka_watch, "end_of", silent)
+                await until(lambda: len(looks) > 10, "it was asked for long enough")
+            assert len(set(looks)) == 1
+            await until(lambda: ring.feeds[FEED, FeedWord.ALIVE_NS] > looks[-1], "alive again")
+        async with AIOKafkaProducer(bootstrap_servers=kafka) as producer:
+            await producer.send_and_wait(topic, _request("a", 100))
+        monkeypatch.setattr(upstream_feed, "poll", forgetful)
+        async with _reading(kafka, topic, desk, ring, [], url):
+            await until(lambda: desk.asked == [("AAA", 100)], "the second consumer reads it")
+        assert len(lost) == 2
+    finally:
+        ring.close()
 
 
 async def test_every_step_is_told_and_a_restart_goes_on_where_it_was(kafka: str, instance: str, url: str) -> None:

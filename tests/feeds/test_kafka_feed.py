@@ -27,6 +27,7 @@ from feeds.registry import topics
 from feeds.simulator import Records, Simulator
 from feeds.simulator_kafka import Producer
 from tests.feeds.desk import Desk, until
+from tests.feeds.odd_headers import Odd, send_batch
 
 
 def _now_ms() -> int:
@@ -222,6 +223,34 @@ async def test_headers_decide_and_records_without_a_value_are_kept(kafka: str, i
         async with _feeding(desk, kafka, topic):
             await until(lambda: len(desk.unreadable) == 2, "two records")
         assert [entry.reason for entry in desk.unreadable] == [Reason.ENCODING, Reason.MALFORMED]
+
+
+async def test_a_header_that_is_not_text_costs_its_record_alone_whatever_shares_its_batch(
+    kafka: str, instance: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic = f"odd-{instance}"
+    async with Desk(instance, tmp_path) as desk, Producer(kafka) as producer:
+        simulator = desk.simulator(partitions=2)
+        await _begin(producer, simulator, topic)
+        await producer.send_reference(f"{topic}-reference", [reference.Security("NEW", market="US")], _now_ms())
+        await producer.flush()
+        odd = [("trace", b"1"), (Odd("n"), b"2")]
+        trades = [(_event("NEW", seq, qty=seq), odd if seq == 2 else []) for seq in (1, 2, 3)]
+        await send_batch(kafka, topic, trades, monkeypatch)
+        later = [reference.encode(reference.Security(code, market="US")) for code in ("LOST", "LATER")]
+        await send_batch(kafka, f"{topic}-reference", [(later[0], odd), (later[1], [])], monkeypatch)
+        async with _feeding(desk, kafka, topic) as tasks:
+            await until(lambda: desk.count(Word.READY) == 1 and len(desk.unreadable) >= 2, "all is read")
+            await send_batch(kafka, topic, [(_event("LATER", 4), [])], monkeypatch)
+            await until(lambda: desk.count(Word.EVENTS) == simulator.expected.events + 3, "what came behind it")
+            assert not any(task.done() for task in tasks)
+        kept = {(entry.topic, entry.partition, entry.raw, entry.reason) for entry in desk.unreadable}
+        assert kept == {
+            (topic, 0, trades[1][0], Reason.ENCODING),
+            (f"{topic}-reference", 0, later[0], Reason.ENCODING),
+        }
+        assert all("not UTF-8" in entry.detail for entry in desk.unreadable)
+        assert desk.count(Word.MISSING) == simulator.expected.missing + 1  # the number of the one that is set aside
 
 
 async def test_the_start_of_day_comes_before_trades_and_a_topic_that_comes_later_is_read(
