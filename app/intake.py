@@ -19,6 +19,11 @@ BATCH_EVENTS: Final = 131_072
 """The most of one step. Only a backlog makes so many: a security that changed often is then calculated once, and a locate
 waits for some 15 ms."""
 Registered: TypeAlias = Callable[[Message, NDArray[Any]], None]
+Sift: TypeAlias = Callable[[NDArray[Any]], NDArray[Any]]
+"""What is left of events, steps or corrections when those that may not be applied are set aside."""
+
+
+_SIFTED: Final = (Message.EVENTS, Message.DEALS, Message.CORRECTIONS)
 
 
 class Waiting(Protocol):
@@ -47,6 +52,7 @@ class Intake:
         keep: Callable[[list[Unreadable]], None],
         registered: Registered | None = None,
         waiting: Waiting | None = None,
+        sift: Sift | None = None,
     ) -> None:
         self._machine = machine
         self._graph = graph
@@ -54,6 +60,7 @@ class Intake:
         self._keep = keep
         self._registered = registered
         self._waiting = waiting
+        self._sift: Sift = sift or (lambda records: records)
 
     def drain(self) -> int:
         """Take at most one batch from each ring; returns the number of messages used (0: all rings are empty)."""
@@ -91,7 +98,7 @@ class Intake:
                 break
             kind, payload = message
             if kind == Message.EVENTS:
-                parts.append(copies.copied(payload))
+                parts.append(copies.copied(self._sift(payload)))
                 events += payload.size
             elif kind == Message.QUARANTINE:
                 self._apply(
@@ -120,6 +127,8 @@ class Intake:
 
     def _take(self, kind: Message, payload: NDArray[Any]) -> None:
         machine = self._machine
+        if kind in _SIFTED and not (payload := self._sift(payload)).size:
+            return
         match kind:
             case Message.EVENTS:
                 self._graph.emit(payload)

@@ -38,6 +38,8 @@ class Reason(StrEnum):
     """A correction of what nobody knows. Where that is a record that waits, it waits behind it."""
     TOO_OLD = "too_old"
     """A command that is older than answers are remembered."""
+    LEAP = "leap"
+    """A number too far beyond all that its source has counted to."""
     AVAILABILITY_LINE = "availability_line"
     """One line of an availability file."""
     AVAILABILITY_REFUSED = "availability_refused"

@@ -23,6 +23,7 @@ from app.health import HealthDesk, Others
 from app.health_others import of_archive, of_files, of_snapshots
 from app.intake import Intake
 from app.keeping import Keeping
+from app.leaps import Leaps
 from app.memory import keep_freed_memory
 from app.parking import Parking
 from app.parking_store import ParkingStore
@@ -79,7 +80,10 @@ class Engine:
         self.rings = [Ring.create(f"{settings.instance}.ring{i}") for i in range(settings.workers)]
         if kept is not None:
             snapshots.go_on(self.rings, self.machine.tables.array["applied"])
-        self.intake = Intake(self.machine, graph, self.rings, self.keeping.keep, self._registered, self.keeping)
+        leaps = Leaps(self.machine.tables, self._topics, self.keeping.set_aside)
+        self.intake = Intake(
+            self.machine, graph, self.rings, self.keeping.keep, self._registered, self.keeping, leaps.sift
+        )
         read = ReadAgain(self.machine.tables, settings)
         self.keeping.parking = Parking(
             self.machine,

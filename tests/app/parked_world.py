@@ -10,6 +10,7 @@ import numpy as np
 
 from app.intake import Intake
 from app.keeping import Keeping
+from app.leaps import Leaps
 from app.parking import Parking, Places
 from app.parking_store import FILE, ParkingStore
 from app.quarantine_store import QuarantineStore
@@ -33,7 +34,8 @@ class World:
         self.ring = Ring.create(f"{instance}.ring0")
         self.keeping = Keeping(made, QuarantineStore(folder / "quarantine.db"))
         graph = build(made, None, lambda r, o: self.keeping.refused(refused(made.tables, topics(), r, o)))
-        self.intake = Intake(made, graph, [self.ring], self.keeping.keep, self.registered, self.keeping)
+        sift = Leaps(made.tables, topics(), self.keeping.set_aside).sift
+        self.intake = Intake(made, graph, [self.ring], self.keeping.keep, self.registered, self.keeping, sift)
         self.parking = self.keeping.parking = Parking(
             made,
             ParkingStore(folder / FILE),
