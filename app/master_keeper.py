@@ -106,6 +106,14 @@ class Keeper:
         finally:
             self._turn.release()
 
+    def own(self, text: str) -> str:
+        """See `feeds.master_door.Door`. Any thread."""
+        master = self.master
+        if lead := master.leads.get(text, ""):
+            return lead
+        own = text in master.claims and text not in master.rulings.merged
+        return text if own or text.encode() in self._machine else ""
+
     def used(self, feed: int, partition: int) -> int:
         """See `feeds.master_door.Door`."""
         place = self._places.get((feed, partition))

@@ -26,6 +26,8 @@ _NO_SHARES: Final = frozenset(
 _MOST_ROWS: Final = 1 << 16
 MOST_SHARES: Final = 1 << 53
 """Of one record: what says more is no number of shares, and sums of them stay whole."""
+_MOST_NUMBER: Final = 1 << 63
+"""JSON has numbers that no source counts to, and no snapshot could hold."""
 DEAL: Final = 255
 """What stands as the namespace of deals, which are no reference data: a step waits until its deal is opened."""
 Wanted = tuple[int, str]
@@ -95,7 +97,9 @@ def concerns(entry: Unreadable) -> Concerns:
 
 def _number(row: Mapping[str, Any], name: str) -> Numbered | None:
     source, number = row.get("src"), row.get(name)
-    return (_told(source), number) if isinstance(source, str) and isinstance(number, int) else None
+    if isinstance(source, str) and isinstance(number, int) and 0 < number < _MOST_NUMBER:
+        return _told(source), number
+    return None
 
 
 def _told(code: str) -> str:

@@ -5,6 +5,7 @@
     {"type":"entitlement","src":"ca-0","seq":2,"ts":1790000000000000000,"sec":"US0378331005","book":"B0001","depot":"DTC",
      "kind":"CLIENT_FREE","qty":250}
 
+An announcement is of the security that `sec` leads to, by whichever of its names; an older one, by `ts`, replaces no newer one.
 An entitlement replaces what was pending on its row; 0 says that it has come, or will not come.
 """
 
@@ -24,6 +25,7 @@ from feeds.positions import PositionKind
 from feeds.quarantine import Decoded, Origin, Reason
 from feeds.records import Code, Columns, Numbered, OptionalCode, Rows, Signed, by_type, kinds_of, read
 
+_SAME: Final = 1_000
 SOURCE: Final = "corporate-actions"
 """Whom the security master has the dates from."""
 
@@ -92,18 +94,30 @@ def decode(
 def _announce(columns: Columns, origin: Origin, master: Door | None, decoded: Decoded) -> None:
     if master is None:
         every = np.ones(len(columns), np.bool_)
-        columns.fault(every, Reason.INVALID, lambda _: "an announcement needs the security master")
+        told = (
+            "an announcement goes by the security master, not by the engine: send it again once its security is known"
+        )
+        columns.fault(every, Reason.INVALID, lambda _: told)
         return
     columns.days("event_date")
+    own = {name: master.own(name) for name in set(columns["sec"])}
+    unknown = np.fromiter((not own[name] for name in columns["sec"]), np.bool_, len(columns))
+    columns.fault(unknown, Reason.UNKNOWN_SECURITY, lambda at: f"no security {columns['sec'][at]!r}")
     taken = []
     for at in np.flatnonzero(columns.good).tolist():
         number = int(columns.numbers[at])
-        said = Security(columns["sec"][at], event_date=columns["event_date"][at], source=SOURCE)
+        version = _version(columns["ts"][at], columns["seq"][at])
+        said = Security(own[columns["sec"][at]], event_date=columns["event_date"][at], source=SOURCE, version=version)
         taken.append(Taken(said, at, origin.place(number)))
     answer = master.take(taken)
     decoded.messages.extend(answer.messages)
     for at, reason, detail in answer.refused:
         columns.faults.setdefault(at, (reason, detail))
+
+
+def _version(time_ns: int, number: int) -> int:
+    """Orders announcements by their time to the microsecond, and those of one by their numbers: a file has one time for all."""
+    return time_ns // _SAME * _SAME + number % _SAME
 
 
 def encode(record: Record) -> bytes:

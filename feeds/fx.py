@@ -7,6 +7,7 @@
 
 from collections.abc import Sequence
 from typing import Annotated, Final
+from weakref import WeakKeyDictionary
 
 import msgspec
 import numpy as np
@@ -33,19 +34,29 @@ class FxRate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 RECORDS: Final = (FxRate,)
 _DECODER: Final = msgspec.json.Decoder(FxRate)
+_NEWEST: Final[WeakKeyDictionary[Symbols, dict[str, int]]] = WeakKeyDictionary()
+"""By the table of codes that a reader has, the time of the newest rate of each currency that it has read."""
 
 
 def decode(
     values: Sequence[bytes], symbols: Symbols, markets: Sequence[Market], origin: Origin, master: Door | None = None
 ) -> Decoded:
-    """The newest rate of each currency, as reference data. Never raises for what is in a record."""
-    del symbols, markets, master
+    """The newest rate of each currency, as reference data; nothing of one that is older than what this reader has read.
+
+    Never raises for what is in a record.
+    """
+    del markets, master
     records, numbers, unreadable = read(values, _DECODER, origin)
     if not records:
         return Decoded(unreadable=unreadable)
     columns = Columns(FxRate, records, numbers)
-    newest = {code: at for at, code in enumerate(columns["code"])}
+    known, times, newest = _NEWEST.setdefault(symbols, {}), columns["ts"], dict[str, int]()
+    for at, code in enumerate(columns["code"]):
+        if times[at] >= known.get(code, 0):  # the same once more is read again, and counts
+            known[code], newest[code] = times[at], at
     chosen = np.array(sorted(newest.values()), np.intp)
+    if not chosen.size:
+        return Decoded(unreadable=unreadable)
     rates = np.zeros(chosen.size, CURRENCY)
     rates["code"] = np.array(columns["code"], "S3")[chosen]
     rates["fx"], rates["day_count"] = columns.integers("fx")[chosen], columns.integers("day_count")[chosen]

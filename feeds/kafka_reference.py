@@ -92,16 +92,21 @@ class ReferenceFeed:
         positions = self._topics[POSITIONS]
         before = {} if self._applied is None else await ends_of_topic(consumer, positions)
         begun = {place.partition: end for place, end in before.items()}
-        if begun:
+        told = ends.get(TopicPartition(self._reference, 0), 0)
+        if begun or self._known() < told:
             consumer.pause(*(place for place in places if self._feed_of[place.topic] == _ACTIONS))
-        await first_to_end(self._read(consumer, places, begun), self._watch.run())
+        await first_to_end(self._read(consumer, places, begun, told), self._watch.run())
 
     async def _catch_up(self, consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int]) -> None:
         """What the engine has used and the security master has not, to the master alone: its store may be empty, or older than
         the snapshot from which the engine came."""
-        late = dict(self._late(ends))
-        if not late:
-            return
+        every = dict(self._late(ends))
+        for feed in (REFERENCE, _ACTIONS):  # these name what those are about
+            late = {place: span for place, span in every.items() if self._feed_of[place.topic] == feed}
+            if late:
+                await self._catch_up_with(consumer, late)
+
+    async def _catch_up_with(self, consumer: AIOKafkaConsumer, late: Mapping[TopicPartition, tuple[int, int]]) -> None:
         consumer.assign(list(late))
         for place, (first, _) in late.items():
             consumer.seek(place, first)
@@ -133,16 +138,20 @@ class ReferenceFeed:
         for place in places:
             consumer.seek(place, self._noted(place))
 
+    def _known(self) -> int:
+        return int(self._outlet.ring.progress[REFERENCE, 0])
+
     def _noted(self, place: TopicPartition) -> int:
         return int(self._outlet.ring.progress[self._feed_of[place.topic], place.partition])
 
     async def _read(
-        self, consumer: AIOKafkaConsumer, places: Sequence[TopicPartition], begun: Mapping[int, int]
+        self, consumer: AIOKafkaConsumer, places: Sequence[TopicPartition], begun: Mapping[int, int], told: int
     ) -> None:
-        """`begun`: by partition, how far the start of day must have been applied before corporate actions are read."""
+        """What there must be before corporate actions are read. `begun`: by partition, how far the start of day has been
+        applied; `told`: how far reference data has been used, for what they name may be there."""
         while not self._watch.others:
-            if consumer.paused() and self._applied is not None:
-                applied = self._applied[POSITIONS]
+            if consumer.paused() and self._known() >= told:
+                applied = {} if self._applied is None else self._applied[POSITIONS]
                 if all(applied[partition] >= end for partition, end in begun.items()):
                     consumer.resume(*consumer.paused())
             await self._poll(consumer, places)

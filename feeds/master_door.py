@@ -38,6 +38,10 @@ class Door(Protocol):
         """
         ...
 
+    def own(self, text: str) -> str:
+        """The own code of the security that a name leads to now; "" where it leads to nobody."""
+        ...
+
     def used(self, feed: int, partition: int) -> int:
         """The offset behind the last record of a partition that was taken; 0 where none was."""
         ...

@@ -1,5 +1,6 @@
 """The security master on disk: written once, the same after a kill, and of two people who decide at once one does."""
 
+import datetime as dt
 import multiprocessing
 import os
 import signal
@@ -7,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from app import world
@@ -15,11 +17,17 @@ from app.master_database import DecisionConflictError
 from app.master_keeper import Keeper
 from app.master_store import MasterStore
 from engine.ring import Message
+from feeds import corporate_actions
+from feeds.corporate_actions import Announcement, CorporateEvent
+from feeds.decode import decode
 from feeds.master_cases import CaseState
 from feeds.master_decisions import Decision, DecisionKind
 from feeds.master_door import Answer, Taken
 from feeds.master_golden import rows
 from feeds.master_records import Security
+from feeds.quarantine import Decoded, Origin, Reason
+from feeds.registry import feed_named
+from tests.feeds.record_samples import symbols
 
 ISINS = ("US0378331005", "US5949181045")
 DAY_NS = 1_795_000_000 * 10**9
@@ -84,6 +92,30 @@ def test_an_old_record_that_is_read_again_does_not_replace_what_came_after_it(tm
     assert again.take(_taken(old)).messages == []
     assert again.master.golden["A"].record.name == "new"
     assert again.take(_taken(Security("B", market="US"), first=0)).messages != []
+
+
+def test_an_announcement_is_of_whom_its_name_leads_to_and_an_older_one_replaces_no_newer_one(tmp_path: Path) -> None:
+    def said(seq: int, ts: int, name: str, date: dt.date) -> bytes:
+        return corporate_actions.encode(Announcement("ca", seq, ts, name, CorporateEvent.DIVIDEND, date))
+
+    def announce(*values: bytes, first: int) -> Decoded:
+        feed = feed_named("corporate_actions")
+        count = len(values)
+        origin = Origin(feed.topic, feed.index, np.zeros(count, np.uint16), np.arange(first, first + count), DAY_NS)
+        return decode(values, [()] * count, symbols(), origin, world.markets(), keeper)
+
+    keeper, days = _keeper(tmp_path), [dt.date(2030, 1, day) for day in range(1, 5)]
+    keeper.take(_taken(Security("A", market="US", isin=ISINS[0])))
+    decoded = announce(said(1, 5_000, ISINS[0], days[0]), said(2, 5_000, "NOBODY", days[0]), first=0)
+    assert [(entry.reason, entry.offset) for entry in decoded.unreadable] == [(Reason.UNKNOWN_SECURITY, 1)]
+    assert keeper.master.claims.keys() == {"A"}
+    assert keeper.master.leads[ISINS[0]] == "A"
+    assert keeper.master.golden["A"].record.event_date == days[0]
+    announce(said(3, 4_000, "A", days[1]), first=2)
+    assert keeper.master.golden["A"].record.event_date == days[0]
+    decoded = announce(said(4, 5_000, "A", days[2]), said(5, 5_000, "A", days[3]), first=3)  # of one file: one time
+    assert decoded.unreadable == []
+    assert keeper.master.golden["A"].record.event_date == days[3]
 
 
 def test_another_topic_of_the_same_name_is_read_from_its_start(tmp_path: Path) -> None:

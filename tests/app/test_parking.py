@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from app.keeping import Keeping
-from app.parked_record import concerns
+from app.parked_record import Concerns, concerns
 from app.parking import Limits, Parking, Places
 from app.parking_store import FILE, ParkingStore
 from app.quarantine_store import QuarantineStore
@@ -168,6 +168,14 @@ def test_a_name_that_none_can_be_as_long_as_is_told_by_its_beginning() -> None:
     told = concerns(Unreadable("t", 0, 1, Reason.UNKNOWN_SECURITY, "", raw))
     assert {code for _, code in told.wants} == {"A", "X" * 24 + "…", "Y" * 24}
     assert (told.shares, told.books) == ((("X" * 24 + "…", 5),), ("Y" * 24,))
+
+
+@pytest.mark.parametrize("seq", [b"0", b"-1", b"9223372036854775808", b"1e3", b"99999999999999999999999999", b'"7"'])
+def test_a_number_that_none_can_be_is_none_that_something_is_known_by(seq: bytes) -> None:
+    raw = b'{"src":"A","sec":"X","op":"BUY","qty":5,"seq":' + seq + b"}"
+    told = concerns(Unreadable("t", 0, 1, Reason.UNKNOWN_SECURITY, "", raw))
+    assert told.numbers == ()
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(told), type=Concerns) == told
 
 
 def test_what_is_over_the_limit_goes_to_the_quarantine_the_oldest_first(instance: str, tmp_path: Path) -> None:

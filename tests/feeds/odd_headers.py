@@ -29,6 +29,7 @@ async def send_batch(
         patch.setattr(message_accumulator, "DefaultRecordBatchBuilder", _DefaultRecordBatchBuilderPy)
         async with AIOKafkaProducer(bootstrap_servers=bootstrap) as producer:
             batch = producer.create_batch()
-            for value, headers in records:
-                assert batch.append(key=None, value=value, timestamp=stamp_ms, headers=list(headers)) is not None
+            for at, (value, headers) in enumerate(records):  # a topic that is compacted wants keys
+                key = str(at).encode()
+                assert batch.append(key=key, value=value, timestamp=stamp_ms, headers=list(headers)) is not None
             await (await producer.send_batch(batch, topic, partition=0))

@@ -118,6 +118,32 @@ def test_reference_data_of_every_form_has_its_message() -> None:
     assert messages.index(Message.SECURITIES) > messages.index(Message.CURRENCIES)
 
 
+def test_a_record_with_a_header_whose_name_is_no_text_is_kept_whatever_it_says_of_its_encoding() -> None:
+    good = SAMPLES["contracts"][0]
+    for headers in [(("\udcff\udcfen", b"1"),), (("enc", b"json"), ("t\udcff", b""))]:
+        (entry,) = _decode("contracts", good, headers=headers).unreadable
+        assert (entry.reason, entry.raw) == (Reason.ENCODING, good)
+        assert "not UTF-8" in entry.detail
+    assert not _decode("contracts", good, headers=(("größe", b"1"),)).unreadable
+
+
+def test_an_older_rate_that_comes_later_replaces_no_newer_one() -> None:
+    def rate(ts: int, fx: int, code: str = "EUR") -> bytes:
+        return msgspec.json.encode({"ts": ts, "code": code, "fx": fx})
+
+    def told(*values: bytes) -> list[tuple[bytes, int]]:
+        origin = Origin.of("fx", len(values))
+        origin = Origin("fx", feed_named("fx").index, origin.partitions, origin.offsets, 9)
+        decoded = decode(list(values), [()] * len(values), reader, origin, MARKETS)
+        return [(row["code"], int(row["fx"])) for _, rows in decoded.messages for row in rows]
+
+    reader = symbols()
+    assert told(rate(7, 70), rate(5, 50), rate(6, 60, "CHF")) == [(b"EUR", 70), (b"CHF", 60)]
+    assert told(rate(6, 61), rate(6, 62, "CHF")) == [(b"CHF", 62)]
+    assert told(rate(5, 51)) == []
+    assert told(rate(8, 80), rate(9, 90), rate(8, 81)) == [(b"EUR", 90)]
+
+
 @pytest.mark.parametrize(
     ("name", "old", "new", "reason"),
     [
