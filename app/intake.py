@@ -21,8 +21,6 @@ waits for some 15 ms."""
 Registered: TypeAlias = Callable[[Message, NDArray[Any]], None]
 Sift: TypeAlias = Callable[[NDArray[Any]], NDArray[Any]]
 """What is left of events, steps or corrections when those that may not be applied are set aside."""
-
-
 _SIFTED: Final = (Message.EVENTS, Message.DEALS, Message.CORRECTIONS)
 
 
@@ -101,9 +99,8 @@ class Intake:
                 parts.append(copies.copied(self._sift(payload)))
                 events += payload.size
             elif kind == Message.QUARANTINE:
-                self._apply(
-                    parts
-                )  # what became known meanwhile is used at once: in its turn, behind what came before it
+                # what became known meanwhile is used at once: in its turn, behind what came before it
+                self._apply(parts)
                 self._keep(decode(payload.tobytes()))
             elif kind == Message.PROGRESS:
                 progress.append(payload.copy())  # true once the events before it are applied

@@ -1,20 +1,31 @@
 """Whose turn it is among records that wait, what they are about, and what of them has to wait again."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.parked_record import DEAL, Concerns, Wanted, concerns
+from app.parked_record import DEAL, Concerns, Wanted, concerns, deal_of
 from app.parking_store import Parked
-from engine.model import SYMBOL_BYTES, Namespace
+from engine.model import SYMBOL_BYTES, DealAction, Namespace, Op
 from engine.symbols import Symbols
+from engine.tables import RECENT_EVENTS, Tables
 from feeds.quarantine import Unreadable
 
 Place: TypeAlias = tuple[str, int, int]
 """Topic, partition and offset."""
+MAX_RECORDS: Final = 100_000
+MAX_BYTES: Final = 256 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much may wait; what is over it goes to the quarantine, the oldest first."""
+
+    records: int = MAX_RECORDS
+    size_bytes: int = MAX_BYTES
 
 
 def place_of(entry: Unreadable) -> Place:
@@ -33,6 +44,21 @@ def concerns_of(entry: Unreadable) -> Concerns:
     wants = getattr(entry, "wants", ()) or found.wants
     shares = getattr(entry, "shares", ()) or found.shares
     return Concerns(tuple(dict.fromkeys(wants)), shares, found.books, found.numbers, found.corrects)
+
+
+def openings(tables: Tables, steps: NDArray[np.void]) -> Iterator[tuple[int, Wanted]]:
+    """Which of these steps open which deal."""
+    codes = tables.array["source"]["code"]
+    for at in np.flatnonzero((steps["action"] == DealAction.OPEN) & (steps["code"] != b"")).tolist():
+        source = bytes(codes[int(steps["event"]["source"][at])]).decode()
+        yield at, deal_of(source, bytes(steps["code"][at]).decode())
+
+
+def resets(tables: Tables, since: int, written: int) -> Iterator[tuple[str, Any]]:
+    """Books that began their day anew by the recent events of these numbers, and the events."""
+    recent, at = tables.array["recent"], np.arange(since, written) % RECENT_EVENTS
+    for reset in recent[at[recent["op"][at] == Op.RESET_BOOK]]:
+        yield bytes(tables.array["book"]["code"][int(reset["book"])]).decode(), reset
 
 
 def overtaken(parked: Parked, book: str, reset: Any, topic: str) -> bool:

@@ -6,8 +6,7 @@ that have been applied is one moment, and nothing is lost or parked twice. SQLit
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from typing import Final, TypeAlias
 
@@ -18,18 +17,16 @@ from numpy.typing import NDArray
 
 from app.parked_corrections import Corrections
 from app.parked_numbers import Numbers
-from app.parked_record import DEAL, Numbered, Wanted, deal_of, encoding_of
-from app.parked_turn import Hand, concerns_of, ids_of, overtaken, place_of, turn_of
+from app.parked_record import DEAL, Numbered, Wanted, encoding_of
+from app.parked_turn import Hand, Limits, concerns_of, ids_of, openings, overtaken, place_of, resets, turn_of
 from app.parking_store import Parked, ParkingStore, identity
-from engine.model import DealAction, Flag, Namespace, Op
+from engine.model import Flag, Namespace
 from engine.state import Machine
 from engine.symbols import Symbols
 from engine.tables import RECENT_EVENTS, Word
 from feeds.quarantine import Decoded, Unreadable
 
 log = structlog.get_logger()
-MAX_RECORDS: Final = 100_000
-MAX_BYTES: Final = 256 << 20
 REPLACED: Final = "replaced"
 """The reason of a record whose place a correction has taken: it is in the quarantine to be seen, not to be used."""
 _MOVED: Final = "parked until {why}: {detail}"
@@ -40,14 +37,6 @@ Places: TypeAlias = Sequence[tuple[int, int]]
 """Partition and offset, one of each record."""
 Decode: TypeAlias = Callable[[str, Sequence[bytes], bytes, Places], Decoded]
 """Records of one topic and one encoding (as in the header `enc`), read as their feed reads them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How much may wait; what is over it goes to the quarantine, the oldest first."""
-
-    records: int = MAX_RECORDS
-    size_bytes: int = MAX_BYTES
 
 
 class Parking:
@@ -175,7 +164,7 @@ class Parking:
             return ()
         parts = steps["event"]["flags"] & Flag.PART != 0
         ends: list[int] = []
-        for at, want in self._openings(steps):
+        for at, want in openings(self._machine.tables, steps):
             if want in self._unopened:
                 end = at + 1
                 while end < len(steps) and parts[end]:
@@ -187,7 +176,7 @@ class Parking:
         """Use what has waited for the deals that these steps open, in order."""
         if not self._unopened:
             return
-        found = {number for _, want in self._openings(steps) for number in self._unopened.get(want, ())}
+        found = {number for _, want in openings(self._machine.tables, steps) for number in self._unopened.get(want, ())}
         self._replay([self._records[number] for number in found])
         self._follow()
         self._count()
@@ -357,22 +346,13 @@ class Parking:
     def _where(self, want: Wanted) -> dict[Wanted, set[int]]:
         return self._unopened if want[0] == DEAL else self._waiting
 
-    def _openings(self, steps: NDArray[np.void]) -> Iterator[tuple[int, Wanted]]:
-        """Which of these steps open which deal."""
-        codes = self._machine.tables.array["source"]["code"]
-        for at in np.flatnonzero((steps["action"] == DealAction.OPEN) & (steps["code"] != b"")).tolist():
-            source = bytes(codes[int(steps["event"]["source"][at])]).decode()
-            yield at, deal_of(source, bytes(steps["code"][at]).decode())
-
     def _supersede(self) -> None:
         """A start of day replaces its book: what waits from before it must not be used on top of it."""
-        written, recent = self._machine.tables.count(Word.RECENT), self._machine.tables.array["recent"]
+        written = self._machine.tables.count(Word.RECENT)
         since, self._recent = max(self._recent, written - RECENT_EVENTS), written
         if not self._records or since >= written:
             return
-        at = np.arange(since, written) % RECENT_EVENTS
-        for reset in recent[at[recent["op"][at] == Op.RESET_BOOK]]:
-            book = bytes(self._machine.tables.array["book"]["code"][int(reset["book"])]).decode()
+        for book, reset in resets(self._machine.tables, since, written):
             number = int(reset["topic"])
             topic = self._topics[number] if number < len(self._topics) else ""
             late = [parked for parked in self._records.values() if overtaken(parked, book, reset, topic)]

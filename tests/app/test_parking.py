@@ -13,7 +13,8 @@ import pytest
 
 from app.keeping import Keeping
 from app.parked_record import Concerns, concerns
-from app.parking import Limits, Parking, Places
+from app.parked_turn import Limits
+from app.parking import Parking, Places
 from app.parking_store import FILE, ParkingStore
 from app.quarantine_store import QuarantineStore
 from engine.graph import build

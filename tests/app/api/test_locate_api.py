@@ -193,7 +193,7 @@ async def test_an_end_gives_back_once_however_often_it_is_asked_for(api: Api, ac
     assert left(api, 3) == 1_000
     other = await api.call("POST", f"{path}/{'cancel' if action == 'release' else 'release'}")
     assert (other.code, read(other)["type"]) == (409, "/api/v1/docs#conflict")
-    assert read(await api.get(path))["changed_by"] == "anna"
+    assert read(await api.get(path))["changed_by"] == "api for anna"
     assert [t["state"] for t in read(await api.get(f"{path}/evidence"))["transitions"]] == ["approved", state]
 
 
