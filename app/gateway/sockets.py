@@ -38,6 +38,7 @@ class GridSocket(WebSocketHandler):
         self._pump = pump
         self._secret = secret
         self._outstanding: asyncio.Future[None] | None = None
+        self._wrong = b""
         self._until_s = 0
         self._end: asyncio.TimerHandle | None = None
         self.clients: frozenset[str] | None = None
@@ -79,9 +80,9 @@ class GridSocket(WebSocketHandler):
             asked = messages.decode(message)
             self._obey(asked)
         except (BadMessageError, QueryError) as error:
-            # a flood of bad messages from someone who does not read must not fill our memory
-            if not self.busy:
-                self.send_text(messages.encode(messages.Error(str(error), *_of(asked))))
+            # of a flood of bad messages from someone who does not read the newest is kept: it must not fill our memory
+            self._wrong = messages.encode(messages.Error(str(error), *_of(asked)))
+            self._tell_wrong()
 
     def on_close(self) -> None:
         """Disconnected."""
@@ -140,7 +141,18 @@ class GridSocket(WebSocketHandler):
             self._outstanding = self.write_message(data, binary=binary)
         except WebSocketClosedError:
             return  # `on_close` follows
-        self._outstanding.add_done_callback(_ignore_closed)
+        self._outstanding.add_done_callback(self._sent)
+
+    def _sent(self, sent: asyncio.Future[None]) -> None:
+        """A socket that closes under a message is no error of ours; `on_close` follows."""
+        if not sent.cancelled() and sent.exception() is None:
+            self._tell_wrong()
+
+    def _tell_wrong(self) -> None:
+        """What was wrong with the last bad message, as soon as nothing else is under way."""
+        if self._wrong and not self.busy:
+            wrong, self._wrong = self._wrong, b""
+            self.send_text(wrong)
 
 
 def _of(asked: messages.Asked | None) -> tuple[int | None, int | None]:
@@ -148,9 +160,3 @@ def _of(asked: messages.Asked | None) -> tuple[int | None, int | None]:
     if isinstance(asked, (messages.Values, messages.Find)):
         return None, asked.r
     return (asked.v if isinstance(asked, (messages.View, messages.Window)) else None), None
-
-
-def _ignore_closed(sent: asyncio.Future[None]) -> None:
-    """A socket that closes under a message is no error of ours; `on_close` follows."""
-    if not sent.cancelled():
-        sent.exception()

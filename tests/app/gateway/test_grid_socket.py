@@ -163,6 +163,22 @@ async def test_a_bad_message_is_answered_and_the_connection_lives(browse: Any, m
     assert (await browser.frame(1)).total == 200
 
 
+async def test_a_bad_message_is_answered_when_what_is_under_way_has_arrived(
+    browse: Any, gateway: Gateway, until: Any
+) -> None:
+    browser = await browse()
+    await browser.text("hello")
+    session: Any
+    (session,) = gateway.pump.sessions
+    under_way = session._outstanding = asyncio.get_running_loop().create_future()
+    under_way.add_done_callback(session._sent)
+    for message in ("{", "hello"):
+        await browser.say(message)
+    await until(lambda: b"malformed" in session._wrong)
+    under_way.set_result(None)
+    assert "malformed" in (await browser.text("error"))["detail"], "the newest of them"
+
+
 async def test_a_message_beyond_the_limit_closes_the_connection(browse: Any) -> None:
     browser = await browse()
     await browser.say("x" * (sockets.MAX_MESSAGE_BYTES + 1))
