@@ -1,6 +1,7 @@
 // Which security, or whose limit in it, which numbers, on which day, over which time.
 
 import { make } from "../grid/dom.js";
+import { picked } from "../page/picked.js";
 import { local, utc } from "./range.js";
 
 const LASTS = [["1h", "1 h"], ["8h", "8 h"], ["24h", "24 h"], ["7d", "7 d"], ["30d", "30 d"]];
