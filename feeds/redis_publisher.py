@@ -89,8 +89,9 @@ class RedisPublisher:
             await self._client.aclose()
 
     async def _run(self) -> None:
-        wait_s, down = INTERVAL_S, False
-        while True:
+        wait_s, down, task = INTERVAL_S, False, asyncio.current_task()
+        # the client may lose a cancellation that comes just as it has written; the task knows of it
+        while task is None or not task.cancelling():
             await asyncio.sleep(wait_s)
             began = time.monotonic()
             try:

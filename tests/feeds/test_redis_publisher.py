@@ -151,3 +151,26 @@ def test_rows_of_another_shape_are_refused() -> None:
 def test_a_url_that_is_none_is_refused() -> None:
     with pytest.raises(ValueError, match="redis://"):
         RedisPublisher("nonsense", FIELDS)
+
+
+async def test_a_publisher_ends_though_a_cancellation_was_lost(
+    redis_server: tuple[str, Server], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, _ = redis_server
+    publisher = RedisPublisher(url, FIELDS)
+    flush, stopping = publisher._flush, asyncio.Event()
+
+    async def losing() -> None:
+        await flush()
+        if stopping.is_set():
+            return
+        stopping.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr(publisher, "_flush", losing)
+    publisher.offer(["A"], np.array([[1, 2]], np.int64))
+    async with asyncio.timeout(60):
+        async with running(publisher):
+            await stopping.wait()
+    assert publisher.published == 1
