@@ -165,7 +165,8 @@ class Decisions:
                     raise ProblemError(409, "conflict", f"the locate is {ended.state} already") from error
                 return ended
             else:
-                await self._recorder.record([change], _stepped(change.after).kept_under(key, self.clock()))
+                answer = None if key is None else _stepped(change.after).kept_under(key, self.clock())
+                await self._recorder.record([change], answer)
                 return change.after
 
     def _refuse_own(self, locate: Locate, by: str) -> None:

@@ -73,7 +73,10 @@ class OrderDecisions:
     async def submit(
         self, requests: Sequence[OrderRequest], received_ns: int, *, single: bool, key: Key | None, who: Identity
     ) -> Reply:
-        """Decide lines for `who`; an id that was decided before gets its first answer. Raises `ProblemError`: none is."""
+        """Decide lines for `who`; an id that was decided before gets its first answer.
+
+        Raises `ProblemError`: then nothing was taken.
+        """
         _refuse_repeated(requests)
         return await self._once(key, lambda: self._submit(requests, received_ns, single, key, who))
 
