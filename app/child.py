@@ -16,6 +16,7 @@ from typing import Final
 
 import structlog
 
+from app import compiled
 from app.settings import Settings
 
 SPARE: Final = "--spare"
@@ -29,6 +30,8 @@ def main(name: str, *, spare: bool = False) -> None:
         os.nice(nice)
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     program, settings = importlib.import_module(f"app.processes.{name}"), Settings.from_json(os.environ["IMS_SETTINGS"])
+    if "numba" in sys.modules:
+        compiled.use_what_cannot_be_kept()
     if spare and not _called(program, settings):
         return
     threading.Thread(target=_follow_parent, name="parent", daemon=True).start()

@@ -11,11 +11,15 @@ import json
 import os
 import re
 import shutil
+import sys
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import structlog
+
+log = structlog.get_logger()
 VARIABLE: Final = "NUMBA_CACHE_DIR"
 KEPT: Final = 8
 """Fingerprints whose kernels stay: someone may go back and forth between versions. Ten megabytes each, mostly shared."""
@@ -42,6 +46,26 @@ def keep_kernels_by_source() -> None:
     os.utime(folder)
     _forget_old(folder.parent)
     os.environ[VARIABLE] = str(folder)
+
+
+def use_what_cannot_be_kept() -> None:
+    """From now on a kernel that no file can take, or give, is compiled and used all the same: numba would end the process that
+    meets a full disk in the middle of a day. Numba must be imported."""
+    caches: Any = sys.modules["numba.core.caching"].FunctionCache
+    for name in ("save_overload", "load_overload"):
+        if (found := getattr(caches, name)).__module__ != __name__:
+            setattr(caches, name, _or_nothing(found))
+
+
+def _or_nothing(work: Callable[..., object]) -> Callable[..., object]:
+    def worked(*what: object) -> object:
+        try:
+            return work(*what)
+        except OSError as error:
+            log.warning("a compiled kernel cannot be kept, or read", error=str(error))
+            return None
+
+    return worked
 
 
 def are_kept() -> bool:

@@ -40,7 +40,8 @@ class ReadAgain:
                     for (partition, offset), raw in zip(places, values, strict=True)
                 ]
             )
-        partitions, offsets = np.array(places, np.int64).reshape(-1, 2).T
+        # contiguous, as those of a poll are, for which kernels are compiled
+        partitions, offsets = np.ascontiguousarray(np.array(places, np.int64).reshape(-1, 2).T)
         origin = Origin(topic, self.topics.index(topic), partitions.astype(np.uint16), offsets, time.time_ns())
         headers = [((HEADER, encoding),)] * len(values)
         return decode(list(values), headers, self._symbols, origin, self._markets)

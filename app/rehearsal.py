@@ -18,7 +18,9 @@ from engine.rule_model import Scope
 from engine.snapshot import Snapshot
 from engine.snapshot_restore import restore
 from engine.state import Machine
+from engine.symbols import Symbols
 from engine.views import warm
+from feeds import decode
 from feeds.calendars import TradingDays
 from feeds.simulator import Simulator
 from feeds.simulator_faults import FaultRates
@@ -51,6 +53,7 @@ def rehearse(
     capacity = Capacity(securities=2 * securities, books=2_000, depots=200, sources=64, rows=600 * securities)
     receiver = Receiver(name, markets, calendar, capacity)
     warm()
+    decode.warm(Symbols(receiver.machine.tables.array["symbols"]))
     try:
         receiver.reference(simulator.reference())
         for drafts in simulator.start_of_day(time.time_ns()):

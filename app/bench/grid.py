@@ -36,6 +36,7 @@ _HEADER_BYTES: Final = 40
 _MILLION: Final = 1_000_000
 _SETTLE_S: Final = 60.0
 """How long every session may take to see its first window."""
+_LOOK_S: Final = 0.05
 _SPAWN: Final = multiprocessing.get_context("spawn")
 
 
@@ -190,6 +191,9 @@ async def _all_clients(load: Load, parent: Connection) -> None:
     for client in clients:
         client.latencies_ms, client.frames, client.received = [], 0, 0
     await asyncio.sleep(load.seconds)
+    async with asyncio.timeout(_SETTLE_S):
+        while not any(client.latencies_ms for client in clients):  # noqa: ASYNC110  a short run on a busy machine
+            await asyncio.sleep(_LOOK_S)
     latencies_ms = [latency for client in clients for latency in client.latencies_ms]
     parent.send((latencies_ms, sum(client.frames for client in clients), sum(client.received for client in clients)))
     for reader in readers:

@@ -37,7 +37,8 @@ class Interop {
     this.securities = securities;
     /** The security that other windows know of: the last that was heard or said. */
     this.shared = "";
-    this.heard = 0;
+    /** Of the last that was picked or heard: what is older is not followed. */
+    this.turn = 0;
     /** What was picked before this was there, or before an agent was. */
     this.waiting = lastPicked();
     document.addEventListener("ims-picked", ({ detail }) => tried(this.#picked(detail.code)));
@@ -56,6 +57,7 @@ class Interop {
     this.waiting = code;
     if (!this.agent || !code || code === this.shared) return;
     this.shared = code;
+    this.turn++; // what was heard before, and is still looked up, is older than this
     const { found } = await this.securities.search(code, { limit: 1, exact: true });
     if (this.shared !== code || !found.length) return; // another one was picked, or heard, meanwhile
     await this.agent.broadcast(instrument(found[0]));
@@ -63,10 +65,10 @@ class Interop {
 
   async #hear(context) {
     if (context?.type !== TYPE) return;
-    const turn = ++this.heard;
+    const turn = ++this.turn;
     for (const name of namesOf(context)) {
       const { found } = await this.securities.search(name, { limit: 2, exact: true });
-      if (turn !== this.heard) return; // something newer was heard
+      if (turn !== this.turn) return; // something newer was heard, or picked
       if (found.length !== 1) continue; // nobody here, or not one
       const [{ code }] = found;
       if (code === this.shared) return;

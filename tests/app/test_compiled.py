@@ -1,6 +1,8 @@
 """Kernels are kept by what they were made from."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -103,3 +105,29 @@ def test_what_was_compiled_from_other_sources_does_not_count_as_kept(
     assert compiled.are_kept()
     monkeypatch.delenv(compiled.VARIABLE)
     assert compiled.are_kept(), "nobody knows where: there is nothing to wait for"
+
+
+UNKEPT = """
+import resource, sys
+from app import compiled
+import numba
+sys.path.insert(0, sys.argv[1])
+import doubled
+compiled.use_what_cannot_be_kept()
+compiled.use_what_cannot_be_kept()
+_, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1, hard))
+assert doubled.double(3) == 6
+resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+assert doubled.double(1.5) == 3.0
+"""
+
+
+def test_a_kernel_that_no_file_can_take_is_used_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "doubled.py").write_text("import numba\n\n@numba.njit(cache=True)\ndef double(x):\n    return x + x\n")
+    environment = os.environ | {compiled.VARIABLE: str(tmp_path / "kept")}
+    command = [sys.executable, "-c", UNKEPT, str(tmp_path)]
+    done = subprocess.run(command, env=environment, text=True, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "a compiled kernel cannot be kept" in done.stdout
+    assert len(list((tmp_path / "kept").rglob("*.nbc"))) == 1, "what could be kept is"

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from app.settings import Settings
 from engine.tables import Word
@@ -239,6 +239,36 @@ def test_windows_of_a_desktop_follow_one_another_and_never_in_a_circle(
     page.evaluate("(code) => imsDesk.select(code)", code)
     page.wait_for_function("window.said.length === 1")
     assert said(page)[0]["id"]["ISIN"] == other
+
+
+def test_what_a_person_picks_is_not_undone_by_what_was_heard_before(
+    desk: SmallDesk, api: OverviewScript, person: Person
+) -> None:
+    seen = person("auditor")
+    page = seen.page
+    page.context.add_init_script(
+        AGENT
+        + "window.fdc3 = window.agent; window.agent.broadcast = async (context) => void window.said.push(context);"
+    )
+    page.reload()
+    page.wait_for_selector("html[data-fdc3=joined]")
+    seen.wait_rows()
+    other = bytes(desk.tables.array["security"]["isin"][20]).decode()
+    held: list[Route] = []
+
+    def asked(url: str) -> bool:
+        return "/search" in url and other in url
+
+    page.route(asked, lambda route: route.continue_() if held else held.append(route))
+    with page.expect_request(lambda request: asked(request.url)):
+        page.evaluate("(ISIN) => void window.hearers[0]({ type: 'fdc3.instrument', id: { ISIN } })", other)
+    page.evaluate("(code) => imsDesk.select(code)", KNOWN["code"])
+    page.wait_for_function("window.said.length === 1")
+    held[0].continue_()
+    # once the same question, asked later, is answered, so is the first
+    page.evaluate("(ISIN) => imsFrame.interop.securities.search(ISIN, { limit: 2, exact: true })", other)
+    assert page.evaluate("imsDesk.state.selected") == KNOWN["code"]
+    assert said(page) == [INSTRUMENT]
 
 
 def test_a_window_that_hears_an_instrument_stays_the_page_that_it_is(
