@@ -2,6 +2,9 @@
 
     dropped -> waiting (not whole yet) -> checking -> refused | duplicate | loading (in the log: it will be used) -> loaded
 
+Requests for locates and orders are not put into the log: whoever decides on them is asked, and the file is loaded when every
+row has its answer.
+
 Every step is on disk before the next begins. A file that was being checked when the process died is checked again; one that
 was accepted is in the log, and only its end is waited for.
 """
@@ -16,7 +19,7 @@ from typing import Final
 import sqlalchemy as sa
 import structlog
 
-from app import files_aside, files_report, files_sums
+from app import files_aside, files_commands, files_report, files_sums
 from app.files_examiner import Examiner
 from app.files_folder import DROP, PATIENCE_S, QUIET_S, Dropped, dropped, misnamed, missing, move, spelled, strays
 from app.files_places import Places
@@ -25,9 +28,9 @@ from engine.segment import SegmentMissingError
 from engine.tables import Tables
 from feeds import files_forms
 from feeds.files_check import Checked
-from feeds.files_faults import Fault, Findings
+from feeds.files_faults import KEPT, Fault, Findings
 from feeds.files_log import FileLog, PartWriter
-from feeds.registry import Feed, feed_named
+from feeds.registry import Feed, Reader, feed_named
 
 log = structlog.get_logger()
 KEPT_S: Final = 7 * 86_400
@@ -42,11 +45,19 @@ _FIRST: Final = ("reference", "fx", "corporate_actions", "positions")
 
 
 class FilesDesk:
-    """`data`: the data folder. `tables` gives the living engine's tables; raises `SegmentMissingError` while there are none."""
+    """`data`: the data folder. `tables` gives the living engine's tables; raises `SegmentMissingError` while there are none.
+    `ask`: the API."""
 
-    def __init__(self, data: Path, tables: Callable[[], Tables], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        data: Path,
+        tables: Callable[[], Tables],
+        ask: files_commands.Ask,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._data = data
         self._tables = tables
+        self._ask = ask
         self._clock = clock
         self.log = FileLog(data / "files" / "log")
         self.store = FilesStore(data / "files" / "files.db")
@@ -77,8 +88,10 @@ class FilesDesk:
                 self._stop(report, FileState.REFUSED, "the loader ended before the file was taken: it is taken anew")
 
     def _accepted(self, report: FileReport) -> bool:
-        """Whether its records are in the log, now at the latest."""
+        """Whether its records are in the log, now at the latest; of requests, whether they are kept."""
         written = self._places.part(report)
+        if _wants_answers(report):
+            return written.exists()
         if written.exists():
             self.log.accept(written, report.position, report.records)
         return any(part.first == report.position for part in self.log.parts())
@@ -216,9 +229,12 @@ class FilesDesk:
             report.same_as = same
             self._stop(report, FileState.DUPLICATE if same else FileState.REFUSED, _why(findings, same))
             return False
-        report.position, report.records = self._examiner.end(), part.count
+        report.records = part.count
+        if not _wants_answers(report):
+            report.position = self._examiner.end()
         self.store.accept(report, checked.digest, checked.numbers_used)
-        self.log.accept(part.path, report.position, report.records)
+        if not _wants_answers(report):
+            self.log.accept(part.path, report.position, report.records)
         log.info("file accepted", file=report.id, rows=report.rows, records=report.records, check_ms=report.check_ms)
         return True
 
@@ -230,7 +246,9 @@ class FilesDesk:
         return earlier
 
     def _follow(self, report: FileReport) -> None:
-        """Wait until the engine has used the records of an accepted file."""
+        """Wait until the engine has used the records of an accepted file, or answered them."""
+        if _wants_answers(report):
+            return self._carry_out(report)
         began = self._clock()
         end = report.position + report.records
         self._examiner.wait_applied(end, report)
@@ -246,6 +264,27 @@ class FilesDesk:
             load_ms=report.load_ms,
             set_aside=report.set_aside_count,
         )
+        return None
+
+    def _carry_out(self, report: FileReport) -> None:
+        began, part = self._clock(), self._places.part(report)
+
+        def seen(answered: int) -> None:
+            report.applied = answered
+            self._save_now_and_then(report)
+
+        answers = files_commands.carried_out(self._ask, report, part, seen)
+        refused = files_commands.refused(answers)
+        report.set_aside, report.set_aside_count = tuple(refused[:KEPT]), len(refused)
+        report.load_ms, report.loaded_at = int((self._clock() - began) * 1e3), now()
+        target = self._places.archived(report)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        answered = target.with_name(f"{target.name}.answers.csv")
+        answered.write_bytes(files_commands.table(answers))
+        report.answers = self._places.below(answered)
+        self._archive(report, FileState.LOADED)
+        part.unlink(missing_ok=True)
+        log.info("file carried out", file=report.id, requests=len(answers), refused=len(refused))
 
     def _look_aside(self, report: FileReport) -> bool:
         """Note what the engine has set aside of a file; whether that is news."""
@@ -309,6 +348,10 @@ class FilesDesk:
 
     def close(self) -> None:
         self.store.close()
+
+
+def _wants_answers(report: FileReport) -> bool:
+    return feed_named(report.feed).reader == Reader.ENGINE
 
 
 def _why(findings: Findings, same: int) -> str:

@@ -43,6 +43,8 @@ def text(report: FileReport, shown: int = _SHOWN) -> str:
         f"  check {report.check_ms:,} ms, load {report.load_ms:,} ms"
         + (f"  kept as {report.archived}" if report.archived else "")
     )
+    if report.answers:
+        lines.append(f"  what was answered to each row: {report.answers}")
     lines += _listed("what is wrong", report.faults, report.fault_count, shown)
     lines += _listed("remarks", report.remarks, report.remark_count, shown)
     lines += _listed("set aside", report.set_aside, report.set_aside_count, shown)

@@ -96,8 +96,11 @@ class FileReport(Struct, kw_only=True):
     remarks: tuple[Fault, ...] = ()
     remark_count: int = 0
     set_aside: tuple[Fault, ...] = ()
-    """Rows that the engine could not apply, or that still wait, when the file was done; they are in the quarantine."""
+    """Rows that the engine could not apply, or that still wait, when the file was done; they are in the quarantine. Of
+    requests: those that were refused whole."""
     set_aside_count: int = 0
+    answers: str = ""
+    """Of requests: where the answers to its rows are kept, as CSV, below the data folder."""
     same_as: int = 0
     """The file that had the same content."""
     position: int = -1
@@ -167,7 +170,7 @@ class FilesStore:
         """The position behind everything that was ever accepted."""
         with self._engine.connect() as connection:
             ends = sa.select(sa.func.max(_FILES.c.first + _FILES.c.records))
-            return max(0, int(connection.scalar(ends) or 0))
+            return int(connection.scalar(ends.where(_FILES.c.first >= 0)) or 0)
 
     def next_number(self, feed: str) -> int:
         """The first number of the feed's made source that no row has."""

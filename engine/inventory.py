@@ -1,5 +1,6 @@
 """What decisions may ask of the machine, and the numbers they may change."""
 
+import datetime as dt
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
@@ -8,10 +9,12 @@ from numpy.typing import NDArray
 
 from engine.catalogue import Catalogue
 from engine.model import (
+    DAYS,
     HEAD_FACTS,
     RATE_UNKNOWN,
     Classification,
     Concern,
+    CounterpartyKind,
     Decided,
     Fact,
     Market,
@@ -67,6 +70,7 @@ class Inventory:
         """Which calculation plays a role, by these rules."""
         self._ids: tuple[int, dict[str, int]] = (-1, {})
         """Where codes lead that were asked for, as of a state of the reference data."""
+        self._clients: tuple[int, frozenset[str]] = (-1, frozenset())
 
     def security_id(self, code: str) -> int:
         """The security a code or identifier names (ISIN, CUSIP, SEDOL, FIGI, TICKER@MARKET); 0 if none."""
@@ -87,6 +91,13 @@ class Inventory:
     def reference(self) -> int:
         """Differs whenever a code may lead elsewhere than before."""
         return self._tables.count(Word.REFERENCE)
+
+    def knows_client(self, code: str) -> bool:
+        """Whether a book is this client's, or reference data names it as a client of ours."""
+        reference = self.reference
+        if reference != self._clients[0]:
+            self._clients = reference, self._all_clients()
+        return code in self._clients[1]
 
     def temperature(self, security: int) -> Temperature:
         return Temperature(self._temperature.item(security))
@@ -121,9 +132,22 @@ class Inventory:
         """The day on which a short sold today settles."""
         return self.market(security).settle_days
 
-    def left(self, security: int, *, long: bool = False) -> int:
-        """What is left of the pool for locates; negative where more was promised than is there."""
-        return self._value(security, Role.LEFT_LONG if long else Role.LEFT_SHORT)
+    def left(self, security: int, *, long: bool = False, good_for: dt.date | None = None) -> int:
+        """What is left of the pool for locates; negative where more was promised than is there.
+
+        `good_for`: the trading day until whose close it is promised, so it has to be there when a trade of that day settles,
+        too. What settles later than the last day that is kept, by that one.
+        """
+        role = Role.LEFT_LONG if long else Role.LEFT_SHORT
+        left = self._value(security, role)
+        if good_for is None or not (ahead := self._days_ahead(security, good_for)):
+            return left
+        return min(left, self._value(security, role, min(self.settle_day(security) + ahead, DAYS - 1)))
+
+    def left_by_day(self, security: int) -> tuple[int, ...]:
+        """What is left of both pools on every day that is kept."""
+        roles = Role.LEFT_SHORT, Role.LEFT_LONG
+        return tuple(self._value(security, role, day) for role in roles for day in range(DAYS))
 
     def pool(self, security: int, *, long: bool = False) -> int:
         """The pool before what live locates hold."""
@@ -161,12 +185,26 @@ class Inventory:
         late = state.item(Word.STALE) & Concern.SHARES
         return bool(not state.item(Word.READY) or late or silent_ns > FEED_STALE_NS)
 
-    def _value(self, security: int, role: Role) -> int:
+    def _days_ahead(self, security: int, date: dt.date) -> int:
+        """Business days of its market from today to a trading day."""
+        tables, market = self._tables, self.market_index(security)
+        ordinals, today = self._array["business_day"][market], self._array["today"].item(market)
+        at = (date - dt.date(1970, 1, 1)).days
+        return max(0, int(ordinals[at - tables.base_date]) - int(ordinals[today - tables.base_date]))
+
+    def _all_clients(self) -> frozenset[str]:
+        books = self._array["book"]["client"][: self._tables.count(Word.BOOKS) + 1]
+        others = self._array["counterparty"][: self._tables.count(Word.COUNTERPARTIES) + 1]
+        codes = np.union1d(books, others["code"][others["kind"] == CounterpartyKind.CLIENT])
+        return frozenset(code.decode() for code in codes.tolist() if code)
+
+    def _value(self, security: int, role: Role, day: int | None = None) -> int:
         catalogue = self._tables.catalogue
         if self._roles[0] is not catalogue:
             self._roles = catalogue, {}
         roles = self._roles[1]
         if role not in roles:
             roles[role] = catalogue.playing(role)
-        value: int = self._array["values"].item(security, roles[role], self.settle_day(security))
+        day = self.settle_day(security) if day is None else day
+        value: int = self._array["values"].item(security, roles[role], day)
         return value

@@ -31,12 +31,14 @@ RULES: Final = "rules"
 
 
 class Inventory(Told, Protocol):
-    """What is asked of the machine; see `engine.inventory.Inventory`. Terms and what is left: on the settlement day."""
+    """What is asked of the machine; see `engine.inventory.Inventory`. Terms: on the settlement day."""
 
     def temperature(self, security: int) -> Temperature: ...
     def market(self, security: int) -> Market: ...
     def reference_of(self, security: int) -> Reference: ...
-    def left(self, security: int, *, long: bool = False) -> int: ...
+    def left(self, security: int, *, long: bool = False, good_for: dt.date | None = None) -> int: ...
+    def left_by_day(self, security: int) -> tuple[int, ...]: ...
+    def knows_client(self, code: str) -> bool: ...
     def terms_of(self, security: int) -> dict[str, int]: ...
     @property
     def as_of_ns(self) -> int: ...
@@ -162,9 +164,8 @@ def fingerprint(inventory: Inventory, security: int) -> tuple[object, ...]:
     """Differs whenever a decision on the security with that id (0: unknown) might."""
     if not security:
         return (inventory.stale,)
-    left = inventory.left(security), inventory.left(security, long=True)
     known = inventory.temperature(security), inventory.reference_of(security)._replace(price=0)
-    return inventory.stale, known, left, tuple(inventory.terms_of(security).values())
+    return inventory.stale, known, inventory.left_by_day(security), tuple(inventory.terms_of(security).values())
 
 
 def cost_a_day(reference: Reference, shares: int) -> int | None:
@@ -186,7 +187,7 @@ def _look(inventory: Inventory, request: LocateRequest, security: int, standing:
         classification=reference.classification,
         client=request.client,
         quantity=request.quantity,
-        pool=inventory.left(security, long=request.type == LocateType.LONG),
+        pool=inventory.left(security, long=request.type == LocateType.LONG, good_for=request.good_for),
         rate=reference.rate,
         located_today_client=standing.today_client,
         located_today_security=standing.today_security,
@@ -197,6 +198,7 @@ def _look(inventory: Inventory, request: LocateRequest, security: int, standing:
         outstanding=reference.outstanding,
         settlement=request.settlement,
         intraday_cover=request.intraday_cover,
+        client_known=inventory.knows_client(request.client),
     )
     return _Seen(subject, inventory.terms_of(security), reference, standing.held)
 

@@ -108,6 +108,7 @@ class Rule(Struct, frozen=True, kw_only=True):
     threshold: bool | None = None
     stale: bool | None = None
     intraday_cover: bool | None = None
+    client_known: bool | None = None
     ranges: tuple[Range, ...] = ()
     effective_from: dt.date | None = None
     effective_to: dt.date | None = None
@@ -128,6 +129,7 @@ class Rule(Struct, frozen=True, kw_only=True):
             and (not self.settlements or subject.settlement in self.settlements)
             and (self.stale is None or subject.stale == self.stale)
             and (self.intraday_cover is None or subject.intraday_cover == self.intraday_cover)
+            and (self.client_known is None or subject.client_known == self.client_known)
             and all(one.holds(subject) for one in self.ranges)
         )
 

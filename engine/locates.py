@@ -199,6 +199,8 @@ class Subject(Struct, frozen=True):
     outstanding: int = 0
     settlement: str = "cash"
     intraday_cover: bool = False
+    client_known: bool = True
+    """Whether reference data names the client."""
 
 
 class Evidence(Struct, frozen=True, kw_only=True):

@@ -16,7 +16,7 @@ from engine.rule_reader import Reader, shares_of
 MOST_NAMES: Final = 1_000
 """Names that one selector may list."""
 _BOUNDS: Final = {"min": "least", "above": "above", "max": "most", "below": "below"}
-_FLAGS: Final = ("designated", "threshold", "stale", "intraday_cover")
+_FLAGS: Final = ("designated", "threshold", "stale", "intraday_cover", "client_known")
 _SHARED: Final = " ".join(
     (
         "id note priority effective_from effective_to",

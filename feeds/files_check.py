@@ -179,6 +179,7 @@ class _Repeats:
     """Finds rows that come twice, by 64-bit hashes: of what names a row, and of all of it."""
 
     def __init__(self, form: FileForm, header: Sequence[str], key: Sequence[str]) -> None:
+        self._asks = form.asks
         own = [SOURCE_COLUMN, NUMBER_COLUMN] if form.numbered and NUMBER_COLUMN in header else list(key)
         self._named = [name for name in own if name in header]
         self._places = [header.index(name) for name in self._named]
@@ -191,8 +192,10 @@ class _Repeats:
         whole = zip(*portion.columns, strict=True)
         self._rows.append(np.fromiter(map(hash, whole), np.int64, count))
         if self._places:
-            named = zip(*(portion.columns[at] for at in self._places), strict=True)
-            self._keys.append(np.fromiter(map(hash, named), np.int64, count))
+            named = list(zip(*(portion.columns[at] for at in self._places), strict=True))
+            keys = np.fromiter(map(hash, named), np.int64, count)
+            nameless = [not any(map(str.strip, cells)) for cells in named]
+            self._keys.append(np.where(nameless, self._rows[-1], keys))
         self._lines.append(np.fromiter(portion.lines, np.int64, count))
 
     def tell(self, findings: Findings, *, made: bool) -> None:
@@ -205,12 +208,9 @@ class _Repeats:
             line, first = int(lines[later]), int(lines[earlier])
             if rows[earlier] != rows[later]:
                 findings.fault(line, f"the same {' and '.join(self._named)} as in line {first:,}, with other values")
-            elif made:
-                findings.doubt(
-                    line,
-                    f"repeats line {first:,}: nobody can say whether it came twice or is meant twice; "
-                    "give the rows a source and numbers (src, seq)",
-                )
+            elif made or (self._asks and keys[later] == rows[later]):
+                told = f"repeats line {first:,}: nobody can say whether it came twice or is meant twice; give the rows "
+                findings.doubt(line, told + ("an id each" if self._asks else "a source and numbers (src, seq)"))
             else:
                 findings.remark(line, f"repeats line {first:,} and counts once")
 

@@ -70,6 +70,8 @@ class FileForm:
     """The sort of every row of a file without the column that says it; "": each file must have it."""
     begins: str = ""
     """The sort of record that goes before the first row of each book in such a file."""
+    asks: bool = False
+    """Whether its rows are requests, each of which counts, and is answered."""
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -13,17 +13,23 @@ STATES: Final = frozenset(
 )
 """Feeds whose files say how things are, so that an older content can come again; those of the others say what has happened,
 and a content that was loaded once is never loaded again."""
-_BEGINNING: Final = {"positions": ("position", "book")}
-"""Feed -> the sort of rows in a file without a column `type`, and the record that goes before each book's."""
-_KEYS: Final = {"reference": ("type", "code"), "fx": ("code",), "positions": ("type", "sec", "book", "depot", "kind")}
-"""Columns that name a row of a file: it must not come twice with different values."""
+_BEGINNING: Final = {"positions": ("position", "book"), "locates": ("new", ""), "order_requests": ("new", "")}
+"""Feed -> the sort of rows in a file without the column that says it, and the record that goes before each book's."""
+_KEYS: Final = {
+    "reference": ("type", "code"),
+    "fx": ("code",),
+    "positions": ("type", "sec", "book", "depot", "kind"),
+    "locates": ("id",),
+    "order_requests": ("id",),
+}
+"""Columns that name a row of a file: it must not come twice with different values. A row whose are empty has no name."""
 _ANY_KIND: Final = {"prices": Kind.FIRM.name}
 SOURCE_PREFIX: Final = "file."
 
 
 def feeds() -> tuple[Feed, ...]:
-    """Those whose files can be dropped: all but the ones that want an answer."""
-    return tuple(feed for feed in FEEDS if feed.reader != Reader.ENGINE)
+    """Those whose files can be dropped."""
+    return FEEDS
 
 
 @cache
@@ -39,7 +45,7 @@ def form(feed: Feed) -> FileForm:
         values["kind"] = (_ANY_KIND[feed.name],)  # no row is touched: any name will do
     made = form_of(feed.name, feed.records, values)
     default, begins = _BEGINNING.get(feed.name, ("", ""))
-    return replace(made, default=default, begins=begins)
+    return replace(made, default=default, begins=begins, asks=feed.reader == Reader.ENGINE)
 
 
 def key(feed: Feed) -> tuple[str, ...]:
@@ -65,8 +71,15 @@ def described(feed: Feed) -> str:
         lines += ["| column | needed | a cell is | means |", "|---|---|---|---|"]
         lines += [_row(column) for column in columns] + [""]
     if shape.default:
-        told = f"A file without the column `{shape.tag}` has {shape.default} rows only, and is the whole start of day of every"
-        lines += [f"{told} book in it: each is emptied before its first row.", ""]
+        told = f"A file without the column `{shape.tag}` has {shape.default} rows only"
+        if shape.begins:
+            told += ", and is the whole start of day of every book in it: each is emptied before its first row"
+        lines += [f"{told}.", ""]
+    if shape.asks:
+        lines += [
+            "The rows are carried out in their order; the answer to each is in `NAME.answers.csv` beside the report.",
+            "",
+        ]
     if shape.numbered:
         told = f"Without `src` and `seq` the loader numbers the rows itself, as `{source(feed)}`; without `ts`"
         lines += [f"{told} they are of the time at which the file was taken.", ""]

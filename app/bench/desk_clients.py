@@ -39,7 +39,7 @@ class Plan(Struct, frozen=True):
 
 
 def _locate(name: str, security: int, quantity: int) -> str:
-    return f'{{"security":"L{security}","client":"FUND1","quantity":{quantity},"reference":"{name}","requested_by":"bench"}}'
+    return f'{{"security":"L{security}","client":"{HOUSE}","quantity":{quantity},"reference":"{name}","requested_by":"bench"}}'
 
 
 def _order(name: str, security: int, quantity: int) -> str:

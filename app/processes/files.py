@@ -9,6 +9,7 @@ from typing import Final
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.api_client import ApiClient
 from app.files_desk import FilesDesk
 from app.settings import Settings
 from engine.segment import SegmentMissingError
@@ -45,7 +46,8 @@ def main(settings: Settings) -> None:
         signal.signal(number, lambda *_: stopping.set())
     gc.freeze()
     gc.disable()  # a portion of rows makes a hundred thousand objects and no cycle
-    desk = FilesDesk(settings.folder, _Engine(settings, stopping).tables)
+    tables = _Engine(settings, stopping).tables
+    desk = FilesDesk(settings.folder, tables, ApiClient(settings, "files", tables))
     print("READY", flush=True)  # noqa: T201  the supervisor waits for this line
     try:
         _serve(desk, stopping)

@@ -1,5 +1,6 @@
 """`ims run` as a whole: what dies comes back, what stops leaves nothing, what cannot start says why."""
 
+import csv
 import json
 import os
 import signal
@@ -97,6 +98,11 @@ def _popular(service: running.Service) -> str:
     return bytes(tables.array["security"][int(remaining.argmax())]["code"]).decode()
 
 
+def _client(service: running.Service) -> str:
+    clients = Reader(f"{_instance(service)}.tables").tables().array["book"]["client"]
+    return bytes(clients[clients != b""][0]).decode()
+
+
 @pytest.mark.parametrize(
     ("name", "offset"), [("gateway", 2), ("pages", 0), ("worker0", 1), ("analyst", 3), ("breaks", 4)]
 )
@@ -108,8 +114,26 @@ def test_a_killed_process_comes_back_and_takes_no_other_along(service: running.S
     _until(lambda: _get(f"http://127.0.0.1:{service.port + offset}/health/ready") == 200)
 
 
+def test_a_file_of_requests_is_answered_row_by_row(service: running.Service) -> None:
+    code, client = _until(lambda: _popular(service)), _client(service)
+    _until(lambda: _get(f"{service.api}/health/ready") == 200)
+    rows = [f"{code},{client},100,file-row", "NOBODY,FUND1,5,", f"{code},{client},{10**12},"]
+    (service.data / "drop" / "locates" / "desk.csv").write_text(
+        "\n".join(["security,client,quantity,reference", *rows, f"#TRAILER,{len(rows)}", ""])
+    )
+    reports = service.data / "archive" / "files"
+    answers = _until(lambda: list(reports.rglob("*desk.csv.answers.csv")) and list(reports.rglob("*.report.json")))
+    told = json.loads(answers[0].read_text())
+    assert (told["state"], told["applied"], told["set_aside_count"]) == ("loaded", 3, 0)
+    with next(reports.rglob("*desk.csv.answers.csv")).open() as file:
+        first, unknown, much = csv.DictReader(file)
+    assert _granted(service, first["id"]) is not None or first["state"] == "pending"
+    assert (unknown["state"], unknown["reason"]) == ("rejected", "security_not_found")
+    assert much["state"] in ("partially_approved", "pending")
+
+
 def test_a_locate_survives_kill_9_of_the_engine_and_the_same_key_gets_the_same_answer(service: running.Service) -> None:
-    body = {"security": _until(lambda: _popular(service)), "client": "C1", "quantity": 100}
+    body = {"security": _until(lambda: _popular(service)), "client": _client(service), "quantity": 100}
     _until(lambda: _get(f"{service.api}/health/ready") == 200)
     first = _post(service, "k1", body)
     granted = _until(lambda: _granted(service, first["id"]))

@@ -79,7 +79,7 @@ def test_a_locate_over_rest_is_seen_in_the_grid(desk: DeskPage, service: running
     )
     security, code = desk.first_id(), desk.value("window.imsDesk.grid.codeAt(0)")
     before = number(desk.cell(security, "located").inner_text())
-    body = json.dumps({"client": "C001", "security": code, "quantity": 100, "type": "short"}).encode()
+    body = json.dumps({"client": "Larkspur Capital", "security": code, "quantity": 100, "type": "short"}).encode()
     request = urllib.request.Request(service.page.replace("/inventory", "/api/v1/locates"), body)
     request.add_header("Authorization", f"Bearer {service.token}")
     request.add_header("Content-Type", "application/json")

@@ -1,5 +1,6 @@
 """An inventory of a few dictionaries for tests of the desk: pools that a test may set as it likes."""
 
+import datetime as dt
 from functools import cache
 
 import numpy as np
@@ -46,6 +47,9 @@ class PlainInventory:
         self.temperatures: dict[int, Temperature] = {}
         self.markets: dict[int, Market] = {}
         self.references: dict[int, Reference] = {}
+        self.strangers: set[str] = set()
+        self.later: dict[int, int] = {}
+        """Pools on the settlement day of a later trading day."""
         self.stale = False
         self.as_of_ns = NOON_NS - 1
 
@@ -80,11 +84,18 @@ class PlainInventory:
     def reference_of(self, security: int) -> Reference:
         return self.references.get(security, NOTHING_KNOWN)
 
-    def left(self, security: int, *, long: bool = False) -> int:
+    def knows_client(self, code: str) -> bool:
+        return code not in self.strangers
+
+    def left_by_day(self, security: int) -> tuple[int, ...]:
+        return self.left(security), self.left(security, long=True)
+
+    def left(self, security: int, *, long: bool = False, good_for: dt.date | None = None) -> int:
         if long:
             own = self.terms[security]["firm_long"] + self.terms[security]["client_free"]
             return own - self.decided(security, Decided.LONG_LOCATES)
-        return self.gross[security] - self.decided(security, Decided.SHORT_LOCATES)
+        there = self.gross[security] if good_for is None else min(self.gross[security], self.later[security])
+        return there - self.decided(security, Decided.SHORT_LOCATES)
 
     def terms_of(self, security: int) -> dict[str, int]:
         return self.terms[security] | {"located": self.decided(security, Decided.SHORT_LOCATES)}

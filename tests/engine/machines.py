@@ -15,7 +15,7 @@ from engine.rule_model import RuleBook
 from engine.state import Calendar, Machine
 
 TODAY = 20_000
-SMALL = Capacity(securities=64, books=16, depots=8, sources=4, rows=512, deals=64, counterparties=8, units=8)
+SMALL = Capacity(securities=64, books=16, depots=8, sources=4, rows=512, deals=64, counterparties=16, units=8)
 MARKETS = world.markets()
 TW = next(i for i, market in enumerate(MARKETS) if market.code == "TW")
 

@@ -448,6 +448,23 @@ def test_located_yesterday_is_not_located_today() -> None:
     assert today.of(["X"], "C", NOON_NS - day_ns) == (1, 1)
 
 
+def test_what_is_good_for_a_later_day_has_to_be_there_when_a_trade_of_that_day_settles() -> None:
+    inventory = PlainInventory()
+    security = inventory.add("X", 1_000, Temperature.HTB, "US")
+    inventory.later[security] = 300
+    desk = desk_of(inventory)
+    later = decided(desk, request(quantity=500, good_for=dt.date(2026, 9, 25))).after
+    assert (later.state, later.approved, later.reason) == (
+        State.PARTIALLY_APPROVED,
+        300,
+        Reason.INSUFFICIENT_INVENTORY,
+    )
+    assert decided(desk, request(quantity=700)).after.state == State.APPROVED
+    inventory.later[security] = 5_000
+    late = decided(desk, request(quantity=1, good_for=dt.date(2026, 9, 25))).after
+    assert late.state == State.REJECTED, "what comes later does not make today's stock more"
+
+
 @pytest.mark.parametrize("how", ["release", "use_up"])
 def test_what_is_good_for_a_later_day_and_ended_holds_until_the_next_close_only(how: str) -> None:
     inventory = PlainInventory()

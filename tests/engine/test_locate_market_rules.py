@@ -48,6 +48,21 @@ def test_hong_kong_permits_short_sales_of_designated_securities_only() -> None:
     assert Market("JP", designated=False).asked().state == State.APPROVED
 
 
+def test_nothing_is_promised_to_a_client_that_nobody_knows() -> None:
+    for market in ("US", "HK", "KR", "GB"):
+        desk = Market(market)
+        desk.inventory.strangers.add("FUND1")
+        for kind in LocateType:
+            refused = desk.asked(kind=kind)
+            assert (refused.state, refused.reason, refused.rule.id) == (
+                State.REJECTED,
+                Reason.CLIENT_INELIGIBLE,
+                "unknown-client",
+            )
+        desk.inventory.strangers.clear()
+        assert desk.asked().state == State.APPROVED, "it was made known meanwhile"
+
+
 def test_a_threshold_security_of_the_united_states_is_a_persons_to_decide() -> None:
     waits = Market("US", threshold=True).asked()
     assert (waits.state, waits.reason) == (State.PENDING, Reason.THRESHOLD_SECURITY)

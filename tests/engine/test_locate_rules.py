@@ -71,6 +71,7 @@ def problems_of(body: str, head: str = HEAD) -> tuple[Problem, ...]:
         ({"threshold": False}, {"threshold": True}),
         ({"stale": False}, {"stale": True}),
         ({"intraday_cover": False}, {"intraday_cover": True}),
+        ({"client_known": True}, {"client_known": False}),
         ({"effective_from": dt.date(2026, 11, 20)}, {"date": dt.date(2026, 11, 19)}),
         ({"effective_to": dt.date(2026, 11, 20)}, {"date": dt.date(2026, 11, 21)}),
     ],

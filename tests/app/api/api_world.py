@@ -14,14 +14,15 @@ from tornado.httputil import HTTPHeaders
 from app.api.service import ApiService
 from app.bench.services import free_port
 from app.settings import Settings
-from engine.model import Temperature
+from engine.model import CounterpartyKind, Temperature
 from engine.parties import Parties
+from engine.records import COUNTERPARTY
 from engine.ring import Message
 from engine.rule_model import Scope
 from engine.state import Machine
 from engine.tables import Word
 from tests.app.journal_urls import lay_out
-from tests.engine.machines import MARKETS, TODAY, events, machine, security_records
+from tests.engine.machines import MARKETS, TODAY, events, machine, named, security_records
 
 NOON_NS = (TODAY * 86_400 + 15 * 3_600) * 10**9
 """Friday 2024-10-04, 11:00 in New York."""
@@ -47,9 +48,17 @@ def securities() -> Any:
     return records
 
 
+def clients() -> Any:
+    """FUND1 to FUND9."""
+    records = named(COUNTERPARTY, "FUND", 9)
+    records["kind"] = CounterpartyKind.CLIENT
+    return records
+
+
 def fill(made: Machine, shares: int = 1_000) -> None:
     """Every security gets a long FIRM position of `shares`; the feeds are complete."""
     made.register(Message.SECURITIES, securities())
+    made.register(Message.COUNTERPARTIES, clients())
     made.apply(events(*({"security": n, "quantity": shares} for n in range(1, 6))))
     set_ready(made)
 

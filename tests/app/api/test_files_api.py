@@ -51,7 +51,6 @@ async def test_files_are_listed_newest_first_and_each_has_its_report(instance: s
             ("9", 404),
             ("x", 404),
             ("forms/nothing", 404),
-            ("forms/locates", 404),
             ("?state=gone", 422),
         ):
             assert (await api.get(f"/api/v1/files{'' if path[0] == '?' else '/'}{path}")).code == status, path

@@ -346,8 +346,8 @@ async def test_a_broken_invariant_stops_the_desk(api: Api, monkeypatch: pytest.M
     made = await api.locate("S2", quantity=1)
     assert made["state"] == "approved"
     monkeypatch.setattr(api.machine.inventory, "set_decided", lambda _security, _what, _total: None)
-    assert (await api.post({"security": "S1", "client": "F", "quantity": 1})).code == 500
-    refused = await api.post({"security": "S2", "client": "F", "quantity": 1})
+    assert (await api.post({"security": "S1", "client": "FUND1", "quantity": 1})).code == 500
+    refused = await api.post({"security": "S2", "client": "FUND1", "quantity": 1})
     assert refused.code == 503
     assert (await api.get("/health/ready")).code == 503
     with pytest.raises(Exception, match="short_locates"):
@@ -360,14 +360,14 @@ async def test_a_broken_invariant_stops_the_desk(api: Api, monkeypatch: pytest.M
 
 async def test_lists_are_filtered_and_paged(api: Api) -> None:
     for number in range(7):
-        await api.locate(("S1", "S2")[number % 2], client=f"C{number % 3}")
+        await api.locate(("S1", "S2")[number % 2], client=f"FUND{number % 3 + 1}")
 
     async def ids(query: str) -> list[int]:
         return [int(a["id"][1:]) for a in read(await api.get(f"/api/v1/locates?{query}"))["locates"]]
 
     assert await ids("") == [7, 6, 5, 4, 3, 2, 1]
-    assert await ids("client=C0") == [7, 4, 1]
-    assert await ids("security=US0378331005&client=C0") == [7, 1]
+    assert await ids("client=FUND1") == [7, 4, 1]
+    assert await ids("security=US0378331005&client=FUND1") == [7, 1]
     assert await ids("state=rejected") == []
     assert await ids("date=2024-10-04&limit=1") == [7]
     assert await ids("date=2024-10-05") == []

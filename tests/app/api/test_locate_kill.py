@@ -32,7 +32,7 @@ async def client(hammer: Hammer, number: int) -> None:
         turn += 1
         line = {
             "security": "L1",
-            "client": f"C{number}",
+            "client": f"C{number % 100 + 2}",
             "quantity": dice.randint(1, 20),
             "allow_partial": dice.random() < 0.5,
             "reference": f"{number}/{turn}",
