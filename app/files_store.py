@@ -132,6 +132,7 @@ class FilesStore:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        self._data = path.parents[1]
         self._engine = sa.create_engine(f"sqlite:///{path}")
         sa.event.listen(self._engine, "connect", _prepare)
         with self._engine.begin() as connection:  # another process may be doing the same
@@ -219,6 +220,15 @@ class FilesStore:
     def report(self, number: int) -> FileReport | None:
         found = self._reports(sa.select(_FILES.c.report).where(_FILES.c.id == number))
         return found[0] if found else None
+
+    def answers(self, report: FileReport) -> bytes | None:
+        """What was answered to each row of a file of requests, as CSV; None for other files, and where it is kept no longer."""
+        if not report.answers:
+            return None
+        try:
+            return (self._data / report.answers).read_bytes()
+        except FileNotFoundError:
+            return None
 
     def force(self, number: int, by: str, comment: str) -> bool:
         """Ask that a refused file be loaded in spite of its doubts; False where that cannot be asked (any more)."""

@@ -144,6 +144,20 @@ class FileText(FilesBase):
         self.answer(files_report.text(report).encode(), media_type="text/plain; charset=utf-8")
 
 
+class FileAnswers(FilesBase):
+    """/api/v1/files/{id}/answers."""
+
+    async def get(self, text: str) -> None:
+        """What was answered to each row of a file of requests."""
+        self.checked_body()
+        report = await self.report(text)
+        body = await asyncio.to_thread(self.store.answers, report)
+        if body is None:
+            told = f"no answers are kept of file {text}: it is {report.state.value}, of {report.feed}"
+            raise ProblemError(404, "not-found", told)
+        self.answer(body, media_type="text/csv; charset=utf-8")
+
+
 class Force(FilesBase):
     """/api/v1/files/{id}/force."""
 
@@ -219,6 +233,7 @@ RESOURCES: Final[tuple[tuple[str, type[RequestHandler]], ...]] = (
     (r"/api/v1/files/forms/([^/]+)", FileForm),
     (r"/api/v1/files/([^/]+)", File),
     (r"/api/v1/files/([^/]+)/text", FileText),
+    (r"/api/v1/files/([^/]+)/answers", FileAnswers),
     (r"/api/v1/files/([^/]+)/force", Force),
 )
 """Path and handler, in the order in which they are tried."""

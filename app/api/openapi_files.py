@@ -14,6 +14,7 @@ _FEED: Final = {"name": "feed", "in": "path", "required": True, "schema": {"type
 def file_paths() -> dict[str, Any]:
     """Path -> operations."""
     text = {"description": "The report.", "content": {"text/plain": {"schema": {"type": "string"}}}}
+    answers = {"description": "A line for every row.", "content": {"text/csv": {"schema": {"type": "string"}}}}
     forced = {"required": True, "content": {"application/json": {"schema": ref("ForceRequest")}}}
     return {
         "/api/v1/files": {
@@ -44,6 +45,11 @@ def file_paths() -> dict[str, Any]:
         },
         "/api/v1/files/{id}/text": {
             "get": operation("The report for a person", {"200": text}, (404, 503), parameters=[_ID])
+        },
+        "/api/v1/files/{id}/answers": {
+            "get": operation(
+                "What was answered to each row of a file of requests", {"200": answers}, (404, 503), parameters=[_ID]
+            )
         },
         "/api/v1/files/{id}/force": {
             "post": operation(

@@ -27,6 +27,9 @@ def _store(folder: Path) -> FilesStore:
         store.add(report)
         report.state, report.can_be_forced = state, forcible
         report.faults, report.fault_count = ((fault,), 1) if fault else ((), 0)
+        if state == FileState.LOADED:
+            report.answers = f"{name}.answers.csv"
+            (folder / report.answers).write_text("line,command\n2,new\n")
         store.save(report)
     store.wait([Waiting("trades", "t.csv", "2026-11-22T06:40:00", "it is still being written")])
     return store
@@ -47,7 +50,12 @@ async def test_files_are_listed_newest_first_and_each_has_its_report(instance: s
         report = read(await api.get("/api/v1/files/3"))
         assert report["faults"] == [{"line": 7, "detail": "expected a whole number", "column": "qty", "value": "x"}]
         assert b"line 7, column qty: 'x': expected a whole number" in (await api.get("/api/v1/files/3/text")).body
+        answers = await api.get("/api/v1/files/1/answers")
+        assert (answers.body, answers.headers["Content-Type"]) == (b"line,command\n2,new\n", "text/csv; charset=utf-8")
+        (tmp_path / "sod.csv.answers.csv").unlink()
         for path, status in (
+            ("1/answers", 404),
+            ("2/answers", 404),
             ("9", 404),
             ("x", 404),
             ("forms/nothing", 404),
