@@ -1,5 +1,6 @@
 // A chart as a picture to send on: with its title, when it was, and where it is from, so that nobody has to guess later.
 
+import { keep } from "../page/keep.js";
 import { look } from "./look.js";
 
 const HEAD = 44;
@@ -44,11 +45,5 @@ export async function savePng(asked) {
   const canvas = picture({ ...asked, at });
   const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
   const name = `${asked.title} ${at.toISOString().slice(0, 19)}`.replaceAll(/[^\p{L}\p{N}.-]+/gu, "-").toLowerCase();
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(blob);
-  link.download = `${name}.png`;
-  document.body.append(link);
-  link.click();
-  link.remove();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+  keep(blob, `${name}.png`);
 }

@@ -14,6 +14,7 @@ export class Api extends Rest {
   files = (asked) => this.json("GET", `/files${query(asked)}`);
   file = (id) => this.json("GET", `/files/${part(id)}`);
   fileText = async (id) => (await this.ask("GET", `/files/${part(id)}/text`)).text();
+  fileAnswers = async (id) => (await this.ask("GET", `/files/${part(id)}/answers`)).blob();
   force = (id, comment) => this.json("POST", `/files/${part(id)}/force`, { comment });
   retry = (where, ids) => this.json("POST", `/${where}/retry`, { ids });
   discard = (where, ids, comment) => this.json("POST", `/${where}/discard`, { ids, comment });

@@ -2,6 +2,7 @@
 
 import { make } from "../grid/dom.js";
 import { confirm } from "../page/dialog.js";
+import { keep } from "../page/keep.js";
 import { link, LiveTable } from "../page/table.js";
 import { state } from "./feeds_view.js";
 import { ADDRESS } from "./state.js";
@@ -82,7 +83,12 @@ export class FilesView {
     if (!told) return this.report.replaceChildren();
     const [file, text] = told;
     const close = make("button", { type: "button", class: "plain", title: "Esc", onclick: () => this.escape() }, "Close ✕");
-    return this.report.replaceChildren(make("header", {}, make("h3", {}, `${file.feed}/${file.name}`), close), make("pre", {}, text));
+    const answers = file.answers ? [make("button", { type: "button", title: "What was answered to each row", onclick: () => this.#answers(file) }, "Answers (CSV)")] : [];
+    return this.report.replaceChildren(make("header", {}, make("h3", {}, `${file.feed}/${file.name}`), ...answers, close), make("pre", {}, text));
+  }
+
+  #answers(file) {
+    return this.page.attempt(async () => keep(await this.page.api.fileAnswers(file.id), file.answers.split("/").at(-1)));
   }
 
   /** Whether the file that is open may be forced, and why it may not. */

@@ -3,6 +3,7 @@
 import { make } from "../grid/dom.js";
 import { ApiError } from "./api.js";
 import { confirm } from "../page/dialog.js";
+import { keep } from "../page/keep.js";
 
 const ASK = {
   submit: { yes: "Submit", comment: "optional", body: "An admin who is not you is asked to approve it." },
@@ -92,13 +93,6 @@ export async function exportAll(page) {
   await attempt(page, "", async () => {
     keep(await page.api.export(), "ims-rules.yaml");
   });
-}
-
-/** Hand a file to the person. */
-function keep(blob, name) {
-  const link = make("a", { href: URL.createObjectURL(blob), download: name });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
 /** Drafts of what is different in a file. */

@@ -182,6 +182,8 @@ class Feeds(Answers):
             case ("GET", "files"):
                 chosen = [each for each in script.files if self.asked("feed") in ("", each.feed)]
                 return msgspec.to_builtins(FilePage([line(each) for each in chosen], script.waiting))
+            case ("GET", "files", number, "answers"):
+                return f"line,command\n2,new of {number}\n".encode()
             case ("GET", "files", number, *text):
                 return (
                     files_report.text(self._file(number)).encode() if text else msgspec.to_builtins(self._file(number))

@@ -207,6 +207,23 @@ def test_files_are_listed_with_what_became_of_them_and_a_doubt_is_taken_by_ops(
     expect(rows).to_have_count(4)
 
 
+def test_what_was_answered_to_the_rows_of_a_file_is_kept_with_a_click(
+    api: HealthScript, person: Callable[..., DeskPage]
+) -> None:
+    answers = "archive/files/2026-11-20/000001-locates-desk.csv.answers.csv"
+    api.files = [report(1, "desk.csv", feed="locates", answers=answers), report(2, "early.csv")]
+    desk = person("tom", "?view=files&file=1")
+    page = desk.page
+    with page.expect_download() as saved:
+        page.click("#files .raw button:has-text('Answers')")
+    assert saved.value.suggested_filename == "000001-locates-desk.csv.answers.csv"
+    assert saved.value.path().read_text() == "line,command\n2,new of 1\n"
+    desk.picture("health-answers")
+    page.click("#files tr[data-key='2'] a")
+    expect(page.locator("#files .raw h3")).to_have_text("trades/early.csv")
+    expect(page.locator("#files .raw button:has-text('Answers')")).to_have_count(0)
+
+
 def test_where_no_file_has_come_it_says_how_one_comes(api: HealthScript, person: Callable[..., DeskPage]) -> None:
     desk = person("tom", "?view=files")
     expect(desk.page.locator("#files .nothing")).to_contain_text("No file has come")
