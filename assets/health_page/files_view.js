@@ -84,7 +84,7 @@ export class FilesView {
     const [file, text] = told;
     const close = make("button", { type: "button", class: "plain", title: "Esc", onclick: () => this.escape() }, "Close ✕");
     const answers = file.answers ? [make("button", { type: "button", title: "What was answered to each row", onclick: () => this.#answers(file) }, "Answers (CSV)")] : [];
-    return this.report.replaceChildren(make("header", {}, make("h3", {}, `${file.feed}/${file.name}`), ...answers, close), make("pre", {}, text));
+    return this.report.replaceChildren(make("header", {}, make("h3", {}, `${file.feed}/${file.name}`), make("span", { class: "acts" }, ...answers, close)), make("pre", {}, text));
   }
 
   #answers(file) {
