@@ -28,7 +28,8 @@ from engine.tables import Tables, TornReadError, Word
 
 CHUNK: Final = 64
 """Securities read at once; those that a batch touched meanwhile are read again, ever fewer at once."""
-PATIENCE_S: Final = 20.0
+PATIENCE_S: Final = 60.0
+"""Who asks waits longer (`app.analyst.client`)."""
 _PAUSE_S: Final = 0.00005
 _JIT: Final[dict[str, Any]] = {"cache": True, "nogil": True}
 _LOW: Final = np.int64(0xFFFFFFFF)

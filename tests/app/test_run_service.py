@@ -114,6 +114,22 @@ def test_a_killed_process_comes_back_and_takes_no_other_along(service: running.S
     _until(lambda: _get(f"http://127.0.0.1:{service.port + offset}/health/ready") == 200)
 
 
+def test_a_locate_survives_kill_9_of_the_engine_and_the_same_key_gets_the_same_answer(service: running.Service) -> None:
+    body = {"security": _until(lambda: _popular(service)), "client": _client(service), "quantity": 100}
+    _until(lambda: _get(f"{service.api}/health/ready") == 200)
+    first = _post(service, "k1", body)
+    granted = _until(lambda: _granted(service, first["id"]))
+    assert granted is not None
+    generation = Reader(f"{_instance(service)}.tables").tables().generation
+    os.kill(_children(service)["engine"], signal.SIGKILL)
+    _until(lambda: Reader(f"{_instance(service)}.tables").tables().generation != generation)
+    _until(lambda: _get(f"{service.api}/health/ready") == 200)
+    assert _post(service, "k1", body) == first
+    assert _granted(service, first["id"]) == granted
+    tables = Reader(f"{_instance(service)}.tables").tables()
+    _until(lambda: tables.count(Word.LOCATED_SHARES) == granted["decrement"])
+
+
 def test_a_file_of_requests_is_answered_row_by_row(service: running.Service) -> None:
     code, client = _until(lambda: _popular(service)), _client(service)
     _until(lambda: _get(f"{service.api}/health/ready") == 200)
@@ -130,22 +146,6 @@ def test_a_file_of_requests_is_answered_row_by_row(service: running.Service) -> 
     assert _granted(service, first["id"]) is not None or first["state"] == "pending"
     assert (unknown["state"], unknown["reason"]) == ("rejected", "security_not_found")
     assert much["state"] in ("partially_approved", "pending")
-
-
-def test_a_locate_survives_kill_9_of_the_engine_and_the_same_key_gets_the_same_answer(service: running.Service) -> None:
-    body = {"security": _until(lambda: _popular(service)), "client": _client(service), "quantity": 100}
-    _until(lambda: _get(f"{service.api}/health/ready") == 200)
-    first = _post(service, "k1", body)
-    granted = _until(lambda: _granted(service, first["id"]))
-    assert granted is not None
-    generation = Reader(f"{_instance(service)}.tables").tables().generation
-    os.kill(_children(service)["engine"], signal.SIGKILL)
-    _until(lambda: Reader(f"{_instance(service)}.tables").tables().generation != generation)
-    _until(lambda: _get(f"{service.api}/health/ready") == 200)
-    assert _post(service, "k1", body) == first
-    assert _granted(service, first["id"]) == granted
-    tables = Reader(f"{_instance(service)}.tables").tables()
-    _until(lambda: tables.count(Word.LOCATED_SHARES) == granted["decrement"])
 
 
 def test_children_follow_a_killed_supervisor_and_the_next_start_cleans_up_and_stops_in_order(

@@ -29,6 +29,10 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[running.Servic
         yield started
 
 
+CLIENT = "Larkspur Capital"
+"""One of the invented clients, whatever the seed."""
+
+
 @contextlib.contextmanager
 def signed_in(browser: Browser, service: running.Service, name: str, path: str) -> Iterator[DeskPage]:
     with desk_page(browser) as desk:
@@ -63,7 +67,7 @@ def test_a_request_goes_from_a_trader_to_the_queue_and_back_with_an_answer(
         security, left = scarce(service)
         page = trader.page
         page.click("#request")
-        page.fill("#client", "WALK")
+        page.fill("#client", CLIENT)
         page.fill("#lines", f"{security} {left + 5_000_000} walk-1")
         page.select_option("#partial", "no")
         page.select_option("#insufficient", "pend")
@@ -74,7 +78,7 @@ def test_a_request_goes_from_a_trader_to_the_queue_and_back_with_an_answer(
         page.keyboard.press("Escape")
 
         queue = decider.page
-        queue.locator("#list tbody tr", has_text="WALK").click()
+        queue.locator("#list tbody tr", has_text=CLIENT).click()
         expect(queue.locator(".card.pool")).to_contain_text("Left after")
         expect(queue.locator(".card.evidence")).to_contain_text("insufficient inventory")
         expect(queue.locator("#one [data-do=part]")).to_have_attribute("aria-disabled", "true")
@@ -82,7 +86,7 @@ def test_a_request_goes_from_a_trader_to_the_queue_and_back_with_an_answer(
         queue.click("#one [data-do=ask]")
         queue.fill("dialog[open] textarea", "For which sale?")
         queue.click("dialog[open] button[type=submit]")
-        expect(page.locator("#list tr", has_text="WALK").locator(".asked")).to_have_text("? For which sale?")
+        expect(page.locator("#list tr", has_text=CLIENT).locator(".asked")).to_have_text("? For which sale?")
         queue.click("#one [data-do=reject]")
         queue.fill("dialog[open] textarea", "not so much")
         queue.click("dialog[open] button[type=submit]")
@@ -96,7 +100,7 @@ def test_a_request_goes_from_a_trader_to_the_queue_and_back_with_an_answer(
         page.click("#one [data-do=release]")
         page.click("dialog[open] button[type=submit]")
         expect(page.locator("#one .state").first).to_contain_text("released")
-        rows = page.locator("#list tbody tr", has_text="WALK")
+        rows = page.locator("#list tbody tr", has_text=CLIENT)
         expect(rows).to_have_count(2)
         expect(rows.last).to_contain_text("manual reject: not so much")
         assert decider.errors == []
