@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import os
 import shutil
 from collections import defaultdict
 from collections.abc import Sequence
@@ -23,22 +24,36 @@ LARGE_ROWS: Final = 4_000_000
 _SMALL_ROWS: Final = 500_000
 """Larger ones are left as they are: putting them together would cost more than it gives."""
 DAMAGED: Final = ".damaged"
+READING_NS: Final = 600_000_000_000
+"""So long a file that counts no more is left to those who found it while it did."""
 _SETTLED_NS: Final = 60_000_000_000
 _DAY_NS: Final = 24 * HOUR_NS
 
 
-def remove_uncounted(folder: Path, manifest: Manifest) -> int:
-    """Remove what a killed process left behind; returns how many files. Only while nobody writes."""
-    counted = {file.path for file in manifest.files()}
-    left = [
+def remove_uncounted(folder: Path, manifest: Manifest, before_ns: int | None = None) -> int:
+    """Remove what a killed process left behind, and what counts no more; returns how many files.
+
+    `before_ns`: only what nobody has touched since; what is being written has just been, and who found a file while it counted
+    has so long to read it. None: all of it, while nobody writes.
+    """
+    found = [
         path
         for pattern in ("date=*/hour=*/kind=*/*.parquet", "date=*/hour=*/kind=*/*.draft")
         for path in folder.glob(pattern)
-        if path.relative_to(folder).as_posix() not in counted
     ]
-    for path in left:
+    counted = {file.path for file in manifest.files()}
+    left = [path for path in found if path.relative_to(folder).as_posix() not in counted]
+    old = [path for path in left if before_ns is None or _touched_ns(path) < before_ns]
+    for path in old:
         path.unlink(missing_ok=True)
-    return len(left)
+    return len(old)
+
+
+def _touched_ns(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 
 def merge_some(folder: Path, manifest: Manifest, now_ns: int) -> bool:
@@ -59,8 +74,9 @@ def merge_some(folder: Path, manifest: Manifest, now_ns: int) -> bool:
             path, first.name, first.generation, first.first, last.last, first.first_ns, last.last_ns, rows, size
         )
         manifest.replace(files, [whole])
-        for file in files:
-            (folder / file.path).unlink(missing_ok=True)
+        for file in files:  # whoever found them while they counted may be reading: they go later
+            with contextlib.suppress(OSError):
+                os.utime(folder / file.path, ns=(now_ns, now_ns))
         return True
     return False
 

@@ -97,11 +97,12 @@ def upkeep(archive: Archive, settings: Settings, stopping: threading.Event) -> N
     the other from being done: a disk that is never cleared fills up."""
     import pyarrow as pa  # noqa: PLC0415  see `Archive`
 
-    from app.archive_upkeep import forget_old, merge_some  # noqa: PLC0415  the same
+    from app.archive_upkeep import READING_NS, forget_old, merge_some, remove_uncounted  # noqa: PLC0415  the same
 
     def merge() -> None:
         while not stopping.is_set() and merge_some(archive.folder, archive.manifest, time.time_ns()):
             pass
+        remove_uncounted(archive.folder, archive.manifest, time.time_ns() - READING_NS)
 
     def forget() -> None:
         most = int(settings.archive_gb * _GB)

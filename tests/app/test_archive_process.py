@@ -199,6 +199,9 @@ def test_small_files_become_one_and_say_the_same(tmp_path: Path) -> None:
         while archive_upkeep.merge_some(tmp_path, of.manifest, of.now_ns + 2 * HOUR_NS):
             pass
         after = of.manifest.files()
+        found = of.now_ns + 2 * HOUR_NS
+        assert archive_upkeep.remove_uncounted(tmp_path, of.manifest, found) == 0, "somebody may be reading them"
+        assert archive_upkeep.remove_uncounted(tmp_path, of.manifest, found + 1) > 0
     assert len(after) == len({file.name for file in after}) < before
     assert {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.parquet")} == {f.path for f in after}
     assert np.array_equal(_told(tmp_path), np.concatenate(sent))
