@@ -29,15 +29,13 @@ class ApiClient:
         self._token, self._until_s = "", 0.0
 
     def __call__(self, path: str, body: bytes, key: str) -> tuple[int, bytes]:
-        """Status and body of the answer to a POST. Raises OSError where the engine is gone, or fails."""
+        """Status and body of the answer to a POST, also of an error of the engine's. Raises OSError where it is gone."""
         while True:
             self._wanted()
             status, told, again_s = self._asked(path, body, key)
             if status in _AGAIN and (status != 409 or _kind(told).endswith(_IN_FLIGHT)):  # noqa: PLR2004  conflict
                 time.sleep(min(again_s, _LONGEST_PAUSE_S))
                 continue
-            if status >= 500:  # noqa: PLR2004  its fault, not the request's
-                raise OSError(f"the API fails: {status} {told[:200]!r}")
             return status, told
 
     def _asked(self, path: str, body: bytes, key: str) -> tuple[int, bytes, float]:

@@ -7,7 +7,6 @@ and gets the answers that were given. Rows keep their order. Every row is answer
 import csv
 import io
 from collections.abc import Callable, Iterator, Sequence
-from itertools import groupby
 from pathlib import Path
 from typing import Any, Final, Protocol
 from urllib.parse import quote
@@ -21,8 +20,6 @@ from app.files_store import FileReport
 from feeds.files_faults import Fault
 from feeds.files_log import Part, records_of
 
-TOGETHER: Final = 200
-"""New requests that are sent in one list: decided in a few hundredths of a second."""
 _NEW: Final = "new"
 _PATHS: Final = {"locates": (LOCATES.path, "locate"), "order_requests": (ORDERS.path, "order")}
 """By feed: where its commands are sent, and which of their fields says what they are about."""
@@ -56,20 +53,13 @@ class _Row(Struct, frozen=True):
     """The row's own id; "" where it has none."""
     fields: dict[str, Any]
 
-    @property
-    def together(self) -> bool:
-        return self.command == _NEW and not self.own
-
 
 def carried_out(ask: Ask, report: FileReport, path: Path, seen: Callable[[int], None]) -> list[Answer]:
     """The answer to every row of a file's records at `path`; `seen`: how many there are so far. Raises OSError: come again."""
     answers: list[Answer] = []
-    for together, rows in groupby(_rows(path), lambda row: row.together):
-        waiting = list(rows)
-        size = TOGETHER if together else 1
-        for at in range(0, len(waiting), size):
-            answers += _sent(ask, report, waiting[at : at + size])
-            seen(len(answers))
+    for row in _rows(path):
+        answers.append(_sent(ask, report, row))
+        seen(len(answers))
     return answers
 
 
@@ -96,21 +86,15 @@ def _rows(path: Path) -> Iterator[_Row]:
             yield _Row(line, fields.pop("command", _NEW), fields.pop("id", ""), fields)
 
 
-def _sent(ask: Ask, report: FileReport, rows: Sequence[_Row]) -> list[Answer]:
-    """New requests go in one list; where that is refused, each of them alone, so that a bad one costs no other its answer."""
+def _sent(ask: Ask, report: FileReport, row: _Row) -> Answer:
+    # not in lists: one that was refused, and is not when it is sent again, would do twice what its rows did alone meanwhile
     path, about = _PATHS[report.feed]
-    key = f"file-{report.sha256[:16]}-{report.id}-{rows[0].line}"
-    if len(rows) > 1:
-        status, body = ask(path, msgspec.json.encode([row.fields for row in rows]), f"{key}+{len(rows)}")
-        if status >= _REFUSED:
-            return [answer for row in rows for answer in _sent(ask, report, [row])]
-        return [_answer(row, status, told, about) for row, told in zip(rows, msgspec.json.decode(body), strict=True)]
-    row = rows[0]
+    key = row.own or f"file-{report.sha256[:16]}-{report.id}-{row.line}"
     fields = dict(row.fields)
     if row.command != _NEW:
         path = f"{path}/{quote(fields.pop(about), safe='')}/{row.command}"
-    status, body = ask(path, msgspec.json.encode(fields), row.own or key)
-    return [_answer(row, status, msgspec.json.decode(body), about)]
+    status, body = ask(path, msgspec.json.encode(fields), key)
+    return _answer(row, status, msgspec.json.decode(body) if body else {}, about)
 
 
 def _answer(row: _Row, status: int, told: dict[str, Any], about: str) -> Answer:
@@ -118,7 +102,8 @@ def _answer(row: _Row, status: int, told: dict[str, Any], about: str) -> Answer:
         errors = "; ".join(
             f"{error.get('pointer', '').lstrip('/')}: {error['detail']}" for error in told.get("errors", ())
         )
-        detail = ": ".join(part for part in (told.get("detail") or told.get("title", ""), errors) if part)
+        told_first = told.get("detail") or told.get("title", "no answer")
+        detail = ": ".join(part for part in (told_first, errors) if part)
         return Answer(row.line, row.command, status, row.fields.get(about, ""), detail=detail)
     return Answer(
         row.line,
