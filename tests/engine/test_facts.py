@@ -11,12 +11,13 @@ import pytest
 from engine.explain import explain
 from engine.locate_desk import LocateDesk
 from engine.locates import LocateRequest, Reason, State
-from engine.model import Decided, Kind, Op, Temperature
+from engine.model import CounterpartyKind, Decided, Kind, Op, Temperature
+from engine.records import COUNTERPARTY
 from engine.ring import Message
 from engine.state import Machine
 from engine.tables import Word
 from tests.engine.locate_inventory import NOON_NS, shipped_rules
-from tests.engine.machines import TODAY, events, machine
+from tests.engine.machines import TODAY, events, machine, named
 
 SET, BUY, SHORT = Op.SET, Op.BUY, Op.SHORT_SELL
 UP, DOWN, FREE = Op.INCREASE, Op.DECREASE, Op.SET_HYPOTHECATABLE
@@ -127,6 +128,9 @@ def test_fact_13_two_requests_never_share_the_same_stock(
         security = made.tables.array["security"][2:3].copy()
         security["temperature"] = Temperature.HTB
         made.register(Message.SECURITIES, security)
+        client = named(COUNTERPARTY, "FUND", 1)
+        client["kind"] = CounterpartyKind.CLIENT
+        made.register(Message.COUNTERPARTIES, client)
         made.apply(events(row(SET, 1_000)))
         made.tables.state[Word.READY] = 1
         desk = LocateDesk(made.inventory, shipped_rules())

@@ -35,6 +35,13 @@ async def until(condition: Callable[[], bool], limit_s: float = 120.0) -> None:
         await asyncio.sleep(0.01)
 
 
+def connections(client: "redis.Redis") -> int:
+    """How many Redis has seen."""
+    told = client.info("stats")
+    assert isinstance(told, dict)
+    return int(told["total_connections_received"])
+
+
 def held(client: "redis.Redis", code: str) -> dict[bytes | str, bytes | str]:
     row = client.hgetall(KEY + code)
     assert isinstance(row, dict)
@@ -79,13 +86,15 @@ async def test_only_the_newest_row_of_a_security_is_kept(redis_server: tuple[str
 async def test_what_redis_holds_already_is_not_sent_again(redis_server: tuple[str, Server]) -> None:
     url, _ = redis_server
     publisher = RedisPublisher(url, FIELDS)
-    async with running(publisher):
-        publisher.offer(["A", "B"], np.array([[1, 2], [3, 4]], np.int64))
-        await until(lambda: publisher.published == 2)
-        publisher.offer(["A", "B"], np.array([[1, 2], [3, 5]], np.int64))
-        await until(lambda: publisher.waiting == 0)
-    assert publisher.published == 3
     with redis.Redis.from_url(url) as client:
+        async with running(publisher):
+            publisher.offer(["A", "B"], np.array([[1, 2], [3, 4]], np.int64))
+            await until(lambda: publisher.published == 2)
+            before = connections(client)
+            publisher.offer(["A", "B"], np.array([[1, 2], [3, 5]], np.int64))
+            await until(lambda: publisher.waiting == 0)
+        lost = connections(client) > before  # on a busy machine one may be; then Redis might be an empty one
+        assert publisher.published == (4 if lost else 3)
         assert held(client, "B") == {b"for_loan_0": b"3", b"remaining_0": b"5"}
 
 
