@@ -65,7 +65,12 @@ class Load:
             self._live()
             await asyncio.sleep(_LOOK_S)
         if self._wanted > DAY_RATE:
-            self._processes.append(_started(self._flood))
+            flood = _started(self._flood)
+            self._processes.append(flood)
+            assert flood.stdout is not None
+            # it has its connection before anything is done to the broker
+            await asyncio.to_thread(flood.stdout.readline)
+            self._live()
 
     def hold(self) -> None:
         """Raises `LoadError`."""
@@ -98,10 +103,8 @@ class Load:
 
 
 def _started(command: Sequence[str]) -> "subprocess.Popen[bytes]":
-    piped = subprocess.PIPE if command[0] == "app.cli" else None
-    return subprocess.Popen(
-        [*services.dies_with_us(), sys.executable, "-m", *command], stdout=subprocess.DEVNULL, stderr=piped
-    )
+    told, said = (subprocess.DEVNULL, subprocess.PIPE) if command[0] == "app.cli" else (subprocess.PIPE, None)
+    return subprocess.Popen([*services.dies_with_us(), sys.executable, "-m", *command], stdout=told, stderr=said)
 
 
 async def flood(args: argparse.Namespace) -> None:
@@ -122,6 +125,7 @@ async def flood(args: argparse.Namespace) -> None:
         sources = [reference.Source(code, "simulator") for code in simulator.sources]
         await producer.send_reference(args.reference_topic, sources, time.time_ns() // 1_000_000)
         await producer.flush()
+        print("begun", flush=True)  # noqa: T201  to who started us
         while True:
             due = min(int((time.monotonic() - began) * args.rate) - sent, _MOST, every.size - at)
             drafts = every[at : at + due]
