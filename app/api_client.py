@@ -1,4 +1,4 @@
-"""The engine's API as processes of the service ask it: patient while it is busy, and never twice under two keys."""
+"""The engine's API as processes of the service ask it: patient while it is busy, always under the key that they were given."""
 
 import http.client
 import time
@@ -40,6 +40,7 @@ class ApiClient:
 
     def _asked(self, path: str, body: bytes, key: str) -> tuple[int, bytes, float]:
         headers = {"Authorization": f"Bearer {self._bearer()}", "Content-Type": "application/json", KEY: key}
+        fresh = self._connection is None
         if self._connection is None:
             self._connection = http.client.HTTPConnection("127.0.0.1", self._settings.api_port, timeout=_ANSWER_S)
         try:
@@ -49,6 +50,10 @@ class ApiClient:
         except (http.client.HTTPException, OSError) as error:
             self._connection.close()
             self._connection = None
+            if (
+                not fresh
+            ):  # the engine has given up a connection that was idle for long: the key makes it safe to ask again
+                return self._asked(path, body, key)
             raise OSError(f"the API does not answer: {error}") from error
 
     def _bearer(self) -> str:

@@ -167,6 +167,8 @@ def test_who_is_busy_is_asked_again_under_the_same_key_and_who_refuses_is_not() 
     seen: list[tuple[str, str, bool]] = []
 
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
             seen.append(
@@ -178,6 +180,7 @@ def test_who_is_busy_is_asked_again_under_the_same_key_and_who_refuses_is_not() 
             self.send_header("Retry-After", "0")
             self.end_headers()
             self.wfile.write(body)
+            self.close_connection = True  # without a word, as one that was idle for long
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  its name there
             pass
